@@ -1,0 +1,72 @@
+"""Fail on an import that goes up or sideways in the house (see "The house" in CONTRIBUTING.md).
+
+    python .ci/floors.py
+"""
+import ast
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "the_project"
+BELOW = {  # floor: the floors it may import; within a floor, only a notebook of a lower number
+    "core": set(), "data": {"core"}, "models": {"core", "data"}, "train": {"core", "data", "models"},
+    "evaluate": {"core", "data", "models", "train"}, "experiments": {"core", "data", "models", "train", "evaluate"},
+    "tasks": {"core", "data", "models"}, "ship": {"core"}}
+GROUND = "ship.predict"  # imports nothing of ours, so every floor may stand on it: one definition of opening and preparing a picture
+ROOF = {"ship.cli", "all"}  # compose everything
+LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",
+        "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "IPython"}
+
+
+def numbers() -> dict[str, int]:
+    "Number of the notebook that makes each module"
+    found = {}
+    for notebook in (ROOT / "nbs").rglob("*.ipynb"):
+        exported = re.search(r'#\|\s*default_exp\s+([\w.]+)', notebook.read_text(encoding="utf-8"))
+        number = re.match(r"\d+", notebook.name)
+        if exported: found[exported[1]] = int(number[0]) if number else 999
+    return found
+
+
+def imports(path: Path) -> list[tuple[str, int, bool]]:
+    "(absolute name, line, at the top level?) of every import of a module"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    here = (PACKAGE, *path.relative_to(ROOT / PACKAGE).with_suffix("").parts)
+    found = []
+    for node in ast.walk(tree):
+        top = node in tree.body
+        if isinstance(node, ast.Import): found += [(alias.name, node.lineno, top) for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            base = ".".join(here[:-node.level]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            found += [(f"{module}.{alias.name}", node.lineno, top) for alias in node.names]
+    return found
+
+
+def main() -> int:
+    order, problems = numbers(), []
+    modules = {".".join(p.relative_to(ROOT / PACKAGE).with_suffix("").parts): p for p in (ROOT / PACKAGE).rglob("*.py") if p.name[0] != "_"}
+    for name, path in sorted(modules.items()):
+        floor = name.split(".")[0]
+        for target, line, top in imports(path):
+            where = f"{path.relative_to(ROOT)}:{line}"
+            if not target.startswith(PACKAGE + "."):
+                if top and target.split(".")[0] in LAZY: problems.append(f"{where}: {target} is optional or slow: import it inside the function")
+                continue
+            inner = target.removeprefix(PACKAGE + ".")
+            module = next((m for m in (inner, inner.rpartition(".")[0]) if m in modules), inner)
+            if name == GROUND: problems.append(f"{where}: {GROUND} must import nothing of ours, but imports {module}")
+            elif name in ROOF or module == GROUND or floor not in BELOW: continue
+            elif module in ROOF: problems.append(f"{where}: {name} imports {module}, which stands above it")
+            elif module.split(".")[0] == floor:
+                if floor == "tasks": problems.append(f"{where}: a task never imports a task ({module})")
+                elif order.get(module, 0) >= order.get(name, 0): problems.append(f"{where}: {name} imports {module} of a higher number")
+            elif module.split(".")[0] not in BELOW[floor] and module != "tasks": problems.append(f"{where}: {name} imports {module}: no arrow goes there")
+        if name not in order: problems.append(f"{path.relative_to(ROOT)}: no notebook makes this module")
+    print("\n".join(problems) or f"floors hold: {len(modules)} modules")
+    return int(bool(problems) or not modules)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

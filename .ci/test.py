@@ -1,0 +1,128 @@
+"""Run every notebook as a test.
+
+The heavy libraries are imported once; each notebook runs in a forked child through nbdev's own `test_nb`, two at a
+time. A child that dies or overruns its limit is a failure, and so is finding nothing to run. The closing line counts
+cells: passed (code cells of notebooks that ran through), failed (one a notebook that did not), skipped (flagged cells).
+
+    python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600]
+
+Cells flagged `data` run where the real data lies (THE_PROJECT_DATA, or ../shared/data beside the checkout),
+`gpu` where there is one; `slow` and `net` when asked for, by --flags or in TEST_FLAGS.
+"""
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+os.environ["TQDM_DISABLE"] = "1"
+sys.path.insert(0, str(ROOT))
+
+
+def find_notebooks(paths: list[str]) -> list[Path]:
+    "All notebooks below `paths` (default: nbs), slowest first as far as their size tells"
+    found = set()
+    for path in map(Path, paths or [str(ROOT / "nbs")]):
+        if not path.exists(): sys.exit(f"{path} does not exist: name a notebook or a folder of notebooks")
+        found |= {path} if path.is_file() else {p for p in path.rglob("*.ipynb") if not any(s[0] in "._" for s in p.parts[1:])}
+    return sorted((p.resolve() for p in found), key=lambda p: ("studies" in p.parts, p))
+
+
+def available_flags() -> set[str]:
+    "Flags whose cells can run here without being asked for"
+    flags = set(os.environ.get("TEST_FLAGS", "").split())
+    for name, folder in dict(THE_PROJECT_DATA="data", THE_PROJECT_WEIGHTS="weights").items():
+        beside = ROOT.parent / "shared" / folder
+        if name not in os.environ and beside.is_dir(): os.environ[name] = str(beside)
+    if all(Path(os.environ.get(name, "")).is_dir() and os.environ.get(name) for name in ("THE_PROJECT_DATA", "THE_PROJECT_WEIGHTS")):
+        flags.add("data")
+    import torch
+    if torch.cuda.is_available(): flags.add("gpu")
+    return flags
+
+
+def start(notebook: Path, skip: list[str], log: Path) -> int:
+    "Fork a child that runs one notebook; the child's process id"
+    pid = os.fork()
+    if pid: return pid
+    code = 1
+    try:
+        os.setsid()
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.stdout, sys.stderr = os.fdopen(os.dup(1), "w"), os.fdopen(os.dup(2), "w")
+        sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+        from nbdev.test import nb_test_cells, test_nb
+        run, every = len(nb_test_cells(notebook, skip)), len(nb_test_cells(notebook))
+        passed, _ = test_nb(notebook, skip_flags=skip, basepath=ROOT, cell_timeout=None)
+        log.with_suffix(".json").write_text(json.dumps(dict(run=run, skipped=every - run)))
+        code = 0 if passed else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*")
+    parser.add_argument("--flags", default="", help="flagged cells to run besides those that can run here")
+    parser.add_argument("--workers", type=int, default=2, help="notebooks at a time")
+    parser.add_argument("--limit", type=float, default=600, help="seconds a notebook may take")
+    args = parser.parse_args()
+    notebooks = find_notebooks(args.paths)
+    from nbdev.config import get_config
+    os.chdir(ROOT)
+    skip = sorted(set(get_config().tst_flags.split()) - available_flags() - set(args.flags.split()))
+    import fastai.vision.all  # noqa: F401  preloaded for every child
+    import nbdev.test  # noqa: F401
+    import pandas  # noqa: F401
+    import timm  # noqa: F401
+    logs = Path(tempfile.mkdtemp(prefix="nbtest-"))
+    print(f"{len(notebooks)} notebooks, {args.workers} at a time; cells flagged {' '.join(skip) or 'nothing'} are skipped", flush=True)
+    waiting, running, passed, failed, skipped = list(notebooks), {}, 0, 0, 0
+    begun = time.monotonic()
+    while waiting or running:
+        while waiting and len(running) < max(1, args.workers):
+            notebook = waiting.pop(0)
+            log = logs / ("_".join(notebook.with_suffix("").parts[-2:]) + ".log")
+            running[start(notebook, skip, log)] = (notebook, log, time.monotonic())
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        late = [p for p, (_, _, t) in running.items() if time.monotonic() - t > args.limit]
+        if pid == 0 and not late:
+            time.sleep(.05)
+            continue
+        why = ""
+        if pid == 0:
+            pid, why = late[0], f"overran {args.limit:.0f} s"
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            status = 1
+        if pid not in running: continue
+        notebook, log, t = running.pop(pid)
+        name, seconds = notebook.relative_to(ROOT) if notebook.is_relative_to(ROOT) else notebook, time.monotonic() - t
+        result = log.with_suffix(".json")
+        if status == 0 and result.exists():
+            counts = json.loads(result.read_text())
+            passed, skipped = passed + counts["run"], skipped + counts["skipped"]
+            print(f"  ok    {name}  {counts['run']} cells, {seconds:.0f} s" + (f", {counts['skipped']} skipped" * bool(counts["skipped"])), flush=True)
+        else:
+            failed += 1
+            if not why: why = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "failed"
+            tail = log.read_text(errors="replace")[-6000:] if log.exists() else ""
+            print(f"  FAIL  {name}  {why} after {seconds:.0f} s\n{tail}", flush=True)
+    if passed + failed == 0: print("no test was found: that is a failure")
+    print(f"{time.monotonic() - begun:.0f} s in all")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return int(failed > 0 or passed == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
