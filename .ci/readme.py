@@ -14,6 +14,8 @@ FILES = "nbs/index_files"
 
 def render() -> dict[str, bytes]:
     "Path -> content of README.md and its pictures"
+    import json
+
     import nbformat
     from nbconvert.exporters import MarkdownExporter
     from nbdev.process import NBProcessor
@@ -21,10 +23,10 @@ def render() -> dict[str, bytes]:
     nb = NBProcessor(ROOT / "nbs/index.ipynb", procs=[hide_, hide_line, rm_export, strip_ansi, clean_magics], process=True).nb
     cells = []
     for cell in nb.cells:
+        if (getattr(cell, "directives_", None) or {}).get("echo") == "false": cell["source"] = ""
         fields = {k: v for k, v in cell.items() if k in ("cell_type", "id", "metadata", "source", "outputs", "execution_count")}
         if cell.cell_type != "code": fields = {k: v for k, v in fields.items() if k not in ("outputs", "execution_count")}
         cells.append(fields)
-    import json
     book = nbformat.from_dict(json.loads(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5))))
     body, resources = MarkdownExporter().from_notebook_node(book)
     files, pictures = {}, dict(resources.get("outputs", {}))
@@ -32,7 +34,7 @@ def render() -> dict[str, bytes]:
         new = f"{FILES}/picture_{number}{Path(name).suffix}"
         body = body.replace(f"({name})", f"({new})")
         files[new] = data if isinstance(data, bytes) else base64.b64decode(data)
-    body = re.sub(r"!\[png\]", "![](", body).replace("![]((", "![](")
+    body = re.sub(r"```\n+```\n", "", body)
     body = "\n".join(line.rstrip() for line in body.splitlines())
     note = "<!-- Made from nbs/index.ipynb by .ci/readme.py: edit that notebook. -->\n"
     files["README.md"] = (note + re.sub(r"\n{3,}", "\n\n", body).strip() + "\n").encode()

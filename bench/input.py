@@ -1,12 +1,13 @@
 """Getting pictures into a model: our loader against plain fastai, on photos that this script draws.
 
-    python bench/input.py                  64 JPEGs of 3000 x 2000, 224 pixels, about two minutes on a quiet core
+    python bench/input.py                  64 JPEGs of 3000 x 2000 to 224 pixels, two minutes on a quiet core
     python bench/input.py --count 32 --width 1200 --height 900 --repeats 3
 
-Plain fastai is `Resize(460)` and `aug_transforms(size=224, min_scale=.75)`, normalised. Ours is the default recipe's input, once with its own
-presize (1.5 times the size) and once with fastai's. "First epoch" starts with an empty cache and builds it; "every later epoch" reads it; "no cache"
-is `cache=False`. One thread, no workers, batches of 32, and a count that is a multiple of 32, since fastai loads the rest only to drop it. All ways run in turn, in
-alternating order; a figure is the median of `--repeats` runs. Compare the CPU columns on a machine that does other things too.
+Plain fastai is `Resize(460)` and `aug_transforms(size=224, min_scale=.75)`, normalised. Ours is the default recipe's
+input, once with its own presize (1.5 times the size) and once with fastai's. "First epoch" starts with an empty cache
+and builds it; "every later epoch" reads it; "no cache" is `cache=False`. One thread, no workers, batches of 32, and a
+count that is a multiple of 32, since fastai loads the rest only to drop it. All ways run in turn, in alternating order;
+a figure is the median of `--repeats` runs. On a machine that does other things too, compare the CPU columns.
 """
 import argparse
 import os
@@ -55,7 +56,8 @@ def draw_photo(rng, fields, height, width):
     picture += np.stack([cut(rng, smooth, h, w) for _ in range(3)], -1) * 20
     for _ in range(14):
         centre, axes = (int(rng.integers(w)), int(rng.integers(h))), [int(n) for n in rng.integers(h // 20, h // 4, 2)]
-        cv2.ellipse(picture, centre, axes, float(rng.uniform(0, 180)), 0, 360, rng.uniform(20, 235, 3).tolist(), -1, cv2.LINE_AA)
+        colour, turn = rng.uniform(20, 235, 3).tolist(), float(rng.uniform(0, 180))
+        cv2.ellipse(picture, centre, axes, turn, 0, 360, colour, -1, cv2.LINE_AA)
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
     picture *= 1 + .12 * cut(rng, rough, height, width)[..., None]
     picture += 2.5 * cut(rng, grain, height, width)[..., None]
@@ -66,7 +68,8 @@ def draw_photos(folder, count, width, height):
     "Write `count` JPEGs into two class folders; the mean number of bits a pixel"
     rng = np.random.default_rng(0)
     side = 1 << (max(width, height) - 1).bit_length()
-    fields = noise_field(rng, side, 1.), noise_field(rng, side, 1.5), rng.standard_normal((side, side), dtype=np.float32)
+    grain = rng.standard_normal((side, side), dtype=np.float32)
+    fields = noise_field(rng, side, 1.), noise_field(rng, side, 1.5), grain
     size = 0
     for i in range(count + 1):
         path = folder / f"class_{i % 2}" / f"{i:04d}.jpg"
@@ -82,16 +85,14 @@ def read_target(row, labels, recipe): return labels.index(row["label"])
 def read_labels(rows, recipe): return sorted(set(rows["label"]))
 
 
-def batch_targets(targets): return torch.tensor(targets)
-
-
 def fastai_epoch(files, size, batch):
     "One epoch of plain fastai; the first file is the validation set it insists on"
-    from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, IndexSplitter, Normalize, Resize, aug_transforms,
-                                   imagenet_stats, parent_label)
-    block = DataBlock((ImageBlock, CategoryBlock), get_items=lambda _: files, get_y=parent_label, splitter=IndexSplitter([0]),
-                      item_tfms=Resize(FASTAI_PRESIZE),
-                      batch_tfms=[*aug_transforms(size=size, min_scale=.75), Normalize.from_stats(*imagenet_stats, cuda=False)])
+    from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, IndexSplitter, Normalize, Resize,
+                                   aug_transforms, imagenet_stats, parent_label)
+    normalised = Normalize.from_stats(*imagenet_stats, cuda=False)
+    block = DataBlock((ImageBlock, CategoryBlock), get_items=lambda _: files, get_y=parent_label,
+                      splitter=IndexSplitter([0]), item_tfms=Resize(FASTAI_PRESIZE),
+                      batch_tfms=[*aug_transforms(size=size, min_scale=.75), normalised])
     loader = block.dataloaders("", bs=batch, num_workers=0, device="cpu").train
     return lambda: [x.shape for x, _ in loader]
 
@@ -103,8 +104,9 @@ def our_loader(files, size, batch, presize, cache):
     from the_project.data.loaders import make_loader
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     recipe = Recipe(stages=(Stage(size, 1),), presize=presize, batch_size=batch)
-    return make_loader(table, recipe, Blocks(read_labels, read_target, batch_targets), sorted(set(table.label)), (.485, .456, .406),
-                       (.229, .224, .225), size, train=True, folder=cache, device="cpu")
+    blocks, labels = Blocks(read_labels, read_target, torch.tensor), sorted(set(table.label))
+    return make_loader(table, recipe, blocks, labels, (.485, .456, .406), (.229, .224, .225), size, train=True,
+                       folder=cache, device="cpu")
 
 
 def our_epochs(files, size, batch, presize, folder):
@@ -113,7 +115,8 @@ def our_epochs(files, size, batch, presize, folder):
     without = our_loader(files, size, batch, presize, None)
 
     def first():
-        with tempfile.TemporaryDirectory(dir=folder) as empty: return [x.shape for x, _ in our_loader(files, size, batch, presize, empty)]
+        loader = our_loader(files, size, batch, presize, tempfile.mkdtemp(dir=folder))
+        return [x.shape for x, _ in loader]
 
     return first, lambda: [x.shape for x, _ in full], lambda: [x.shape for x, _ in without]
 
@@ -145,7 +148,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5, help="measured runs of each way (default 5)")
     args = parser.parse_args()
     if args.count % args.batch or args.count < args.batch:
-        parser.error(f"--count {args.count} must be a multiple of --batch {args.batch}: fastai loads the rest and drops it")
+        parser.error(f"--count {args.count} must be a multiple of --batch {args.batch}: fastai drops the rest")
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     folder = Path(tempfile.mkdtemp(prefix="bench-input-"))
@@ -163,7 +166,7 @@ def report(args, folder):
         times[names[1]] = 10
     for name, way in ways.items():
         expected = [(args.batch, 3, args.size, args.size)] * (args.count // args.batch)
-        if [tuple(shape) for shape in way()] != expected: raise RuntimeError(f"{name} gave other batches than {expected}")
+        if [tuple(shape) for shape in way()] != expected: raise RuntimeError(f"{name}: not the batches {expected}")
     found = measure(ways, args.repeats, times)
     cpu, wall = found["plain fastai"]
     print(f"{args.count} JPEGs of {args.width} x {args.height} ({bits:.1f} bits a pixel) to {args.size} px, "

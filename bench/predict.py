@@ -1,6 +1,6 @@
 """(d) One photo, from file to top-3: the Predictor against fastai's `learn.predict`, and beside two busy neighbours against plain PyTorch.
 
-    OMP_NUM_THREADS= python bench/predict.py [--models mobilenetv3_small_100 resnet18] [--reps 7]
+    python bench/predict.py [--models mobilenetv3_small_100 resnet18] [--reps 7]
 
 Wall and CPU milliseconds a photo, medians of interleaved runs; the ratios are printed last. Photos are drawn in a temporary folder.
 """
@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
+
+warnings.filterwarnings("ignore")
 
 SIZE, LABELS = 224, [f"Genus{i % 4} species{i}" for i in range(14)]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -79,11 +80,6 @@ def make_learner(name, photos):
     return Learner(dls, make_model(name), loss_func=CrossEntropyLossFlat())
 
 
-def cpu_seconds():
-    "User and system time of this process, all threads"
-    return sum(os.times()[:2])
-
-
 def interleave(functions, photos, reps):
     "name -> median (wall, cpu) milliseconds a photo; the order turns with each repetition"
     rows = {name: [] for name in functions}
@@ -91,25 +87,35 @@ def interleave(functions, photos, reps):
         function(photos[0])
     for rep in range(reps):
         for name in (list(functions), list(functions)[::-1])[rep % 2]:
-            wall, cpu = time.perf_counter(), cpu_seconds()
+            wall, cpu = time.perf_counter(), time.process_time()
             for photo in photos:
                 functions[name](photo)
-            rows[name].append(((time.perf_counter() - wall) / len(photos) * 1e3, (cpu_seconds() - cpu) / len(photos) * 1e3))
+            spent = time.perf_counter() - wall, time.process_time() - cpu
+            rows[name].append([seconds / len(photos) * 1e3 for seconds in spent])
     return {name: tuple(statistics.median(column) for column in zip(*row)) for name, row in rows.items()}
 
 
 def alone(name, bundle, folder, photos, reps):
-    "Predictor against learn.predict"
+    "Predictor (one thread, its default, and two) against learn.predict (PyTorch's default threads, and one)"
+    import torch
     from the_project.ship.predict import Predictor
 
-    learn, predictor = make_learner(name, folder), Predictor(bundle)
+    learn, default = make_learner(name, folder), torch.get_num_threads()
 
     def fastai_top(photo):
         with learn.no_bar():
             probabilities = learn.predict(photo)[2]
         return probabilities.topk(3)
 
-    return interleave({"learn.predict": fastai_top, "Predictor": predictor.top}, photos, reps)
+    def on_one_thread(photo):
+        torch.set_num_threads(1)
+        answer = fastai_top(photo)
+        torch.set_num_threads(default)
+        return answer
+
+    functions = {"learn.predict": fastai_top, "learn.predict, 1 thread": on_one_thread, "Predictor": Predictor(bundle).top,
+                 "Predictor, 2 threads": Predictor(bundle, threads=2).top}
+    return interleave(functions, photos, reps)
 
 
 def torch_top(name):
@@ -182,17 +188,18 @@ def main():
         return worker(kind, name, bundle, photos)
     last = []
     with tempfile.TemporaryDirectory() as folder:
-        photos = {size: draw_photos(Path(folder) / f"photos{size[0]}", *size, 8) for size in ((1200, 900), (3000, 2000))}
+        photos = {size: draw_photos(Path(folder) / f"photos{size[0]}", *size, 4) for size in ((1200, 900), (3000, 2000))}
         for name in args.models:
             with contextlib.redirect_stdout(io.StringIO()):
                 bundle = make_bundle(name, Path(folder) / name)
             for size, files in photos.items():
                 found = alone(name, bundle, Path(files[0]).parents[1], files, args.reps)
                 for who, (wall, cpu) in found.items():
-                    print(f"{name:24s} {size[0]} x {size[1]:<5d} {who:14s} wall {wall:8.2f} ms   cpu {cpu:8.2f} ms")
-                (wall, cpu), (our_wall, our_cpu) = found["learn.predict"], found["Predictor"]
-                last.append(f"{name:24s} {size[0]} x {size[1]:<5d} Predictor over learn.predict: {wall / our_wall:.1f}x wall, "
-                            f"{cpu / our_cpu:.1f}x cpu (aim 4x)")
+                    print(f"{name:24s} {size[0]} x {size[1]:<5d} {who:23s} wall {wall:8.2f} ms   cpu {cpu:8.2f} ms")
+                wall, cpu = found["Predictor"]
+                for who in ("learn.predict", "learn.predict, 1 thread"):
+                    last.append(f"{name:24s} {size[0]} x {size[1]:<5d} Predictor over {who:23s}: {found[who][0] / wall:5.1f}x "
+                                f"wall, {found[who][1] / cpu:5.1f}x cpu (aim 4x)")
             found = beside_neighbours(name, bundle, photos[1200, 900], args.reps)
             for who, (median, slowest) in found.items():
                 print(f"{name:24s} two busy neighbours {who:10s} median {median:8.2f} ms   slowest {slowest:8.2f} ms")
@@ -202,5 +209,4 @@ def main():
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore")
     main()

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
-           'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS', 'TRACKERS', 'nearest', 'Stage',
-           'Recipe', 'load_recipe', 'set_fields', 'diff']
+           'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS', 'BATCH_NORMS', 'TRACKERS',
+           'nearest', 'Stage', 'Recipe', 'load_recipe', 'set_fields', 'diff']
 
 # %% ../../nbs/core/02_recipe.ipynb #2df694ee
 import dataclasses
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from .files import atomic_write, json_hash, read_json
 
-# %% ../../nbs/core/02_recipe.ipynb #00ac5ad0
+# %% ../../nbs/core/02_recipe.ipynb #5129e809
 PIPELINES = ("fused", "fastai", "albumentations")
 AUGMENTS = ("none", "light", "standard", "strong")
 SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clahe", "random_brightness_contrast",
@@ -37,6 +37,7 @@ SCHEDULES = ("one_cycle", "cosine", "warm_restarts", "flat_cosine", "linear", "s
              "cyclic", "plateau", "constant")
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 MEMORY_FORMATS = ("auto", "plain", "channels_last")
+BATCH_NORMS = ("auto", "train", "frozen")
 TRACKERS = ("wandb", "tensorboard")
 
 # %% ../../nbs/core/02_recipe.ipynb #b7b96347
@@ -118,7 +119,7 @@ class Stage(_Settings):
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #96a8c36c
+# %% ../../nbs/core/02_recipe.ipynb #9c6b489b
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -135,6 +136,8 @@ class Recipe(_Settings):
     head_norm: bool = True              # batch norm in hidden layers
     drop: float = 0.2                   # dropout before the answer, 0 to 0.95
     drop_path: float = 0.0              # stochastic depth, 0 to 0.95, where the backbone has it
+    linear_probe: bool = True           # start a pretrained run from the best linear head on frozen features
+    batch_norm: str = "auto"            # BATCH_NORMS: statistics learn ("train") or stay ("frozen"); "auto": stay when pretrained
     stages: tuple[Stage, ...] = (Stage(128, 3, 1), Stage(176, 4), Stage(224, 5))  # progressive resizing
     resize_mode: str = "resize"         # small stages see the whole picture ("resize") or small crops at full scale ("crop")
     presize: int | None = None          # short side of the cached picture, pixels; None: 1.5 times the stage's size
@@ -213,10 +216,10 @@ def _check_recipe(recipe: "Recipe") -> None:
     if recipe.transforms and recipe.pipeline != "albumentations":
         raise ValueError(f'transforms={recipe.transforms} need pipeline="albumentations" (it is {recipe.pipeline!r})')
 
-# %% ../../nbs/core/02_recipe.ipynb #4fee5c64
+# %% ../../nbs/core/02_recipe.ipynb #3a1fb739
 _CHOICES = dict(features_mode=FEATURES_MODES, pool=POOLS, resize_mode=RESIZE_MODES, fit=FITS, pipeline=PIPELINES,
                 augment=AUGMENTS, loss=LOSSES, class_weights=CLASS_WEIGHTS, optimiser=OPTIMISERS, schedule=SCHEDULES,
-                precision=PRECISIONS, memory_format=MEMORY_FORMATS)
+                precision=PRECISIONS, batch_norm=BATCH_NORMS, memory_format=MEMORY_FORMATS)
 _RANGES = dict(
     channels=(1, 1024, "1 to 1024"), head_layers=(0, 8, "0 to 8"), head_width=(1, 65536, "1 to 65536 units"),
     drop=(0, .95, "0 to 0.95"), drop_path=(0, .95, "0 to 0.95"), presize=(8, 8192, "pixels, 8 to 8192"),

@@ -6,7 +6,7 @@
 __all__ = ['thumbnail', 'picture_hashes', 'candidate_pairs', 'likeness', 'Families', 'PictureHashes', 'hash_pictures',
            'near_pairs', 'show_pairs', 'group_duplicates']
 
-# %% ../../nbs/data/12_groups.ipynb #5895deb1
+# %% ../../nbs/data/12_groups.ipynb #9c0d8089
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from ..core.env import say
-from .table import missing_column
+from ..core.problems import missing_column
 from .verify import files_of, in_threads, with_progress
 from ..ship.predict import PictureError, open_picture
 
@@ -207,7 +207,7 @@ def _confirmed(thumbs: np.ndarray, kept: np.ndarray, threshold: float, progress:
         family.unite(a, b)
     return links
 
-# %% ../../nbs/data/12_groups.ipynb #a884c5aa
+# %% ../../nbs/data/12_groups.ipynb #e4603a7d
 def near_pairs(
     pictures: PictureHashes,  # from `hash_pictures`
     threshold: float = .8,    # likeness from which two pictures count as copies, 0..1
@@ -217,7 +217,8 @@ def near_pairs(
     if not 0 < threshold <= 1: raise ValueError(f"threshold={threshold} is no likeness: use above 0, 1 at most")
     thumbs, files = pictures.thumbs, pictures.files
     worth = np.flatnonzero(pictures.readable & (thumbs.std((1, 2)) >= 3))
-    _, first, same = np.unique(thumbs[worth].reshape(len(worth), _SIDE**2), axis=0, return_index=True, return_inverse=True)
+    flat = thumbs[worth].reshape(len(worth), _SIDE**2)
+    _, first, same = np.unique(flat, axis=0, return_index=True, return_inverse=True)
     links = [(int(a), int(b), 1.) for a, b in zip(worth[first[same.ravel()]], worth) if a != b]
     links += _confirmed(thumbs, worth[np.sort(first)], threshold, progress)
     rows = [(files[min(a, b)], files[max(a, b)], round(alike, 4)) for a, b, alike in links]
@@ -254,12 +255,12 @@ def _unite(files: list[str], declared: pd.Series, links: Iterable[tuple]) -> np.
         family.unite(seen["file", str(a)], seen["file", str(b)])
     return np.array([family.find(row) for row in range(len(files))])
 
-# %% ../../nbs/data/12_groups.ipynb #58d6aa02
+# %% ../../nbs/data/12_groups.ipynb #ce81b56e
 def _short_names(files: list[str]) -> list[str]:
     "Files below the folder that all share"
     try: base = os.path.commonpath([os.path.dirname(file) for file in files])
     except ValueError: return files  # two drives, or some paths relative: there is no such folder
-    return [os.path.relpath(file, base) if base else file for file in files]
+    return [file[len(base):].lstrip(os.sep) for file in files]
 
 # %% ../../nbs/data/12_groups.ipynb #64bdb616
 def _group_names(files: list[str], declared: pd.Series, families: np.ndarray) -> pd.Series:
@@ -291,13 +292,14 @@ def group_duplicates(
     if found is not None: say(_summary(table, found))
     return table
 
-# %% ../../nbs/data/12_groups.ipynb #bb17f131
+# %% ../../nbs/data/12_groups.ipynb #833f66c2
 def _summary(table: pd.DataFrame, found: pd.DataFrame) -> str:  # one line
     "How many near-duplicates there are, and whether their labels disagree"
     alike = table[table["file"].isin([*found["file"], *found["other"]])]
     if alike.empty: return f"no near-duplicates among {len(table):,} pictures"
     sizes = alike["group"].value_counts()
-    line = f"{len(alike):,} of {len(table):,} pictures are near-duplicates, in {len(sizes):,} groups"
+    groups = "1 group" if len(sizes) == 1 else f"{len(sizes):,} groups"
+    line = f"{len(alike):,} of {len(table):,} pictures are near-duplicates, in {groups}"
     if sizes.iloc[0] > max(20, len(table) / 20):
         line += f", {sizes.iloc[0]:,} in one: are all pictures alike (a catalogue, scans)? then raise the threshold"
     if "label" not in table: return line

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TRAINING_DRAFT', 'presize_side', 'presize', 'open_image', 'picture_key', 'PictureCache', 'load_cached',
-           'PictureError', 'normalise', 'open_picture', 'prepare', 'prepare_uint8', 'read_uint8']
+           'picture_grid', 'PictureError', 'normalise', 'open_picture', 'prepare', 'prepare_uint8', 'read_uint8']
 
-# %% ../../nbs/data/14_image.ipynb #fb7101d1
+# %% ../../nbs/data/14_image.ipynb #61a12ea9
 import io
 import math
 import mmap
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ..core.env import say
@@ -55,10 +56,11 @@ def presize(
     small = F.interpolate(batch, size=size, mode="bilinear", antialias=True)
     return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
-# %% ../../nbs/data/14_image.ipynb #1b6c99dc
+# %% ../../nbs/data/14_image.ipynb #3ee65d50
 TRAINING_DRAFT = 1.4  # a reduced decode keeps at least this times the presize
 _MOST_PIXELS = 178_000_000
-_MODES = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+_MODES = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
+          8: cv2.IMREAD_REDUCED_COLOR_8}  # by reduction
 
 # %% ../../nbs/data/14_image.ipynb #ba35fa6d
 def _is_plain(data: bytes, header: Image.Image) -> bool:
@@ -163,7 +165,7 @@ class _Writer:
             raise
         self.end += len(data)
 
-# %% ../../nbs/data/14_image.ipynb #a19299c3
+# %% ../../nbs/data/14_image.ipynb #af5d4100
 class PictureCache:
     "uint8 pictures of one kind in a folder, shared between processes"
     def __init__(self,
@@ -199,7 +201,7 @@ class PictureCache:
         "Store (H, W, C) uint8; False when there was no room or no right to"
         if self.stopped or key is None: return False
         try:
-            if not self._fits(pixels.nbytes): return self._stop(f"its limit of {self.limit_bytes / 1e9:g} GB or a full disk")
+            if not self._fits(pixels.nbytes): return self._stop(f"limit of {self.limit_bytes / 1e9:g} GB, or disk full")
             if self._writer is None or self._writer.process != os.getpid(): self._writer = _Writer(self.folder)
             self._writer.add(key, pixels)
         except OSError as error: return self._stop(error.strerror or str(error))
@@ -247,3 +249,22 @@ def load_cached(
     key = key or picture_key(path)
     if (pixels := cache.get(key)) is None: cache.put(key, pixels := make(path))
     return pixels
+
+# %% ../../nbs/data/14_image.ipynb #908fd014
+def picture_grid(
+    pictures: list[np.ndarray],       # (H, W, C) or (H, W): uint8 of 0..255 or floats of 0..1
+    titles: list[str] | None = None,  # one a picture; "" for none
+    columns: int = 6,                 # pictures a row
+    side: float = 1.2,                # of a picture, inches
+) -> Figure:
+    "Pictures in rows, without axes"
+    if len(pictures) == 0: raise ValueError("there are no pictures to show: the list is empty")
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure = Figure(figsize=(columns * side, rows * side), dpi=80, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for panel in panels: panel.axis("off")
+    for panel, picture, title in zip(panels, pictures, titles or [""] * len(pictures)):
+        panel.imshow(picture, cmap="gray")
+        panel.set_title(title, fontsize=8)
+    return figure

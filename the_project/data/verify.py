@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PROBLEMS', 'with_progress', 'default_workers', 'in_threads', 'find_fault', 'files_of', 'verify_images', 'drop_broken']
 
-# %% ../../nbs/data/11_verify.ipynb #8bb421c7
+# %% ../../nbs/data/11_verify.ipynb #6990b9c7
 import os
 import re
 import sys
@@ -19,7 +19,7 @@ from fastprogress.fastprogress import NBProgressBar, ProgressBar
 from PIL import Image
 
 from ..core.env import in_notebook, say
-from .table import missing_column
+from ..core.problems import missing_column
 from ..ship.predict import PictureError, open_picture
 
 # %% ../../nbs/data/11_verify.ipynb #24bf3e69

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from .plots import BLUE, GREY, ORANGE, make_axes, set_title
 from .predictions import label_codes, label_names, make_predictions, probability_matrix
 
-# %% ../../nbs/evaluate/44_calibrate.ipynb #2021dc2f
+# %% ../../nbs/evaluate/44_calibrate.ipynb #dda0bd63
 TEMPERATURES = (.2, 5.)  # limits: sharper or flatter than these is a sign of too few or too easy pictures
 
 def temperature_slope(
@@ -26,6 +26,7 @@ def temperature_slope(
     p = softmax(logits * inverse)
     return float(((p * logits).sum(1) - logits[np.arange(len(truth)), truth]).mean())
 
+# %% ../../nbs/evaluate/44_calibrate.ipynb #48293a15
 def softmax(
     logits: np.ndarray,  # float (N, n)
 ) -> np.ndarray:         # rows sum to 1
@@ -33,14 +34,14 @@ def softmax(
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     return shifted / shifted.sum(1, keepdims=True)
 
-# %% ../../nbs/evaluate/44_calibrate.ipynb #d310791a
+# %% ../../nbs/evaluate/44_calibrate.ipynb #411f9487
 def fit_temperature(
     predictions: pd.DataFrame | np.ndarray,  # a predictions table, or logits (N, n)
     truth: np.ndarray | None = None,         # int (N,): class numbers; needed beside logits
 ) -> float:                                  # TEMPERATURES[0] .. TEMPERATURES[1]; logits / temperature is calibrated
-    "The temperature with the lowest cross-entropy on these answers; use validation answers, never training or test ones"
+    "The temperature with the lowest cross-entropy on these answers; give it those of validation, never train or test"
     if isinstance(predictions, pd.DataFrame): logits, truth = table_logits(predictions), label_codes(predictions)
-    elif truth is None: raise ValueError("logits alone have no truth: give fit_temperature(logits, truth), or a predictions table")
+    elif truth is None: raise ValueError("logits alone have no truth: give fit_temperature(logits, truth)")
     else: logits, truth = np.asarray(predictions, float), np.asarray(truth)
     low, high = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
     if temperature_slope(logits, truth, low) >= 0: return TEMPERATURES[1]
@@ -51,13 +52,14 @@ def fit_temperature(
         else: high = middle
     return float(1 / middle)
 
+# %% ../../nbs/evaluate/44_calibrate.ipynb #41dd1346
 def table_logits(
     predictions: pd.DataFrame,  # a predictions table
 ) -> np.ndarray:                # float (N, n): log-probabilities, which are logits as good as any
     "Logits of a predictions table"
     return np.log(np.maximum(probability_matrix(predictions), 1e-30))
 
-# %% ../../nbs/evaluate/44_calibrate.ipynb #277ed30c
+# %% ../../nbs/evaluate/44_calibrate.ipynb #1888d943
 def apply_temperature(
     predictions: pd.DataFrame,  # a predictions table as trained
     temperature: float,         # above 0
@@ -65,10 +67,10 @@ def apply_temperature(
     "The same answers at another temperature; what comes first stays first"
     if temperature <= 0: raise ValueError(f"temperature={temperature}: use a number above 0")
     groups = predictions.group if "group" in predictions else None
-    return make_predictions(predictions.file.tolist(), label_codes(predictions), softmax(table_logits(predictions) / temperature),
-                            label_names(predictions), groups)
+    p = softmax(table_logits(predictions) / temperature)
+    return make_predictions(predictions.file.tolist(), label_codes(predictions), p, label_names(predictions), groups)
 
-# %% ../../nbs/evaluate/44_calibrate.ipynb #683f1e88
+# %% ../../nbs/evaluate/44_calibrate.ipynb #b43ef021
 def reliability(
     predictions: pd.DataFrame,  # a predictions table
     bins: int = 10,             # of equal width over 0 .. 1
@@ -80,6 +82,7 @@ def reliability(
     by_bin = table.groupby(np.minimum((table.claimed * bins).astype(int), bins - 1).to_numpy())
     return by_bin.agg(dict(claimed="mean", right="mean", pictures="sum")).reset_index(drop=True)
 
+# %% ../../nbs/evaluate/44_calibrate.ipynb #3636ab5f
 def calibration_error(
     predictions: pd.DataFrame,  # a predictions table
     bins: int = 10,             # of equal width over 0 .. 1
@@ -97,7 +100,7 @@ def calibrate(
     return dict(temperature=temperature, ece_before=calibration_error(predictions),
                 ece_after=calibration_error(apply_temperature(predictions, temperature)))
 
-# %% ../../nbs/evaluate/44_calibrate.ipynb #46d331ad
+# %% ../../nbs/evaluate/44_calibrate.ipynb #8a484c79
 def plot_reliability(
     predictions: pd.DataFrame,         # a predictions table as trained
     temperature: float | None = None,  # also show it calibrated with this
@@ -106,11 +109,13 @@ def plot_reliability(
     figure, (panel,) = make_axes(3.4, 3.2)
     panel.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)))
     curves = [("as trained", ORANGE, predictions)]
-    if temperature is not None: curves.append((f"temperature {temperature:.2f}", BLUE, apply_temperature(predictions, temperature)))
+    if temperature is not None:
+        curves.append((f"temperature {temperature:.2f}", BLUE, apply_temperature(predictions, temperature)))
     for name, colour, answers in curves:
         bins = reliability(answers)
-        panel.plot(bins.claimed, bins.right, color=colour, lw=1.4, label=f"{name}: error {calibration_error(answers):.3f}")
-        panel.scatter(bins.claimed, bins.right, s=12 + 180 * bins.pictures / len(answers), color=colour, zorder=3, ec="white", lw=.6)
+        area, label = 12 + 180 * bins.pictures / len(answers), f"{name}: error {calibration_error(answers):.3f}"
+        panel.plot(bins.claimed, bins.right, color=colour, lw=1.4, label=label)
+        panel.scatter(bins.claimed, bins.right, s=area, color=colour, zorder=3, ec="white", lw=.6)
     panel.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
     panel.set_xlabel("claimed", fontsize=9, color=GREY)
     panel.set_ylabel("right", fontsize=9, color=GREY)

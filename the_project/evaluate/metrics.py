@@ -18,7 +18,7 @@ from .predictions import (label_codes, label_names, make_predictions, probabilit
                                               sample_predictions)
 from ..ship.predict import genus_of
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #6a30dcb4
+# %% ../../nbs/evaluate/41_metrics.ipynb #6a1e554f
 def confusion_counts(
     truth: np.ndarray,       # int (N,): class numbers
     prediction: np.ndarray,  # int (N,)
@@ -26,12 +26,15 @@ def confusion_counts(
 ) -> np.ndarray:             # int (n, n): rows are truth, columns what was said
     "How often each class was called what"
     truth, prediction = np.asarray(truth), np.asarray(prediction)
-    if truth.shape != prediction.shape: raise ValueError(f"{truth.size} truths and {prediction.size} predictions: give one each a row")
+    if truth.shape != prediction.shape:
+        raise ValueError(f"{truth.size} truths and {prediction.size} predictions: give one each a row")
     if truth.size == 0: raise ValueError("0 rows: a score needs at least one picture")
     both = np.concatenate([truth, prediction])
-    if both.min() < 0 or both.max() >= n: raise ValueError(f"class numbers {both.min()} .. {both.max()}: use 0 .. {n - 1} for {n} classes")
+    if both.min() < 0 or both.max() >= n:
+        raise ValueError(f"class numbers {both.min()} .. {both.max()}: use 0 .. {n - 1} for {n} classes")
     return np.bincount(truth * n + prediction, minlength=n * n).reshape(n, n)
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #7dfebe24
 def f1_scores(
     hits: np.ndarray,     # (..., n): right answers a class
     said: np.ndarray,     # (..., n): how often the class was named
@@ -40,7 +43,7 @@ def f1_scores(
     "F1 of each class from counts, which may be weighted or stacked"
     return np.where(support > 0, 2 * hits / np.maximum(said + support, 1e-12), np.nan)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #b611c047
+# %% ../../nbs/evaluate/41_metrics.ipynb #a2ece774
 def f1_macro(
     truth: np.ndarray,       # int (N,): class numbers
     prediction: np.ndarray,  # int (N,)
@@ -50,6 +53,7 @@ def f1_macro(
     counts = confusion_counts(truth, prediction, n)
     return float(np.nanmean(f1_scores(counts.diagonal(), counts.sum(0), counts.sum(1))))
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #d4f0096c
 def accuracy(
     truth: np.ndarray,       # int (N,)
     prediction: np.ndarray,  # int (N,)
@@ -57,7 +61,7 @@ def accuracy(
     "Share of right answers"
     return float(np.mean(np.asarray(truth) == np.asarray(prediction)))
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #0681fdc3
+# %% ../../nbs/evaluate/41_metrics.ipynb #6470c85c
 def truth_ranks(
     truth: np.ndarray,          # int (N,)
     probabilities: np.ndarray,  # float (N, n)
@@ -68,6 +72,7 @@ def truth_ranks(
     before = ~(probabilities <= own) | ((probabilities == own) & (np.arange(probabilities.shape[1]) < truth[:, None]))
     return before.sum(1)
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #514d0469
 def top_k(
     truth: np.ndarray,          # int (N,)
     probabilities: np.ndarray,  # float (N, n)
@@ -77,7 +82,7 @@ def top_k(
     if k < 1: raise ValueError(f"k={k}: use 1 or more")
     return float(np.mean(truth_ranks(truth, probabilities) < min(k, probabilities.shape[1])))
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #ecb725a2
+# %% ../../nbs/evaluate/41_metrics.ipynb #07d9daa1
 def draw_weights(
     n_groups: int,  # groups to draw from
     n: int,         # draws
@@ -90,6 +95,7 @@ def draw_weights(
         drawn = rng.integers(0, n_groups, (rows, n_groups)) + np.arange(rows)[:, None] * n_groups
         yield np.bincount(drawn.ravel(), minlength=rows * n_groups).reshape(rows, n_groups).astype(float)
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #84dfa495
 def sum_by_group(
     codes: np.ndarray,   # int (N,): the row's group, 0 .. G-1
     column: np.ndarray,  # int (N,): the column a row counts in, 0 .. n-1
@@ -100,18 +106,20 @@ def sum_by_group(
     n_groups = int(codes.max()) + 1
     return np.bincount(codes * n + column, weights=values, minlength=n_groups * n).reshape(n_groups, n)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #e6bda88d
+# %% ../../nbs/evaluate/41_metrics.ipynb #b4a6bbc7
 def group_codes(
     predictions: pd.DataFrame,                         # a predictions table
     groups: np.ndarray | pd.Series | None = None,      # (rows,); None = its `group` column, or every row its own
 ) -> np.ndarray:                                       # int (rows,), 0 .. G-1
     "Which rows are drawn together"
     if groups is None: groups = predictions["group"] if "group" in predictions else np.arange(len(predictions))
-    if len(groups) != len(predictions): raise ValueError(f"{len(groups)} groups for {len(predictions)} rows: give one a row")
+    if len(groups) != len(predictions):
+        raise ValueError(f"{len(groups)} groups for {len(predictions)} rows: give one a row")
     groups = pd.Series(np.asarray(groups, dtype=object))
     alone = groups.isna() | (groups.astype(str) == "")  # no group given: the row stands for itself
     return pd.factorize(groups.astype(str).where(~alone, "\x1f" + groups.index.astype(str)))[0]
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #06ba18ff
 def interval(
     draws: np.ndarray,  # float (draws, ...): NaN where a draw had no such class
 ) -> tuple[np.ndarray, np.ndarray]:  # low and high, NaN where no draw counted
@@ -120,13 +128,14 @@ def interval(
     low, high = np.nanpercentile(np.where(seen, draws, 0), [2.5, 97.5], axis=0)
     return np.where(seen, low, np.nan), np.where(seen, high, np.nan)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #daa307b0
+# %% ../../nbs/evaluate/41_metrics.ipynb #4914da5b
 def _draw_scores(predictions: pd.DataFrame, groups: object, n: int, seed: int, k: int) -> dict[str, np.ndarray]:
     truth, said = label_codes(predictions), label_codes(predictions, "prediction")
     codes, size = group_codes(predictions, groups), len(label_names(predictions))
     hit, near = truth == said, truth_ranks(truth, probability_matrix(predictions)) < k
     one, first = np.ones(len(truth)), np.zeros(len(truth), int)
-    sums = [sum_by_group(codes, truth, hit, size), sum_by_group(codes, said, one, size), sum_by_group(codes, truth, one, size)]
+    counted = ((truth, hit), (said, one), (truth, one))
+    sums = [sum_by_group(codes, column, values, size) for column, values in counted]
     plain = np.hstack([sum_by_group(codes, first, values, 1) for values in (one, hit, near)])
     whole, draws = np.ones((1, len(plain))), []
     for weights in [whole, *(draw_weights(len(plain), n, seed) if len(plain) > 1 else [])]:
@@ -135,23 +144,24 @@ def _draw_scores(predictions: pd.DataFrame, groups: object, n: int, seed: int, k
         draws.append(dict(f1=by_class, f1_macro=np.nanmean(by_class, 1), accuracy=right / rows, top_k=within / rows))
     return {name: np.concatenate([draw[name] for draw in draws]) for name in draws[0]}
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #c00dc94e
 def bootstrap(
     predictions: pd.DataFrame,                     # a predictions table
     labels: list[str] | None = None,               # checked against the table's own; None = take those
-    groups: np.ndarray | pd.Series | None = None,  # (rows,): drawn together; None = the table's `group`, or every row alone
+    groups: np.ndarray | pd.Series | None = None,  # (rows,): drawn together; None = its `group`, or every row alone
     n: int = 1000,                                 # draws
     seed: int = 0,                                 # same seed, same interval
     k: int = 3,                                    # of top-k
-) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high); low and high are NaN with fewer than 2 groups
+) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high); the ends are NaN with one group
     "Macro-F1, accuracy and top-k with 95 % bootstrap intervals by group"
     if labels is not None and list(labels) != label_names(predictions):
-        raise ValueError(f"{len(labels)} labels given, {len(label_names(predictions))} other ones in the table: leave labels out")
+        raise ValueError(f"the {len(labels)} labels given are not those of the table: leave labels out")
     scores = _draw_scores(predictions, groups, n, seed, k)
     ends = {name: interval(values[1:]) if len(values) > 1 else (np.nan, np.nan) for name, values in scores.items()}
     names = dict(f1_macro="f1_macro", accuracy="accuracy", top_k=f"top_{k}")
     return {shown: tuple(float(x) for x in (scores[name][0], *ends[name])) for name, shown in names.items()}
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #72dddc24
+# %% ../../nbs/evaluate/41_metrics.ipynb #d82ec5e3
 def bootstrap_mean(
     values: np.ndarray,                            # float (N,): a score of each row
     groups: np.ndarray | pd.Series | None = None,  # (N,): drawn together; None = every row alone
@@ -161,18 +171,19 @@ def bootstrap_mean(
     "A mean with its 95 % bootstrap interval by group"
     values = np.asarray(values, float)
     codes = group_codes(pd.DataFrame(dict(value=values)), groups)
-    sums = np.hstack([sum_by_group(codes, np.zeros(len(values), int), column, 1) for column in (values, np.ones(len(values)))])
+    first, counted = np.zeros(len(values), int), (values, np.ones(len(values)))
+    sums = np.hstack([sum_by_group(codes, first, column, 1) for column in counted])
     if len(sums) < 2: return float(values.mean()), float("nan"), float("nan")
     drawn = np.concatenate([weights @ sums for weights in draw_weights(len(sums), n, seed)])
     low, high = interval(drawn[:, 0] / drawn[:, 1])
     return float(values.mean()), float(low), float(high)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #b97ec43d
+# %% ../../nbs/evaluate/41_metrics.ipynb #31ded94b
 def per_class(
     predictions: pd.DataFrame,  # a predictions table
     n: int = 1000,              # bootstrap draws for F1's interval; 0 = none
     seed: int = 0,              # same seed, same interval
-) -> pd.DataFrame:              # label, f1, low, high, precision, recall, support, said; weakest first, absent classes last
+) -> pd.DataFrame:              # label, f1, low, high, precision, recall, support, said; weakest first, absent last
     "Precision, recall and F1 of each class, with its number of pictures"
     labels = label_names(predictions)
     counts = confusion_counts(label_codes(predictions), label_codes(predictions, "prediction"), len(labels))
@@ -181,10 +192,11 @@ def per_class(
     low, high = interval(f1[1:]) if len(f1) > 1 else np.full((2, len(labels)), np.nan)
     table = pd.DataFrame(dict(label=labels, f1=f1[0], low=low, high=high,
                               precision=np.where(support > 0, hits / np.maximum(said, 1), np.nan),
-                              recall=np.where(support > 0, hits / np.maximum(support, 1), np.nan), support=support, said=said))
+                              recall=np.where(support > 0, hits / np.maximum(support, 1), np.nan),
+                              support=support, said=said))
     return table.sort_values(["f1", "support", "label"], ignore_index=True)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #9ae94434
+# %% ../../nbs/evaluate/41_metrics.ipynb #c5f2e194
 def confusion(
     predictions: pd.DataFrame,  # a predictions table
     percent: bool = False,      # of the truth's pictures, 0 .. 100; a row without pictures is 0
@@ -195,6 +207,7 @@ def confusion(
     if percent: counts = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return pd.DataFrame(counts, index=pd.Index(labels, name="truth"), columns=pd.Index(labels, name="prediction"))
 
+# %% ../../nbs/evaluate/41_metrics.ipynb #65183808
 def confused_pairs(
     predictions: pd.DataFrame,  # a predictions table
     n: int = 10,                # at most so many
@@ -207,11 +220,11 @@ def confused_pairs(
                               percent=percent.to_numpy()[rows, columns]))
     return pairs.sort_values(["count", "percent", "truth"], ascending=[False, False, True], ignore_index=True).head(n)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #5b8dc5ce
+# %% ../../nbs/evaluate/41_metrics.ipynb #b0a387de
 def worst_mistakes(
     predictions: pd.DataFrame,  # a predictions table
     n: int = 9,                 # at most so many
-) -> pd.DataFrame:              # file, truth, prediction, probability (of the prediction), truth_probability; worst first
+) -> pd.DataFrame:              # file, truth, prediction, probability (of it), truth_probability; worst first
     "The wrong answers with the highest loss"
     p = probability_matrix(predictions)[np.arange(len(predictions)), label_codes(predictions)]
     wrong = predictions.assign(truth_probability=p)[predictions.truth != predictions.prediction]

@@ -6,12 +6,11 @@
 __all__ = ['BLUE', 'ORANGE', 'GREEN', 'GREY', 'INK', 'RIGHT', 'WRONG', 'make_axes', 'set_title', 'save_plot', 'plot_history',
            'plot_confusion', 'plot_per_class', 'plot_worst', 'save_plots']
 
-# %% ../../nbs/evaluate/43_plots.ipynb #f8396754
+# %% ../../nbs/evaluate/43_plots.ipynb #f3d61f35
 import io
 import textwrap
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,7 +21,7 @@ from ..core.files import atomic_write
 from ..data.image import open_image
 from .metrics import confusion, per_class, worst_mistakes
 
-# %% ../../nbs/evaluate/43_plots.ipynb #5c390bcf
+# %% ../../nbs/evaluate/43_plots.ipynb #7b35ae17
 BLUE, ORANGE, GREEN, GREY, INK = "#0072b2", "#d55e00", "#009e73", "#8a8f98", "#22262b"
 RIGHT = LinearSegmentedColormap.from_list("right", ["#f4f7fa", "#9ecae1", BLUE, "#08306b"])
 WRONG = LinearSegmentedColormap.from_list("wrong", ["#fde0c5", "#f4a460", ORANGE, "#7f2704"])
@@ -34,7 +33,7 @@ def make_axes(
     columns: int = 1,  # of panels
 ) -> tuple[Figure, list[Axes]]:  # the figure and its panels, row by row
     "An empty figure in this library's look"
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=110, facecolor="white")
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=88, facecolor="white")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel in panels:
         panel.spines[["top", "right", "left", "bottom"]].set_visible(False)
@@ -43,6 +42,7 @@ def make_axes(
         panel.set_axisbelow(True)
     return figure, panels
 
+# %% ../../nbs/evaluate/43_plots.ipynb #4fb935b4
 def set_title(
     panel: Axes,     # where
     title: str,      # a few words
@@ -66,41 +66,43 @@ def save_plot(
     atomic_write(Path(folder)/f"{name}.csv", numbers.to_csv(index=named))
     return atomic_write(Path(folder)/f"{name}.png", picture.getvalue())
 
-# %% ../../nbs/evaluate/43_plots.ipynb #334f85bb
-def _shade_stages(panel: Axes, history: pd.DataFrame, label: bool) -> None:
+# %% ../../nbs/evaluate/43_plots.ipynb #63c007f4
+def _shade_stages(panel: Axes, history: pd.DataFrame) -> None:
     x = np.arange(1, len(history) + 1)
-    keys = list(zip(history.get("stage", pd.Series(0, history.index)), history.get("phase", pd.Series("", history.index))))
+    blank = history.assign(**{name: 0 for name in ("stage", "phase") if name not in history})
+    keys = list(zip(blank["stage"], blank["phase"].astype(str)))
     starts = [i for i in range(len(keys)) if i == 0 or keys[i] != keys[i - 1]]
     for start, end in zip(starts, [*starts[1:], len(keys)]):
-        stage, phase = keys[start]
-        panel.axvspan(x[start] - .5, x[end - 1] + .5, color="#eef1f5" if int(stage) % 2 == 0 else "white", zorder=0, lw=0)
-        if "froz" in str(phase) and "un" not in str(phase):
-            panel.axvspan(x[start] - .5, x[end - 1] + .5, facecolor="none", edgecolor="#d9dde3", hatch="///", lw=0, zorder=0)
-        first = start == 0 or keys[start - 1][0] != stage
-        if label and first and "size" in history:
-            panel.annotate(f"{history['size'].iloc[start]:.0f} px", (x[start] - .42, .99), xycoords=("data", "axes fraction"),
-                           va="top", fontsize=7.5, color="#5d646e")
+        (stage, phase), (left, right) = keys[start], (x[start] - .5, x[end - 1] + .5)
+        panel.axvspan(left, right, color="#eef1f5" if int(stage) % 2 == 0 else "white", zorder=0, lw=0)
+        if phase == "frozen":
+            panel.axvspan(left, right, facecolor="none", edgecolor="#d9dde3", hatch="///", lw=0, zorder=0)
+        if "size" in history and (start == 0 or keys[start - 1][0] != stage):
+            panel.annotate(f"{history['size'].iloc[start]:.0f} px", (left + .08, .99), va="top", fontsize=7.5,
+                           xycoords=("data", "axes fraction"), color="#5d646e")
 
-# %% ../../nbs/evaluate/43_plots.ipynb #263be3d1
+# %% ../../nbs/evaluate/43_plots.ipynb #2796e66b
 def plot_history(
-    history: pd.DataFrame,       # a run's history: stage, size, phase, train_loss, valid_loss and the metrics, a row an epoch
+    history: pd.DataFrame,       # a row an epoch: stage, size, phase, train_loss, valid_loss and the metrics
     monitor: str = "f1_macro",   # the metric that chooses the best epoch
     mode: str = "max",           # "max" or "min"
 ) -> Figure:
     "Losses and the monitored metric by epoch, with the stages and the best epoch"
-    if monitor not in history: raise ValueError(f"the history has no column {monitor!r}: it has {', '.join(history.columns)}")
+    if monitor not in history:
+        raise ValueError(f"the history has no column {monitor!r}: it has {', '.join(history.columns)}")
     figure, (loss, score) = make_axes(7.6, 2.9, 1, 2)
     x, values = np.arange(1, len(history) + 1), history[monitor].to_numpy(float)
     best = int(np.nanargmax(values) if mode == "max" else np.nanargmin(values)) if np.isfinite(values).any() else 0
+    line = dict(marker="o", ms=2.5, lw=1.6)
     for name, colour in (("train_loss", ORANGE), ("valid_loss", BLUE)):
-        if name in history: loss.plot(x, history[name], color=colour, marker="o", ms=2.5, lw=1.6, label=name.split("_")[0])
-    score.plot(x, values, color=BLUE, marker="o", ms=2.5, lw=1.6)
+        if name in history: loss.plot(x, history[name], color=colour, label=name.split("_")[0], **line)
+    score.plot(x, values, color=BLUE, **line)
     score.plot(x[best], values[best], "o", color=GREEN, ms=8, mec="white", mew=1.2)
     side = "right" if best > .85 * len(x) else "left" if best < .15 * len(x) else "center"
-    score.annotate(f"{values[best]:.3f}", (x[best], values[best]), (0, -15 if mode == "max" else 9), textcoords="offset points",
-                   ha=side, fontsize=8.5, fontweight="bold", color=GREEN)
+    score.annotate(f"{values[best]:.3f}", (x[best], values[best]), (0, -15 if mode == "max" else 9), ha=side,
+                   textcoords="offset points", fontsize=8.5, fontweight="bold", color=GREEN)
     for panel in (loss, score):
-        _shade_stages(panel, history, True)
+        _shade_stages(panel, history)
         panel.set_xlim(.5, len(history) + .5)
         panel.set_xlabel("epoch", fontsize=9, color=GREY)
         panel.margins(y=.18)
@@ -110,14 +112,15 @@ def plot_history(
     set_title(score, monitor, f"kept: epoch {x[best]}")
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #d70ae075
+# %% ../../nbs/evaluate/43_plots.ipynb #eb8e3ea7
 def plot_confusion(
     predictions: pd.DataFrame,  # a predictions table
 ) -> Figure:
     "The confusion matrix: blue right, orange wrong"
     counts, percent = confusion(predictions), confusion(predictions, percent=True).to_numpy()
     n, labels = len(counts), list(counts.index)
-    cell, font = float(np.interp(n, [2, 14, 40, 100], [.8, .43, .2, .105])), float(np.interp(n, [14, 40, 100], [8, 6.5, 4.6]))
+    cell = float(np.interp(n, [2, 14, 40, 100], [.8, .43, .2, .105]))
+    font = float(np.interp(n, [14, 40, 100], [8, 6.5, 4.6]))
     margin = .9 + .055 * font / 8 * max(len(label) for label in labels)
     figure, (panel,) = make_axes(max(3.2, n * cell + margin), max(2.8, n * cell + margin))
     on = np.eye(n, dtype=bool)
@@ -136,12 +139,14 @@ def plot_confusion(
     set_title(panel, "Confusion", f"{counts.to_numpy().trace()} of {counts.to_numpy().sum()} right")
     return figure
 
+# %% ../../nbs/evaluate/43_plots.ipynb #fc89aaa3
 def _write_cells(panel: Axes, counts: np.ndarray, percent: np.ndarray) -> None:
     for row, column in zip(*np.nonzero(counts)):
         dark = percent[row, column] > (55 if row == column else 28)
-        panel.text(column, row - .1, counts[row, column], ha="center", va="center", fontsize=7.5, color="white" if dark else INK)
-        panel.text(column, row + .24, f"{percent[row, column]:.0f}%", ha="center", va="center", fontsize=5,
-                   color="white" if dark else "#5b4636")
+        middle = dict(ha="center", va="center")
+        ink, pale = ("white", "white") if dark else (INK, "#5b4636")
+        panel.text(column, row - .1, counts[row, column], fontsize=7.5, color=ink, **middle)
+        panel.text(column, row + .24, f"{percent[row, column]:.0f}%", fontsize=5, color=pale, **middle)
 
 # %% ../../nbs/evaluate/43_plots.ipynb #bd1948ab
 def plot_per_class(
@@ -168,7 +173,7 @@ def plot_per_class(
     if columns > 1: set_title(panels[-1], "", f"mean {mean:.3f}, photos at the right")
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #c9c04825
+# %% ../../nbs/evaluate/43_plots.ipynb #e0462c35
 def plot_worst(
     predictions: pd.DataFrame,  # a predictions table whose files can be opened
     n: int = 9,                 # at most so many
@@ -181,13 +186,14 @@ def plot_worst(
     for panel in panels: panel.set_axis_off()
     for panel, row in zip(panels, worst.itertuples()):
         panel.imshow(_tile(row.file))
-        panel.text(0, -.04, textwrap.shorten(f"{row.probability:.0%} {row.prediction}", 30), color=ORANGE, fontsize=8, va="top",
-                   transform=panel.transAxes)
-        panel.text(0, -.14, textwrap.shorten(f"is {row.truth} ({row.truth_probability:.0%})", 32), color=BLUE, fontsize=8, va="top",
-                   transform=panel.transAxes)
-    figure.suptitle("Worst mistakes" if len(worst) else "No mistakes", x=.01, ha="left", fontsize=10, fontweight="bold", color=INK)
+        said = f"{row.probability:.0%} {row.prediction}", f"is {row.truth} ({row.truth_probability:.0%})"
+        for y, text, colour in zip((-.04, -.14), said, (ORANGE, BLUE)):
+            panel.text(0, y, textwrap.shorten(text, 32), color=colour, fontsize=8, va="top", transform=panel.transAxes)
+    title = "Worst mistakes" if len(worst) else "No mistakes"
+    figure.suptitle(title, x=.01, ha="left", fontsize=10, fontweight="bold", color=INK)
     return figure
 
+# %% ../../nbs/evaluate/43_plots.ipynb #48d7a0ac
 def _tile(file: str, side: int = 200) -> np.ndarray:
     "The picture's central square, or a grey one when it can't be opened"
     try: picture = open_image(file, side)
@@ -197,7 +203,7 @@ def _tile(file: str, side: int = 200) -> np.ndarray:
     top, left = (array.shape[0] - short) // 2, (array.shape[1] - short) // 2
     return array[top:top + short, left:left + short]
 
-# %% ../../nbs/evaluate/43_plots.ipynb #e5d2dbc6
+# %% ../../nbs/evaluate/43_plots.ipynb #4ef1236f
 def save_plots(
     folder: str | Path,                  # made when missing
     predictions: pd.DataFrame,           # a predictions table
@@ -207,7 +213,8 @@ def save_plots(
 ) -> list[Path]:                         # the PNG files
     "Draw and save every plot, PNG and CSV"
     paths = []
-    if history is not None and len(history): paths.append(save_plot(plot_history(history, monitor, mode), history, folder, "history"))
+    if history is not None and len(history):
+        paths.append(save_plot(plot_history(history, monitor, mode), history, folder, "history"))
     paths.append(save_plot(plot_confusion(predictions), confusion(predictions), folder, "confusion"))
     paths.append(save_plot(plot_per_class(predictions), per_class(predictions), folder, "per_class"))
     return paths + [save_plot(plot_worst(predictions), worst_mistakes(predictions), folder, "worst")]

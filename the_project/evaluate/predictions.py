@@ -70,15 +70,16 @@ def make_predictions(
     if groups is not None: table["group"] = [str(group) for group in groups]
     return pd.concat([table, pd.DataFrame(probabilities, columns=[f"p:{label}" for label in labels])], axis=1)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #43728c33
+# %% ../../nbs/evaluate/40_predictions.ipynb #e4a0fb08
 def label_names(
     predictions: pd.DataFrame,  # a predictions table
 ) -> list[str]:                 # labels in class order
     "The labels a predictions table has a probability column for"
     labels = [column[2:] for column in predictions.columns if column.startswith("p:")]
-    if not labels: raise ValueError("no p:<label> column in this table: use a predictions table, e.g. run.predictions()")
+    if not labels: raise ValueError("no p:<label> column in this table: use a predictions table, as run.predictions()")
     return labels
 
+# %% ../../nbs/evaluate/40_predictions.ipynb #3c0d3c34
 def probability_matrix(
     predictions: pd.DataFrame,  # a predictions table
 ) -> np.ndarray:                # float64 (rows, labels), finite
@@ -87,10 +88,10 @@ def probability_matrix(
     broken = ~np.isfinite(matrix).all(1)
     if broken.any():
         file = predictions.file.iloc[int(broken.argmax())]
-        raise ValueError(f"{broken.sum()} rows have no finite probabilities, first {file}: look for NaN in the training loss")
+        raise ValueError(f"{broken.sum()} rows have no finite probabilities, first {file}: look for NaN in the losses")
     return matrix
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #d0fc6b87
+# %% ../../nbs/evaluate/40_predictions.ipynb #5696c27e
 def label_codes(
     predictions: pd.DataFrame,  # a predictions table
     column: str = "truth",      # "truth" or "prediction"
@@ -100,11 +101,12 @@ def label_codes(
     codes = pd.Index(labels).get_indexer(predictions[column])
     if (codes < 0).any():
         row = int((codes < 0).argmax())
-        raise ValueError(f"row {row} ({predictions.file.iloc[row]}): {column} {predictions[column].iloc[row]!r} is none of the "
-                         f"{len(labels)} labels of this table: predict with the run that knows it")
+        file, name = predictions.file.iloc[row], predictions[column].iloc[row]
+        raise ValueError(f"row {row} ({file}): {column} {name!r} is none of the {len(labels)} labels of this table: "
+                         "predict with the run that knows it")
     return codes.astype(np.int64)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #2d7ae684
+# %% ../../nbs/evaluate/40_predictions.ipynb #00b96190
 def save_predictions(
     predictions: pd.DataFrame,  # a predictions table
     path: str | Path,           # ends in .csv
@@ -112,6 +114,7 @@ def save_predictions(
     "Write a predictions table, whole or not at all"
     return atomic_write(path, predictions.to_csv(index=False))
 
+# %% ../../nbs/evaluate/40_predictions.ipynb #e67b7aef
 def read_predictions(
     path: str | Path,  # what `save_predictions` wrote
 ) -> pd.DataFrame:     # a predictions table
@@ -135,7 +138,7 @@ def average_predictions(
     group = first.group if "group" in first else None
     return make_predictions(first.file.tolist(), label_codes(first), p, label_names(first), group)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #1b3b227f
+# %% ../../nbs/evaluate/40_predictions.ipynb #91265fe4
 @dataclass(frozen=True)
 class View:
     "One way to look at a picture"
@@ -147,6 +150,7 @@ class View:
 _PLACES = ((0., 0.), (1., 1.), (1., 0.), (0., 1.), (.5, .5))
 VIEWS = (View(), View(True), *(View(flip, 1.15, x, y) for x, y in _PLACES for flip in (False, True)))
 
+# %% ../../nbs/evaluate/40_predictions.ipynb #10ff36f5
 class ManyViews(nn.Module):
     "A classifier that looks at several views of each picture; its logits are the log of the mean probability"
 
@@ -170,7 +174,7 @@ class ManyViews(nn.Module):
         part = x[..., top:top + self.size, left:left + self.size]
         return self.model(part.flip(-1) if view.flip else part).double().log_softmax(-1) - np.log(len(self.views))
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #a41472e4
+# %% ../../nbs/evaluate/40_predictions.ipynb #d7cb471a
 @contextmanager
 def _answering(learn, model: nn.Module) -> Iterator[None]:  # for a while, `learn` answers with `model`
     own, learn.model = learn.model, model
@@ -180,7 +184,7 @@ def _answering(learn, model: nn.Module) -> Iterator[None]:  # for a while, `lear
 def _check_views(tta: int, output: str) -> None:
     if not 0 <= tta <= len(VIEWS): raise ValueError(f"tta={tta} views: use 0 (off) .. {len(VIEWS)}")
     if tta > 1 and output != "label":
-        raise ValueError(f"tta={tta} averages the probabilities of labels, this task answers with a {output}: use tta=0")
+        raise ValueError(f"tta={tta} averages probabilities of labels, this task answers with a {output}: use tta=0")
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #467e9b82
 def predict_table(
@@ -204,7 +208,7 @@ def predict_table(
     answers = tables[0][0] if len(tables) == 1 else average_predictions(*map(list, zip(*tables)))
     return answers if known else answers.assign(truth="", loss=np.nan)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #df2127a3
+# %% ../../nbs/evaluate/40_predictions.ipynb #d2abeeae
 def read_scores(
     folder: str | Path,  # a run's folder
 ) -> dict:               # {} when there are none yet
@@ -212,6 +216,7 @@ def read_scores(
     path = Path(folder)/"scores.json"
     return read_json(path) if path.exists() else {}
 
+# %% ../../nbs/evaluate/40_predictions.ipynb #f9dbcd37
 def update_scores(
     folder: str | Path,  # a run's folder
     changes: dict,       # entries to set
@@ -221,6 +226,7 @@ def update_scores(
     write_json(Path(folder)/"scores.json", scores)
     return scores
 
+# %% ../../nbs/evaluate/40_predictions.ipynb #5c36e27a
 def count_test_read(
     folder: str | Path,  # a run's folder
 ) -> int:                # how often the test was read, this time included

@@ -7,17 +7,18 @@ __all__ = ['Section', 'Report', 'text_table', 'markdown_table', 'score_text', 's
            'advice_from_history', 'class_section', 'pair_section', 'mistake_section', 'make_report', 'count_lines',
            'calibration_line']
 
-# %% ../../nbs/evaluate/42_report.ipynb #bf140e08
+# %% ../../nbs/evaluate/42_report.ipynb #90b18b3c
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from ..core.recipe import Recipe
-from .metrics import (bootstrap, confused_pairs, group_codes, per_class, roll_up_genus, worst_mistakes)
+from .metrics import (bootstrap, confused_pairs, group_codes, per_class, roll_up_genus,
+                                          worst_mistakes)
 from .predictions import label_names
 
-# %% ../../nbs/evaluate/42_report.ipynb #b43ffb24
+# %% ../../nbs/evaluate/42_report.ipynb #cf448f00
 @dataclass(frozen=True)
 class Section:
     "One part of a page: a heading, lines, and maybe a table"
@@ -25,6 +26,7 @@ class Section:
     lines: tuple[str, ...] = ()          # one sentence each
     table: pd.DataFrame | None = None    # cells are text already
 
+# %% ../../nbs/evaluate/42_report.ipynb #111e9bb3
 @dataclass(frozen=True)
 class Report:
     "A page and its numbers; `print(report)` is the text, `report.markdown` the file"
@@ -51,7 +53,7 @@ class Report:
 
     def __repr__(self) -> str: return f"Report({self.title!r}, {len(self.sections)} sections)"
 
-# %% ../../nbs/evaluate/42_report.ipynb #53d25054
+# %% ../../nbs/evaluate/42_report.ipynb #b7a418d0
 def text_table(
     table: pd.DataFrame,  # cells are text
 ) -> list[str]:           # lines, columns aligned; numbers to the right
@@ -59,8 +61,10 @@ def text_table(
     right = [all(cell[:1].isdigit() or cell in ("", "-") for cell in table[name]) for name in table]
     width = [max(len(name), *table[name].map(len), 0) for name in table]
     rows = [list(table.columns), *table.values.tolist()]
-    return ["  " + "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, width, right)).rstrip() for row in rows]
+    lines = ("  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, width, right)) for row in rows)
+    return [f"  {line.rstrip()}" for line in lines]
 
+# %% ../../nbs/evaluate/42_report.ipynb #2d05bdb7
 def markdown_table(
     table: pd.DataFrame,  # cells are text
 ) -> list[str]:           # lines
@@ -68,7 +72,7 @@ def markdown_table(
     rows = [list(table.columns), ["---"] * table.shape[1], *table.values.tolist()]
     return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
 
-# %% ../../nbs/evaluate/42_report.ipynb #4b0bc70b
+# %% ../../nbs/evaluate/42_report.ipynb #f09032f6
 def score_text(
     triple: tuple[float, float, float],  # value, low, high
 ) -> str:                                # "0.78 [0.71, 0.84]"; without an interval it says so
@@ -77,6 +81,7 @@ def score_text(
     if not np.isfinite([low, high]).all(): return f"{value:.3f} [no interval: one group]"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
+# %% ../../nbs/evaluate/42_report.ipynb #afb7d946
 def score_table(
     scores: dict[str, dict],               # name of a row -> what `bootstrap` gave
     answers: dict[str, pd.DataFrame],      # name of a row -> its predictions table
@@ -90,7 +95,7 @@ def score_table(
                      "pictures": str(len(answers[name])), "groups": str(len(set(group_codes(answers[name]))))})
     return pd.DataFrame(rows).fillna("-")
 
-# %% ../../nbs/evaluate/42_report.ipynb #c84f07a8
+# %% ../../nbs/evaluate/42_report.ipynb #4f45378d
 def advice_from_answers(
     predictions: pd.DataFrame,  # a predictions table over labels
     scores: dict,               # what `bootstrap` gave for it
@@ -100,24 +105,28 @@ def advice_from_answers(
     share, name = predictions.prediction.value_counts(normalize=True).max(), predictions.prediction.mode()[0]
     f1, low, high = scores["f1_macro"]
     if share > .5 and (predictions.truth == name).mean() < share / 2:
-        advice.append(f"{share:.0%} of all answers are {name!r}: it has hardly learnt; check the learning rate and the labels.")
+        return [f"{share:.0%} of all answers are {name!r}: it has hardly learnt; check learning rate and labels."]
     if (certain := (worst.probability > .95).sum()):
-        advice.append(f"{certain} wrong answers were given with over 95 %: look at those files first, many will be mislabelled.")
+        advice.append(f"{certain} wrong answers were given with over 95 %: look at those files first for wrong labels.")
     for pair in confused_pairs(predictions, 1).itertuples():
         if pair.count >= 3 and pair.percent >= 25:
-            advice.append(f"{pair.percent:.0f} % of {pair.truth!r} are taken for {pair.prediction!r}: compare their photos, and their labels.")
+            advice.append(f"{pair.percent:.0f} % of {pair.truth!r} are taken for {pair.prediction!r}: "
+                          "compare their photos, and their labels.")
     thin = classes[(classes.support > 0) & (classes.support < 8)]
-    if len(thin): advice.append(f"{len(thin)} classes have fewer than 8 pictures here ({', '.join(thin.label[:3])} ...): their F1 is little more than chance.")
+    if len(thin):
+        some = ", ".join(thin.label[:3]) + (" ..." if len(thin) > 3 else "")
+        advice.append(f"{len(thin)} classes have fewer than 8 pictures here ({some}): their F1 is mostly chance.")
     if high - low > .15:
-        advice.append(f"The interval of macro-F1 is {high - low:.2f} wide: a change of less than {(high - low) / 2:.2f} can't be told from luck here; "
-                      "cross-validate or hold out more.")
+        advice.append(f"The interval of macro-F1 is {high - low:.2f} wide: a change below {(high - low) / 2:.2f} "
+                      "can't be told from luck here; cross-validate or hold out more.")
     genus = roll_up_genus(predictions)
     if genus is not None and len(worst) >= 5:
         inside = 1 - (genus.truth != genus.prediction).sum() / len(worst)
-        if inside > .6: advice.append(f"{inside:.0%} of the mistakes stay inside the genus: fine detail is missing; try a larger last stage.")
+        if inside > .6:
+            advice.append(f"{inside:.0%} of the mistakes stay inside the genus: try a larger last stage, for detail.")
     return advice
 
-# %% ../../nbs/evaluate/42_report.ipynb #3ef76188
+# %% ../../nbs/evaluate/42_report.ipynb #2298e572
 def advice_from_history(
     history: pd.DataFrame,        # a run's history, one row an epoch
     recipe: Recipe | None = None,  # what it was trained with
@@ -128,14 +137,16 @@ def advice_from_history(
     values = history[monitor].to_numpy(float) if monitor in history else np.array([])
     if not np.isfinite(values).any(): return []
     advice, best, n = [], int(np.nanargmax(values) if mode == "max" else np.nanargmin(values)) + 1, len(values)
-    if n > 2 and best == n: advice.append("The best epoch was the last: it was still learning; give the last stage more epochs.")
+    if n > 2 and best == n:
+        advice.append("The best epoch was the last: it was still learning; give the last stage more epochs.")
     if n > 4 and best <= .6 * n:
-        advice.append(f"The best epoch was {best} of {n}: what came after was memorising; try mixup=0.4, augment='strong' or fewer epochs.")
+        advice.append(f"The best epoch was {best} of {n}: what came after was memorising; "
+                      "try mixup=0.4, augment='strong' or fewer epochs.")
     if recipe is not None and recipe.weights is None:
-        advice.append("The weights started from chance: with a pretrained backbone a few hundred pictures go much further.")
+        advice.append("The weights started from chance: with a pretrained backbone a few hundred pictures go far.")
     return advice
 
-# %% ../../nbs/evaluate/42_report.ipynb #e82d0a81
+# %% ../../nbs/evaluate/42_report.ipynb #934dd75f
 def _cut(table: pd.DataFrame, n: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
     "The first n rows, and a line about the rest"
     return table.head(n), (f"the first {n} of {len(table)}; all of them are in plots/",) if len(table) > n else ()
@@ -149,12 +160,13 @@ def class_section(
     seen, lines = _cut(classes[classes.support > 0], n)
     absent = classes.label[classes.support == 0].tolist()
     if absent: lines += (f"no picture here, so no score: {', '.join(absent[:8])}{' ...' if len(absent) > 8 else ''}",)
-    table = pd.DataFrame({"label": seen.label, "F1": seen.f1.map("{:.2f}".format),
-                          "95 %": [f"{low:.2f}-{high:.2f}" if np.isfinite(low) else "-" for low, high in zip(seen.low, seen.high)],
+    ends = [f"{low:.2f}-{high:.2f}" if np.isfinite(low) else "-" for low, high in zip(seen.low, seen.high)]
+    table = pd.DataFrame({"label": seen.label, "F1": seen.f1.map("{:.2f}".format), "95 %": ends,
                           "precision": seen.precision.map("{:.2f}".format), "recall": seen.recall.map("{:.2f}".format),
                           "pictures": seen.support.map(str)})
     return Section("Classes, weakest first", lines, table)
 
+# %% ../../nbs/evaluate/42_report.ipynb #f0b2df8e
 def pair_section(
     predictions: pd.DataFrame,  # a predictions table over labels
     n: int = 5,                 # at most so many pairs
@@ -162,9 +174,11 @@ def pair_section(
     "Which class is taken for which"
     pairs = confused_pairs(predictions, n)
     if not len(pairs): return Section("Most often confused", ("nothing was confused",))
-    return Section("Most often confused", (), pd.DataFrame({"truth": pairs.truth, "said": pairs.prediction, "times": pairs["count"].map(str),
-                                                            "of the truth": pairs.percent.map("{:.0f} %".format)}))
+    table = {"truth": pairs.truth, "said": pairs.prediction, "times": pairs["count"].map(str),
+             "of the truth": pairs.percent.map("{:.0f} %".format)}
+    return Section("Most often confused", (), pd.DataFrame(table))
 
+# %% ../../nbs/evaluate/42_report.ipynb #512cf789
 def mistake_section(
     predictions: pd.DataFrame,  # a predictions table over labels
     n: int = 5,                 # at most so many pictures
@@ -176,7 +190,7 @@ def mistake_section(
     return Section("Worst mistakes", (), pd.DataFrame({"file": files, "truth": worst.truth, "said": worst.prediction,
                                                        "p": worst.probability.map("{:.0%}".format)}))
 
-# %% ../../nbs/evaluate/42_report.ipynb #21ef8a8e
+# %% ../../nbs/evaluate/42_report.ipynb #c2429eb4
 def make_report(
     predictions: pd.DataFrame,                # predictions of the split the page is about
     labels: list[str] | None = None,          # checked against the table's own; None = take those
@@ -197,14 +211,16 @@ def make_report(
         scores["genus"], answers["genus"] = bootstrap(genus, k=1), genus
         notes.append(f"genus: {split} with its probabilities summed over {len(label_names(genus))} genera")
     if calibration: notes.append(calibration_line(calibration))
-    advice = advice_from_answers(predictions, scores[split]) + ([] if history is None else advice_from_history(history, recipe))
+    advice = advice_from_answers(predictions, scores[split])
+    if history is not None: advice += advice_from_history(history, recipe)
     sections = [Section("", tuple(count_lines(rows, test_reads))),
-                Section("Scores, with 95 % intervals by group", (), score_table(scores, answers)), Section("", tuple(notes)),
-                class_section(predictions), pair_section(predictions), mistake_section(predictions),
-                Section("Try next", tuple(f"{i}. {line}" for i, line in enumerate(advice[:5], 1)) or ("nothing stands out",))]
-    return Report(title, tuple(section for section in sections if section.lines or section.table is not None), dict(split=split, **scores))
+                Section("Scores, with 95 % intervals by group", (), score_table(scores, answers)),
+                Section("", tuple(notes)), class_section(predictions), pair_section(predictions),
+                mistake_section(predictions), Section("Try next", tuple(advice[:5]) or ("nothing stands out",))]
+    filled = tuple(section for section in sections if section.lines or section.table is not None)
+    return Report(title, filled, dict(split=split, **scores))
 
-# %% ../../nbs/evaluate/42_report.ipynb #b8f6bb1a
+# %% ../../nbs/evaluate/42_report.ipynb #5a18de39
 def count_lines(
     rows: dict | None,        # counts: table, broken, train, valid, test
     test_reads: dict | None,  # count, dates
@@ -214,13 +230,16 @@ def count_lines(
     if rows:
         used = sum(rows.get(split, 0) for split in ("train", "valid", "test"))
         parts = ", ".join(f"{rows[split]} {split}" for split in ("train", "valid", "test") if rows.get(split))
-        lines.append(f"{rows.get('table', used)} rows, {rows.get('broken', 0)} left out as broken, {used} used: {parts}")
+        total, broken = rows.get("table", used), rows.get("broken", 0)
+        lines.append(f"{total} rows, {broken} left out as broken, {used} used: {parts}")
     if test_reads is not None:
         count, dates = test_reads.get("count", 0), test_reads.get("dates", [])
-        lines.append(f"the test split was read {count} time{'' if count == 1 else 's'}" + (f", last on {dates[-1][:10]}" if dates else "")
-                     + ("; every further read makes its score less believable" if count > 1 else ""))
+        last = f", last on {dates[-1][:10]}" if dates else ""
+        doubt = "; every further read makes its score less believable" if count > 1 else ""
+        lines.append(f"the test split was read {count} time{'' if count == 1 else 's'}{last}{doubt}")
     return lines
 
+# %% ../../nbs/evaluate/42_report.ipynb #e5de8d8a
 def calibration_line(
     calibration: dict,  # temperature, ece_before, ece_after
 ) -> str:               # one line

@@ -116,7 +116,7 @@ def _read_weights(path: str, config: PretrainedCfg | None) -> dict[str, Tensor]:
         say(f"{Path(path).name}: left out its classifier ({left[0]}{f' and {len(left) - 1} more' if left[1:] else ''})")
     return {new: state[name] for name, new in kept.items()}
 
-# %% ../../nbs/models/20_backbone.ipynb #27a90d7a
+# %% ../../nbs/models/20_backbone.ipynb #d247ac73
 def _misfit(path: str, arch: str, state: dict, wanted: dict) -> ValueError:
     "One line on how a file and a network differ"
     missing, foreign = [n for n in wanted if n not in state], [n for n in state if n not in wanted]
@@ -124,20 +124,29 @@ def _misfit(path: str, arch: str, state: dict, wanted: dict) -> ValueError:
     parts = [f"{len(names)} {what}, first {names[0]}" for what, names in
              (("missing", missing), ("not its own", foreign), ("of another shape", shapes)) if names]
     if shapes: parts[-1] += f" {tuple(state[shapes[0]].shape)} for {tuple(wanted[shapes[0]].shape)}"
-    return ValueError(f"weights={path!r} do not fit arch {arch!r}: {'; '.join(parts)}; use the arch they were made with")
+    return ValueError(f"weights={path!r} do not fit arch {arch!r}: {'; '.join(parts)}; use the arch they are from")
 
-# %% ../../nbs/models/20_backbone.ipynb #c89fc98e
+# %% ../../nbs/models/20_backbone.ipynb #c35cf102
+def _is_wide(state: dict[str, Tensor], config: PretrainedCfg | None, channels: int) -> bool:
+    "Whether a file's first convolution takes `channels` channels, so that nothing is to be adapted"
+    first = config.first_conv if config else "stem.0"
+    weight = state.get(f"{first if isinstance(first, str) else first[0]}.weight")
+    return weight is not None and weight.shape[1] == channels
+
+# %% ../../nbs/models/20_backbone.ipynb #802ad48d
 def _from_file(recipe: Recipe, channels: int, state: dict[str, Tensor]) -> nn.Module:
     "A network with a file's weights, strictly"
+    config, name = _config(recipe.arch), "stem.0.weight"
+    given = channels if _is_wide(state, config, channels) else 3
     try:
-        if not _small_width(recipe.arch):
-            overlay = dict(state_dict=dict(state), num_classes=0, label_offset=0, custom_load=False)
+        if config:
+            overlay = dict(state_dict=dict(state), num_classes=0, label_offset=0, custom_load=False,
+                           input_size=(given, *config.input_size[1:]))
             body = _build(recipe, channels, dict(pretrained=True, pretrained_cfg_overlay=overlay))
             body.pretrained_cfg.pop("state_dict")
-            return body
-        body, name = _build(recipe, channels), "stem.0.weight"
-        first = state[name] if state[name].shape[1] == channels else adapt_input_conv(channels, state[name])
-        body.load_state_dict(state | {name: first})
+        else:
+            body = _build(recipe, channels)
+            body.load_state_dict(state | {name: adapt_input_conv(channels, state[name], given)})
         return body
     except (RuntimeError, KeyError, IndexError, AttributeError, AssertionError) as e:
         raise _misfit(recipe.weights, recipe.arch, state, _build(recipe, channels).state_dict()) from e
@@ -154,7 +163,7 @@ def _widen(narrow: nn.Module, body: nn.Module, channels: int) -> nn.Module:
     body.load_state_dict(state)
     return body
 
-# %% ../../nbs/models/20_backbone.ipynb #95113f94
+# %% ../../nbs/models/20_backbone.ipynb #8aeb94dc
 def _body(recipe: Recipe, channels: int) -> nn.Module:
     "A network of `channels` input channels with the weights that the recipe names"
     if recipe.weights is None: return _build(recipe, channels)
@@ -162,9 +171,7 @@ def _body(recipe: Recipe, channels: int) -> nn.Module:
     if recipe.weights == "imagenet": narrow = _published(recipe, recipe.channels if beside else channels)
     else:
         state = _read_weights(recipe.weights, config)
-        first = config.first_conv if config else "stem.0"
-        first = state.get(f"{first if isinstance(first, str) else first[0]}.weight")
-        if first is not None and first.shape[1] % channels == 0: beside = False  # a run's own file is wide already
+        beside = beside and not _is_wide(state, config, channels)
         narrow = _from_file(recipe, recipe.channels if beside else channels, state)
     return _widen(narrow, _build(recipe, channels), recipe.channels) if beside else narrow
 

@@ -73,10 +73,10 @@ def scale_channels(
     space = [grey] + [_blur(grey, sigma) for sigma in (1., 2., 4.)]
     return torch.cat([fine - coarse for fine, coarse in zip(space, space[1:])], 1)
 
-# %% ../../nbs/models/18_channels.ipynb #d6a84aa6
+# %% ../../nbs/models/18_channels.ipynb #efb8facd
 def _centred(grey: Tensor) -> Tensor: return grey - .5
 
-_FEATURES = dict(  # name -> function of a grey picture, its channels, factor that spreads a photo's values over about -1..1
+_FEATURES = dict(  # name -> function of grey pictures, its channels, factor that spreads a photo over about -1..1
     grey=(_centred, 1, 4.), edges=(edge_channel, 1, 1.), fourier=(fourier_channel, 1, 1.),
     wavelet=(wavelet_channels, 3, 8.), scales=(scale_channels, 3, 8.))
 
@@ -104,7 +104,7 @@ class ChannelFeatures(nn.Module):
             made = [function(grey) * factor for function, _, factor in (_FEATURES[name] for name in self.names)]
         return torch.cat([x] * self.keep + [channels.to(x.dtype) for channels in made], 1)
 
-# %% ../../nbs/models/18_channels.ipynb #f13e3f0d
+# %% ../../nbs/models/18_channels.ipynb #a7d4b931
 def show_features(
     picture: Tensor,                            # (C,H,W), 0..1
     names: tuple[str, ...] = tuple(_FEATURES),  # of `core.recipe.FEATURES`
@@ -112,7 +112,7 @@ def show_features(
     "The channels that `Recipe.features` adds, side by side"
     from matplotlib.figure import Figure
     drawn = [(name, band) for name in names for band in _FEATURES[name][0](grey_channel(picture[None]))[0]]
-    figure = Figure(figsize=(1.3 * len(drawn), 1.5), layout="constrained")
+    figure = Figure(figsize=(len(drawn), 1.2), dpi=60, layout="constrained")
     for axis, (name, band) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn):
         axis.imshow(band.detach().cpu(), cmap="gray")
         axis.set(title=name, xticks=[], yticks=[])

@@ -129,25 +129,28 @@ def _columns(
             raise ValueError(f"--column {pair}: write THEIRS=OURS, e.g. --column photo=file species=label")
     return dict(pair.split("=", 1) for pair in pairs)
 
-# %% ../../nbs/ship/75_cli.ipynb #e144b326
+# %% ../../nbs/ship/75_cli.ipynb #497f2b5d
 def _split(
-    table,          # from `read_table`
-    seed: int = 0,  # of the split
-):                  # with `group` and `split`
-    "A table that a score can be trusted on: near-duplicates stay on one side"
-    if "split" in table:
+    table,   # from `read_table`
+    recipe,  # its seed and target
+):           # with `group` and `split`
+    "A table that a score can be trusted on: near-duplicates stay on one side; a given split is kept"
+    given = "split" in table
+    if given and table["split"].notna().all() and {"train", "valid"} <= set(table["split"]):
         return table
     from the_project.core.env import say
     from the_project.data.groups import group_duplicates
     from the_project.data.splits import split_table
 
-    table = split_table(table if "group" in table else group_duplicates(table), group="group", seed=seed)
+    table = table if "group" in table else group_duplicates(table)
+    table = split_table(table, test=0 if given else 0.15, method="given" if given else "stratified", seed=recipe.seed,
+                        target=recipe.target)
     counts = table["split"].value_counts()
-    parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in ("train", "valid", "test"))
+    parts = ", ".join(f"{counts[part]} {part}" for part in ("train", "valid", "test") if part in counts)
     say(f"split by groups of near-duplicates: {parts}")
     return table
 
-# %% ../../nbs/ship/75_cli.ipynb #5050c58c
+# %% ../../nbs/ship/75_cli.ipynb #78ea7f29
 def _train(args) -> int:
     if args.table is None and args.settings and "=" not in args.settings[-1]:
         args.table = args.settings.pop()  # train --set a=b TABLE
@@ -168,8 +171,8 @@ def _train(args) -> int:
         from the_project.data.table import read_table
         from the_project.experiments.run import train
 
-        table = read_table(args.table, columns=columns, root=args.root)
-        run = train(_split(table, recipe.seed), recipe, args.runs)
+        table = read_table(args.table, columns=columns, root=args.root, target=recipe.target)
+        run = train(_split(table, recipe), recipe, args.runs)
     run.report()
     print(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR", file=sys.stderr)
     return 0
@@ -217,7 +220,7 @@ def _app(args) -> int:
     demo(args.bundle, port=args.port)
     return 0
 
-# %% ../../nbs/ship/75_cli.ipynb #e080d6ab
+# %% ../../nbs/ship/75_cli.ipynb #213534ed
 def _demo(args) -> int:
     from the_project.core.env import say
     from the_project.core.recipe import Recipe, Stage
@@ -226,8 +229,8 @@ def _demo(args) -> int:
     from the_project.ship.app import demo
 
     say("drawing 360 pictures of 12 invented snakes")
-    table = _split(sample_table(Path(args.runs) / "demo-pictures"))
     recipe = Recipe(arch="small_cnn", weights=None, stages=(Stage(64, 12), Stage(96, 4)), notes="the_project demo")
+    table = _split(sample_table(Path(args.runs) / "demo-pictures"), recipe)
     say(f"training a small network from scratch, {recipe.total_epochs} epochs")
     run = train(table, recipe, args.runs)
     run.report()

@@ -21,17 +21,20 @@ from ..core.task import Blocks, Task
 from ..models.heads import build_model
 from ..models.losses import make_loss
 
-# %% ../../nbs/tasks/50_classify.ipynb #80b27764
+# %% ../../nbs/tasks/50_classify.ipynb #721380ec
 def read_labels(
     rows: pd.DataFrame,  # training rows
     recipe: Recipe,      # its `target` names the column
 ) -> list[str]:          # sorted; the position is the class number
     "The classes of a table"
-    if recipe.target not in rows: raise ValueError(f"the table has no column {recipe.target!r}: it has {', '.join(map(str, rows.columns))}")
+    if recipe.target not in rows:
+        raise ValueError(f"the table has no column {recipe.target!r}: it has {', '.join(map(str, rows.columns))}")
     labels = sorted({str(label) for label in rows[recipe.target]})
-    if len(labels) < 2: raise ValueError(f"column {recipe.target!r} holds {len(labels)} class {labels}: a classifier needs 2 or more")
+    if len(labels) < 2:
+        raise ValueError(f"column {recipe.target!r} holds {len(labels)} class {labels}: a classifier needs 2 or more")
     return labels
 
+# %% ../../nbs/tasks/50_classify.ipynb #142090fc
 def read_target(
     row: dict,          # one row of the table
     labels: list[str],  # what `read_labels` gave
@@ -40,9 +43,10 @@ def read_target(
     "The class number of a row"
     label = str(row[recipe.target])
     if label in labels: return labels.index(label)
-    raise ValueError(f"{row.get('file')}: {recipe.target} {label!r} is not among the {len(labels)} classes of the training rows: "
-                     "give it a training picture or drop the row")
+    raise ValueError(f"{row.get('file')}: {recipe.target} {label!r} is not among the {len(labels)} classes of the "
+                     "training rows: give it a training picture or drop the row")
 
+# %% ../../nbs/tasks/50_classify.ipynb #f2bce8e1
 def batch_targets(
     targets: list[int],  # class numbers of a batch
 ) -> torch.Tensor:       # int64 (B,)
@@ -55,7 +59,7 @@ def make_blocks(
     "How a classifier reads its table"
     return Blocks(read_labels, read_target, batch_targets)
 
-# %% ../../nbs/tasks/50_classify.ipynb #acf13097
+# %% ../../nbs/tasks/50_classify.ipynb #4b512421
 class F1Macro(Metric):
     "Mean F1 of the classes present in the truth, exact over an epoch"
 
@@ -65,9 +69,9 @@ class F1Macro(Metric):
 
     def accumulate(self, learn: Learner) -> None:
         "Count one batch: rows of the matrix are truth, columns what was said"
-        n = learn.pred.shape[-1]
-        both = learn.y.reshape(-1).as_subclass(torch.Tensor) * n + learn.pred.as_subclass(torch.Tensor).argmax(-1).reshape(-1)
-        counts = torch.bincount(both, minlength=n * n).reshape(n, n)
+        n, y = learn.pred.shape[-1], learn.y.as_subclass(torch.Tensor).reshape(-1)
+        said = learn.pred.as_subclass(torch.Tensor).argmax(-1).reshape(-1)
+        counts = torch.bincount(y * n + said, minlength=n * n).reshape(n, n)
         self.counts = counts if self.counts is None else self.counts + counts
 
     @property
@@ -81,9 +85,9 @@ class F1Macro(Metric):
     @property
     def name(self) -> str: return "f1_macro"
 
-# %% ../../nbs/tasks/50_classify.ipynb #d0cb9659
+# %% ../../nbs/tasks/50_classify.ipynb #cdbeb347
 class TopK(Metric):
-    "Share of rows whose truth is among the `k` likeliest labels, exact over an epoch; the recorder calls it `accuracy` or `top_<k>`"
+    "Share of rows whose truth is among the `k` likeliest; recorded as `accuracy` (k = 1) or `top_<k>`"
 
     def __init__(self, k: int = 1):  # 1 or more; with fewer classes, all of them
         if k < 1: raise ValueError(f"k={k}: use 1 or more")
@@ -113,7 +117,7 @@ def make_metrics(
     "What is measured after every epoch"
     return [F1Macro(), TopK(1), TopK(3)]
 
-# %% ../../nbs/tasks/50_classify.ipynb #6672adf5
+# %% ../../nbs/tasks/50_classify.ipynb #46a31ca1
 def make_model(
     recipe: Recipe,  # backbone, weights, features, head
     n_out: int,      # number of classes, 2 or more
@@ -121,6 +125,7 @@ def make_model(
     "The network"
     return build_model(recipe, n_out)
 
+# %% ../../nbs/tasks/50_classify.ipynb #ad56af85
 def make_loss_func(
     recipe: Recipe,                      # loss, label_smoothing, class_weights
     counts: list[int] | None = None,     # training rows of each class; None = no class weights
@@ -128,6 +133,7 @@ def make_loss_func(
     "The loss"
     return make_loss(recipe, counts)
 
+# %% ../../nbs/tasks/50_classify.ipynb #1c98232d
 def make_callbacks(
     recipe: Recipe,  # not used
 ) -> list:           # empty
@@ -153,7 +159,7 @@ def answer_batches(
     if not answers: raise ValueError("this loader holds no rows: give it a table with at least one picture")
     return torch.cat(answers).numpy(), torch.cat(truths).numpy().astype(int)
 
-# %% ../../nbs/tasks/50_classify.ipynb #d16aa728
+# %% ../../nbs/tasks/50_classify.ipynb #5ada9008
 def collect_predictions(
     learn: Learner,     # its model answers
     dl: object,         # loader of (x, y) batches; its `table`, if any, names files and groups
@@ -162,10 +168,12 @@ def collect_predictions(
     "The predictions table of a loader's rows"
     answers, truth = answer_batches(learn.model, dl)
     if answers.shape[1] != len(labels):
-        raise ValueError(f"the model answers with {answers.shape[1]} classes but {len(labels)} labels were given: use the labels it was trained with")
+        raise ValueError(f"the model answers with {answers.shape[1]} classes but {len(labels)} labels were given: "
+                         "use the labels it was trained with")
     rows, table, names = np.arange(len(truth)), getattr(dl, "table", None), np.array(labels, dtype=object)
     if table is not None and len(table) != len(truth):
-        raise ValueError(f"the loader has a table of {len(table)} rows but gave {len(truth)}: collect from a loader that keeps every row")
+        raise ValueError(f"the loader has a table of {len(table)} rows but gave {len(truth)}: "
+                         "collect from a loader that keeps every row")
     p, said = np.exp(answers), answers.argmax(1)
     columns = dict(file=[""] * len(truth) if table is None else table["file"].tolist(), truth=names[truth],
                    prediction=names[said], probability=p[rows, said], loss=-answers[rows, truth])
@@ -185,7 +193,7 @@ def decode_prediction(
     top = [[labels[i], float(p[i])] for i in order]
     return dict(label=top[0][0], probability=top[0][1], top=top)
 
-# %% ../../nbs/tasks/50_classify.ipynb #1987fc56
+# %% ../../nbs/tasks/50_classify.ipynb #991a9cb9
 def show_answer(
     picture: Image.Image | np.ndarray,  # RGB
     decoded: dict,                      # what `decode_prediction` gave
@@ -196,9 +204,10 @@ def show_answer(
     left.imshow(np.asarray(picture))
     left.set_axis_off()
     names, p = zip(*decoded["top"])
-    right.barh(range(len(p)), p, color=["#0072b2"] + ["#9ecae1"] * (len(p) - 1), height=.6)
-    for i, (name, value) in enumerate(decoded["top"]): right.text(0, i - .38, f"{name}  {value:.0%}", va="bottom", fontsize=9)
-    right.set(xlim=(0, 1), ylim=(len(p) - .5, -.85), xticks=[], yticks=[])
+    right.barh(range(len(p)), p, color=["#0072b2"] + ["#9ecae1"] * (len(p) - 1), height=.34)
+    for i, (name, value) in enumerate(decoded["top"]):
+        right.text(0, i - .21, f"{name}  {value:.0%}", va="bottom", fontsize=9)
+    right.set(xlim=(0, 1), ylim=(len(p) - .6, -.7), xticks=[], yticks=[])
     right.spines[:].set_visible(False)
     return figure
 

@@ -157,7 +157,7 @@ def _written(write: Callable, file: Path, *content: object) -> bool:
         return False
     return True
 
-# %% ../../nbs/train/31_best.ipynb #b05a9221
+# %% ../../nbs/train/31_best.ipynb #dea311ac
 class SaveBestCallback(WatchMetric, SaveModelCallback):
     "Keep the weights of the best epoch in `folder`, over several fits and restarts, and reload them at the end"
     order = 61
@@ -194,9 +194,9 @@ class SaveBestCallback(WatchMetric, SaveModelCallback):
         self.best, self.record, self.keep, self.last_saved_path = value, record, True, self.file
 
     def after_fit(self):
-        if self.tried and self.at_end and self.record: self.reload()
-        elif self.tried and self.at_end: say(f"no epoch had a finite {self.monitor}: the last weights stay in the model")
-        self.tried = False
+        wanted, self.tried = self.tried and self.at_end, False
+        if wanted and self.record: self.reload()
+        elif wanted: say(f"no epoch had a finite {self.monitor}: the last weights stay in the model")
 
 # %% ../../nbs/train/31_best.ipynb #6b2cd35e
 @patch

@@ -11,17 +11,19 @@ from fastai.callback.core import CancelFitException
 from ..core.env import say
 from .best import WatchMetric
 
-# %% ../../nbs/train/38_patience.ipynb #0b921151
+# %% ../../nbs/train/38_patience.ipynb #7c259f2d
 class _Patient(WatchMetric):
-    "Counts the epochs without improvement; starts anew with each fit unless a state was loaded"
+    "Counts the epochs without improvement; starts anew with each fit, unless a state was loaded to go on in its middle"
     def __init__(self, monitor: str, mode: str, patience: int, min_delta: float):
         super().__init__(monitor, mode, min_delta)
         if patience < 1: raise ValueError(f"patience={patience} epochs is too few: use 1 or more")
         self.patience, self.wait, self.resumed = patience, 0, False
 
     def start_fit(self):
-        if not self.resumed: self.best, self.wait = None, 0
-        self.resumed = False
+        goes_on, self.resumed = self.resumed and self.learn.epoch > 0, False
+        if not goes_on: self._start_anew()
+
+    def _start_anew(self): self.best, self.wait = None, 0
 
     def follow(self, value: float | None):
         super().follow(value)
@@ -58,7 +60,7 @@ class EarlyStop(_Patient):
         say(f"early stop: {self.monitor} has not improved on {self.best} for {self.wait} epochs")
         raise CancelFitException()
 
-# %% ../../nbs/train/38_patience.ipynb #c561449d
+# %% ../../nbs/train/38_patience.ipynb #82b67433
 class ReduceOnPlateau(_Patient):
     "Lower the learning rate when a metric has not improved for `patience` epochs"
     order = 62  # after the schedule (60) has set its rate, and after the recorder (50) has read ours
@@ -76,9 +78,7 @@ class ReduceOnPlateau(_Patient):
             raise ValueError(f"factor={factor} would not lower the rate: use a number between 0 and 1")
         self.factor, self.min_lr, self.scale, self.plain_lrs = factor, min_lr, 1., None
 
-    def start_fit(self):
-        if not self.resumed: self.scale = 1.
-        super().start_fit()
+    def _start_anew(self): self.best, self.wait, self.scale = None, 0, 1.
 
     def follow(self, value: float | None):
         super().follow(value)

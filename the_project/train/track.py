@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['PLACE', 'read_history', 'write_history', 'History', 'epoch_numbers', 'epoch_line', 'TerminalLine', 'draw_curves',
-           'LiveCurves', 'add_output']
+           'LiveCurves', 'add_output', 'draw_answers', 'draw_confusion']
 
-# %% ../../nbs/train/35_track.ipynb #393ef00d
+# %% ../../nbs/train/35_track.ipynb #d4d45a17
 import csv
 import io
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
@@ -136,7 +137,7 @@ class TerminalLine(Callback):
 
     def after_fit(self): self.learn.logger = self.old_logger
 
-# %% ../../nbs/train/35_track.ipynb #85b7dcdd
+# %% ../../nbs/train/35_track.ipynb #c9dbb21e
 def draw_curves(
     rows: list[dict],               # of the history
     metric: str | None = None,      # drawn on the right; None: the first one that is no loss
@@ -158,7 +159,7 @@ def draw_curves(
         right.set_ylabel(metric)
         heights = [_height(row.get(metric)) for row in rows]
         lines += right.plot(epochs, heights, color="tab:green", marker=".", label=metric)
-    left.legend(handles=lines, fontsize=8)
+    figure.legend(handles=lines, fontsize=8, ncols=3, frameon=False, loc="outside upper center")
     return figure
 
 def _height(value: object) -> float: return value if isinstance(value, (int, float)) else float("nan")
@@ -196,3 +197,45 @@ def add_output(
     if not notebook: return learn.add_cb(TerminalLine())
     if not hasattr(learn, "progress"): learn.add_cb(ProgressCallback())
     return learn.add_cb(LiveCurves())
+
+# %% ../../nbs/train/35_track.ipynb #2ff70b5a
+def draw_answers(
+    pictures: np.ndarray,     # (n, H, W, 3) uint8
+    truth: list[str],         # n names
+    prediction: list[str],    # n names
+) -> np.ndarray:              # (height, width, 3) uint8
+    "Pictures in a row, each under what it is and what it was taken for"
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(1.5*len(pictures), 1.9), dpi=100, layout="constrained")
+    for i, axis in enumerate(figure.subplots(1, len(pictures), squeeze=False).flat):
+        axis.imshow(pictures[i])
+        right = truth[i] == prediction[i]
+        axis.set_title(truth[i] + f"\nnot {prediction[i]}"*(not right), fontsize=6, color="black" if right else "red")
+        axis.set_axis_off()
+    return _pixels(figure)
+
+def draw_confusion(
+    truth: np.ndarray,       # (n,) class ids
+    prediction: np.ndarray,  # (n,) class ids
+    labels: list[str],       # names of the classes
+) -> np.ndarray:             # (height, width, 3) uint8
+    "The confusion matrix in shares of each true class; numbers too while they can be read"
+    from matplotlib.figure import Figure
+    n = len(labels)
+    counts = np.bincount(truth*n + prediction, minlength=n*n).reshape(n, n)
+    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(counts/np.maximum(counts.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    axis.set(xlabel="prediction", ylabel="truth")
+    for row, column in zip(*np.nonzero(counts)) if n <= 20 else ():
+        axis.text(column, row, counts[row, column], ha="center", va="center")
+    if n <= 40:
+        axis.set_xticks(range(n), labels, rotation=90, fontsize=7)
+        axis.set_yticks(range(n), labels, fontsize=7)
+    return _pixels(figure)
+
+def _pixels(figure: "matplotlib.figure.Figure") -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,154 @@
+"""One training step: ours, with formats chosen by the probe, against a bare PyTorch float32 loop; and what loop and MixUp cost.
+
+    python bench/step.py [--quick] [--models resnet18 convnext_femto mobilenetv3_small_100] [--size 128] [--reps 5] [--threads 1]
+
+Each arm is a process of its own (allocator settings belong to a process), they take turns, medians count, ratios come last.
+CPU seconds are the processor's time of the whole process and don't depend on busy neighbours; wall seconds do.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+MODELS = ["resnet18", "convnext_femto", "mobilenetv3_small_100"]
+CLASSES, BATCH = 10, 32
+
+
+def make_batches(size: int, count: int) -> list:
+    import torch
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.randn(BATCH, 3, size, size, generator=generator), torch.randint(0, CLASSES, (BATCH,), generator=generator))
+            for _ in range(count)]
+
+
+def bare_arm(model, batches):
+    "What anyone would write: float32, AdamW as torch gives it"
+    import torch
+    loss_func, optimiser = torch.nn.CrossEntropyLoss(), torch.optim.AdamW(model.parameters(), 1e-3)
+    model.train()
+
+    def steps():
+        for x, y in batches:
+            loss_func(model(x), y).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+    return steps, "float32, plain"
+
+
+def our_arm(model, batches, recipe, mix, memory=None):
+    "The Learner of a run, with the callbacks of a run"
+    from fastai.data.core import DataLoaders
+    from fastai.imports import noop
+    from the_project.core.env import tune_allocator
+    from the_project.train.best import SaveBestCallback
+    from the_project.train.learner import Precision, QuickLearner
+    from the_project.train.mix import make_mix
+    from the_project.train.phases import FollowSchedule, SeedEpochs
+    from the_project.train.rehearsal import choose_precision
+    from the_project.train.track import History
+    from the_project.models.losses import make_loss
+    from the_project.models.optim import layer_lrs, make_opt_func, make_schedule
+    from the_project.models.heads import param_groups
+    tune_allocator()
+    folder, dls = tempfile.mkdtemp(), DataLoaders(Batches(batches), [], device="cpu")
+    split = param_groups if hasattr(model, "head") and hasattr(model, "backbone") else whole
+    callbacks = [SaveBestCallback(folder=folder), History(folder), SeedEpochs(0), Precision()]
+    learn = QuickLearner(dls, model, make_loss(recipe.replace(label_smoothing=0.)), make_opt_func(recipe), splitter=split, cbs=callbacks,
+                         train_bn=False, path=folder)
+    learn.remove_cbs([callback for callback in learn.cbs if callback.name == "progress"])
+    learn.logger, said = noop, "float32, plain"
+    if memory is not None:
+        chosen = choose_precision(learn, batches[0], recipe, memory)
+        learn.precision.choose(chosen.precision, chosen.memory_format)
+        said = f"{chosen.precision}, {chosen.memory_format}"
+    if mix: learn.add_cbs(make_mix(recipe.replace(mixup=.4)))
+    learn.create_opt()
+    schedule, rates = make_schedule(recipe), layer_lrs(recipe, 1e-3, len(learn.opt.param_lists))
+    learn._do_epoch_validate = noop  # the training half alone is measured
+    learn.remove_cbs([callback for callback in learn.cbs if callback.name == "save_best"])
+
+    def steps(): learn.fit(1, cbs=FollowSchedule(schedule.lr_at, rates, schedule.momentum_at))
+    return steps, said
+
+
+def whole(model): return [list(model.parameters())]
+
+
+class Batches(list):
+    "A loader of batches that lie in memory"
+    c, n_inp = CLASSES, 1
+
+
+def serve(args) -> None:
+    "A process that takes turns: a line in, the seconds of some steps out"
+    import torch
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(args.threads)
+    from the_project.core.recipe import Recipe, Stage
+    batches = make_batches(args.size, args.steps)
+    torch.manual_seed(0)
+    if args.models[0] == "tiny":
+        model = torch.nn.Sequential(torch.nn.AvgPool2d(32), torch.nn.Flatten(), torch.nn.Linear(3 * (args.size // 32) ** 2, CLASSES))
+    else:
+        import timm
+        model = timm.create_model(args.models[0], num_classes=CLASSES)
+    recipe = Recipe(arch="resnet18" if args.models[0] == "tiny" else args.models[0], weights=None, stages=(Stage(args.size, 1),), lr=1e-3)
+    memory = None if args.models[0] == "tiny" else Path(tempfile.mkdtemp())/"precision.json"
+    steps, said = bare_arm(model, batches) if args.arm == "bare" else our_arm(model, batches, recipe, args.arm == "mix", memory)
+    steps()
+    print(json.dumps(dict(ready=said)), flush=True)
+    for _ in sys.stdin:
+        cpu, wall = time.process_time(), time.perf_counter()
+        steps()
+        print(json.dumps(dict(cpu=(time.process_time() - cpu) / args.steps, wall=(time.perf_counter() - wall) / args.steps)), flush=True)
+
+
+def compare(arms: list[str], model: str, args, steps: int) -> dict:
+    "Arms take turns: name -> (cpu, wall, what was chosen), medians of seconds a step"
+    environment = os.environ | dict(OMP_NUM_THREADS=str(args.threads))
+    options = ["--models", model, "--size", str(args.size), "--threads", str(args.threads), "--steps", str(steps)]
+    workers = {arm: subprocess.Popen([sys.executable, __file__, "--arm", arm, *options], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True, env=environment) for arm in arms}
+    said = {arm: json.loads(worker.stdout.readline())["ready"] for arm, worker in workers.items()}
+    taken = {arm: [] for arm in arms}
+    for turn in range(args.reps):
+        for arm in arms if turn % 2 else arms[::-1]:
+            print("go", file=workers[arm].stdin, flush=True)
+            taken[arm].append(json.loads(workers[arm].stdout.readline()))
+    for worker in workers.values(): worker.stdin.close()
+    for worker in workers.values(): worker.wait()
+    return {arm: (*(statistics.median(t[kind] for t in taken[arm]) for kind in ("cpu", "wall")), said[arm]) for arm in arms}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=MODELS, help="timm names")
+    parser.add_argument("--size", type=int, default=128, help="side of a picture, pixels")
+    parser.add_argument("--reps", type=int, default=5, help="turns of each arm")
+    parser.add_argument("--steps", type=int, default=3, help="steps a turn")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="one model, one step a turn, three turns")
+    parser.add_argument("--arm", choices=("bare", "ours", "mix"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.arm: return serve(args)
+    if args.quick: args.models, args.reps, args.steps = MODELS[-1:], 3, 1
+    ratios = []
+    for model in args.models:
+        result = compare(["bare", "ours"], model, args, args.steps)
+        for arm, (cpu, wall, said) in result.items():
+            print(f"{model:24} {arm:5} {cpu * 1e3:8.1f} cpu-ms {wall * 1e3:8.1f} wall-ms a step  ({said})", flush=True)
+        (cpu, wall, _), (our_cpu, our_wall, _) = result["bare"], result["ours"]
+        ratios.append(f"{model}: {cpu / our_cpu:.2f}x cpu, {wall / our_wall:.2f}x wall")
+    loop = compare(["bare", "ours", "mix"], "tiny", args, 20 if args.quick else 100)
+    costs = {arm: (loop[arm][0] - loop["bare"][0]) * 1e3 for arm in ("ours", "mix")}
+    print(f"loop over bare: {costs['ours']:.2f} cpu-ms a step; with MixUp at {args.size} px: {costs['mix']:.2f}")
+    print("ratio  " + "; ".join(ratios))
+
+
+if __name__ == "__main__": main()
