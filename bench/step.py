@@ -16,6 +16,7 @@ import time
 import warnings
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 MODELS = ["resnet18", "convnext_femto", "mobilenetv3_small_100"]
 CLASSES, BATCH = 10, 32
 
@@ -46,21 +47,19 @@ def our_arm(model, batches, recipe, mix, memory=None):
     from fastai.data.core import DataLoaders
     from fastai.imports import noop
     from the_project.core.env import tune_allocator
-    from the_project.train.best import SaveBestCallback
+    from the_project.models.heads import param_groups
+    from the_project.models.losses import make_loss
+    from the_project.models.optim import layer_lrs, make_opt_func, make_schedule
     from the_project.train.learner import Precision, QuickLearner
     from the_project.train.mix import make_mix
     from the_project.train.phases import FollowSchedule, SeedEpochs
     from the_project.train.rehearsal import choose_precision
     from the_project.train.track import History
-    from the_project.models.losses import make_loss
-    from the_project.models.optim import layer_lrs, make_opt_func, make_schedule
-    from the_project.models.heads import param_groups
     tune_allocator()
     folder, dls = tempfile.mkdtemp(), DataLoaders(Batches(batches), [], device="cpu")
     split = param_groups if hasattr(model, "head") and hasattr(model, "backbone") else whole
-    callbacks = [SaveBestCallback(folder=folder), History(folder), SeedEpochs(0), Precision()]
-    learn = QuickLearner(dls, model, make_loss(recipe.replace(label_smoothing=0.)), make_opt_func(recipe), splitter=split, cbs=callbacks,
-                         train_bn=False, path=folder)
+    learn = QuickLearner(dls, model, make_loss(recipe), make_opt_func(recipe), splitter=split, train_bn=False, path=folder,
+                         cbs=[History(folder), SeedEpochs(0), Precision()])
     learn.remove_cbs([callback for callback in learn.cbs if callback.name == "progress"])
     learn.logger, said = noop, "float32, plain"
     if memory is not None:
@@ -71,7 +70,6 @@ def our_arm(model, batches, recipe, mix, memory=None):
     learn.create_opt()
     schedule, rates = make_schedule(recipe), layer_lrs(recipe, 1e-3, len(learn.opt.param_lists))
     learn._do_epoch_validate = noop  # the training half alone is measured
-    learn.remove_cbs([callback for callback in learn.cbs if callback.name == "save_best"])
 
     def steps(): learn.fit(1, cbs=FollowSchedule(schedule.lr_at, rates, schedule.momentum_at))
     return steps, said
@@ -102,28 +100,45 @@ def serve(args) -> None:
     memory = None if args.models[0] == "tiny" else Path(tempfile.mkdtemp())/"precision.json"
     steps, said = bare_arm(model, batches) if args.arm == "bare" else our_arm(model, batches, recipe, args.arm == "mix", memory)
     steps()
-    print(json.dumps(dict(ready=said)), flush=True)
+    answer_turns(steps, dict(formats=said), args.steps)
+
+
+def hear(worker) -> dict:
+    "What a process said; it must not have died"
+    line = worker.stdout.readline()
+    if not line: raise SystemExit(f"an arm died: {' '.join(worker.args)}")
+    return json.loads(line)
+
+
+def take_turns(script: str, arms: list[str], options: list[str], reps: int, threads: int) -> dict:
+    "A process for each arm, one working at a time: name -> (cpu, wall, what it said), medians of seconds"
+    environment = os.environ | dict(OMP_NUM_THREADS=str(threads))
+    workers = {arm: subprocess.Popen([sys.executable, script, "--arm", arm, *options], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True, env=environment) for arm in arms}
+    said, taken = {arm: hear(worker) for arm, worker in workers.items()}, {arm: [] for arm in arms}
+    for turn in range(reps):
+        for arm in arms if turn % 2 else arms[::-1]:
+            print("go", file=workers[arm].stdin, flush=True)
+            taken[arm].append(hear(workers[arm]))
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    return {arm: (*(statistics.median(t[kind] for t in taken[arm]) for kind in ("cpu", "wall")), said[arm]) for arm in arms}
+
+
+def answer_turns(work, said: dict, count: int) -> None:
+    "Work once whenever a line comes in, and tell the seconds of one of `count` parts"
+    print(json.dumps(said), flush=True)
     for _ in sys.stdin:
         cpu, wall = time.process_time(), time.perf_counter()
-        steps()
-        print(json.dumps(dict(cpu=(time.process_time() - cpu) / args.steps, wall=(time.perf_counter() - wall) / args.steps)), flush=True)
+        work()
+        print(json.dumps(dict(cpu=(time.process_time() - cpu) / count, wall=(time.perf_counter() - wall) / count)), flush=True)
 
 
 def compare(arms: list[str], model: str, args, steps: int) -> dict:
-    "Arms take turns: name -> (cpu, wall, what was chosen), medians of seconds a step"
-    environment = os.environ | dict(OMP_NUM_THREADS=str(args.threads))
+    "Seconds a step of each arm"
     options = ["--models", model, "--size", str(args.size), "--threads", str(args.threads), "--steps", str(steps)]
-    workers = {arm: subprocess.Popen([sys.executable, __file__, "--arm", arm, *options], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True, env=environment) for arm in arms}
-    said = {arm: json.loads(worker.stdout.readline())["ready"] for arm, worker in workers.items()}
-    taken = {arm: [] for arm in arms}
-    for turn in range(args.reps):
-        for arm in arms if turn % 2 else arms[::-1]:
-            print("go", file=workers[arm].stdin, flush=True)
-            taken[arm].append(json.loads(workers[arm].stdout.readline()))
-    for worker in workers.values(): worker.stdin.close()
-    for worker in workers.values(): worker.wait()
-    return {arm: (*(statistics.median(t[kind] for t in taken[arm]) for kind in ("cpu", "wall")), said[arm]) for arm in arms}
+    return take_turns(__file__, arms, options, args.reps, args.threads)
 
 
 def main() -> None:
@@ -142,7 +157,7 @@ def main() -> None:
     for model in args.models:
         result = compare(["bare", "ours"], model, args, args.steps)
         for arm, (cpu, wall, said) in result.items():
-            print(f"{model:24} {arm:5} {cpu * 1e3:8.1f} cpu-ms {wall * 1e3:8.1f} wall-ms a step  ({said})", flush=True)
+            print(f"{model:24} {arm:5} {cpu * 1e3:8.1f} cpu-ms {wall * 1e3:8.1f} wall-ms a step  ({said['formats']})", flush=True)
         (cpu, wall, _), (our_cpu, our_wall, _) = result["bare"], result["ours"]
         ratios.append(f"{model}: {cpu / our_cpu:.2f}x cpu, {wall / our_wall:.2f}x wall")
     loop = compare(["bare", "ours", "mix"], "tiny", args, 20 if args.quick else 100)

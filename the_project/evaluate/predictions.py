@@ -236,7 +236,7 @@ def count_test_read(
     update_scores(folder, dict(test_reads=dict(count=len(dates), dates=dates)))
     return len(dates)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #3484010b
+# %% ../../nbs/evaluate/40_predictions.ipynb #cbf39d77
 def predict_split(
     run,                  # a Run, or anything with .folder .table .recipe .labels .learner()
     split: str = "valid",  # train, valid or test; test is counted
@@ -249,7 +249,9 @@ def predict_split(
         raise ValueError(f"no rows in split {split!r}: this run has {sizes}")
     _check_views(tta, find_task(run.recipe.task).output)
     name = split if tta < 2 else f"{split}-tta{tta}"
-    path, weights = Path(run.folder)/f"predictions-{name}.csv", file_hash(Path(run.folder)/"best.safetensors")
+    path, best = Path(run.folder)/f"predictions-{name}.csv", Path(run.folder)/"best.safetensors"
+    if not best.is_file(): raise ValueError(f"run {run.folder} has no best weights yet: resume(run) goes on with it")
+    weights = file_hash(best)
     if path.exists() and read_scores(run.folder).get("answered", {}).get(name) == weights: return read_predictions(path)
     if split == "test": count_test_read(run.folder)
     answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)

@@ -184,20 +184,21 @@ def _report(args) -> int:
     Run(args.run).report()
     return 0
 
-# %% ../../nbs/ship/75_cli.ipynb #9ac46535
+# %% ../../nbs/ship/75_cli.ipynb #d2afc131
 def _own_answers(
     run,          # a Run
     files: list,  # pictures
 ):                # (N, labels) probabilities: loader, model and task of the run, with its temperature
     "What the run's own evaluation says"
+    import numpy as np
     import pandas as pd
     from types import SimpleNamespace
-    from the_project.evaluate.calibrate import apply_temperature
     from the_project.evaluate.predictions import predict_table, probability_matrix
+    from the_project.ship.predict import to_probabilities
 
     rows = pd.DataFrame({"file": [str(file) for file in files]})
-    answers = predict_table(SimpleNamespace(model=run.model()), rows, run.recipe, run.labels)
-    return probability_matrix(apply_temperature(answers, run.temperature))
+    answers = probability_matrix(predict_table(SimpleNamespace(model=run.model()), rows, run.recipe, run.labels))
+    return to_probabilities(np.log(np.maximum(answers, 1e-30)), run.temperature)
 
 # %% ../../nbs/ship/75_cli.ipynb #62f0d785
 def _export(run, folder: str | Path, probes: list | None = None) -> Path:
@@ -220,17 +221,20 @@ def _app(args) -> int:
     demo(args.bundle, port=args.port)
     return 0
 
-# %% ../../nbs/ship/75_cli.ipynb #213534ed
+# %% ../../nbs/ship/75_cli.ipynb #bf0336b6
 def _demo(args) -> int:
+    import torch
     from the_project.core.env import say
     from the_project.core.recipe import Recipe, Stage
     from the_project.core.sample import sample_table
     from the_project.experiments.run import train
     from the_project.ship.app import demo
 
-    say("drawing 360 pictures of 12 invented snakes")
-    recipe = Recipe(arch="small_cnn", weights=None, stages=(Stage(64, 12), Stage(96, 4)), notes="the_project demo")
-    table = _split(sample_table(Path(args.runs) / "demo-pictures"), recipe)
+    torch.set_num_threads(1)  # so small a network gains little from more, and on a busy machine they wait for each other
+    say("drawing 720 pictures of 12 invented snakes")
+    recipe = Recipe(arch="small_cnn", weights=None, lr=4e-3, notes="the demo",
+                    stages=(Stage(64, 24), Stage(96, 16, lr=2e-3)))
+    table = _split(sample_table(Path(args.runs) / "demo-pictures", n=720), recipe)
     say(f"training a small network from scratch, {recipe.total_epochs} epochs")
     run = train(table, recipe, args.runs)
     run.report()

@@ -48,7 +48,7 @@ class Phase:
         what = "head only" if self.frozen else "all layers"
         return f"{self.size} px, {what}, {self.epochs} epoch{'s' * (self.epochs > 1)}, batches of {self.batch_size}"
 
-# %% ../../nbs/train/32_phases.ipynb #209da5e8
+# %% ../../nbs/train/32_phases.ipynb #70405ec6
 def plan_phases(
     recipe: Recipe,  # its stages
     rows: int,       # training rows, 1 or more
@@ -59,7 +59,8 @@ def plan_phases(
     for index, stage in enumerate(recipe.stages):
         for frozen, epochs in ((True, stage.frozen_epochs), (False, stage.epochs)):
             if not epochs: continue
-            phases.append(Phase(len(phases), index, stage.size, frozen, epochs, before, batch_size_for(recipe, stage, rows), stage.lr))
+            batch = batch_size_for(recipe, stage, rows)
+            phases.append(Phase(len(phases), index, stage.size, frozen, epochs, before, batch, stage.lr))
             before += epochs
     return phases
 
@@ -79,7 +80,7 @@ class SeedEpochs(Callback):
         set_seed(seed_for(self.seed, "epoch", epoch))
         if hasattr(self.dls.train, "set_epoch"): self.dls.train.set_epoch(epoch)
 
-# %% ../../nbs/train/32_phases.ipynb #f25f87c5
+# %% ../../nbs/train/32_phases.ipynb #e96bdb9c
 class FollowSchedule(Callback):
     "Set learning rates (and momentum) from the position in the fit alone"
     order, run_valid = 60, False
@@ -88,17 +89,19 @@ class FollowSchedule(Callback):
         self,
         factor: Callable,                    # (share of the fit done, 0..1) -> factor of the peak rate
         lrs: Sequence[float],                # peak rate of each layer group, body first
-        momentum: Callable | None = None,    # (share of the fit done) -> momentum (Adam's first beta) or None: left alone
+        momentum: Callable | None = None,    # (share done) -> momentum (Adam's first beta), or None to leave it alone
     ): self.factor, self.lrs, self.momentum = factor, list(lrs), momentum
+
+    def before_fit(self): self.opt.set_hyper("lr", self.lrs)  # says so if there is not a rate for each group
 
     def before_batch(self):
         position = (self.epoch + self.iter / self.n_iter) / self.n_epoch
         factor = self.factor(position)
-        self.opt.set_hyper("lr", [lr * factor for lr in self.lrs])
+        self.opt._set_hyper("lr", [lr * factor for lr in self.lrs])  # `set_hyper` would check the groups at each step
         momentum = self.momentum(position) if self.momentum else None
-        if momentum is not None: self.opt.set_hyper("mom", momentum)
+        if momentum is not None: self.opt._set_hyper("mom", [momentum] * len(self.lrs))
 
-# %% ../../nbs/train/32_phases.ipynb #9c1026b8
+# %% ../../nbs/train/32_phases.ipynb #8ed909f0
 class ProgressiveResize(Callback):
     "Train on small pictures first: batches grow to their full size, epoch by epoch; validation is never touched"
     order, run_valid = 5, False
@@ -115,7 +118,7 @@ class ProgressiveResize(Callback):
         if not 0 <= growing <= 1: raise ValueError(f"growing={growing} is no share of the epochs: use 0 to 1")
         if step < 1: raise ValueError(f"step={step}: use 1 pixel or more")
         if mode not in RESIZE_MODES:
-            raise ValueError(f"mode={mode!r} is not known: use one of {', '.join(RESIZE_MODES)}{nearest(mode, RESIZE_MODES)}")
+            raise ValueError(f"mode={mode!r} is not known: use {' or '.join(RESIZE_MODES)}{nearest(mode, RESIZE_MODES)}")
         self.start, self.growing, self.step, self.mode, self.seed = start, growing, step, mode, seed
 
     def size_at(
@@ -135,8 +138,9 @@ class ProgressiveResize(Callback):
         size = self.size_at(self.epoch, self.n_epoch, side)
         if size == side: return
         if any(isinstance(y, torch.Tensor) and y.dim() > 2 for y in self.yb):
-            raise ValueError("ProgressiveResize can't move masks or boxes with the pictures: use stages of a recipe instead")
-        smaller = _shrink(x, size / side) if self.mode == "resize" else _crop(x, size / side, self.seed, self.epoch, self.iter)
+            raise ValueError("ProgressiveResize can't move masks or boxes with the pictures: use a recipe's stages instead")
+        place = self.seed, self.epoch, self.iter
+        smaller = _shrink(x, size / side) if self.mode == "resize" else _crop(x, size / side, *place)
         self.learn.xb = (smaller, *self.xb[1:])
 
 # %% ../../nbs/train/32_phases.ipynb #923c4ae0

@@ -6,7 +6,7 @@
 __all__ = ['LR_BOUNDS', 'rehearses', 'untouched', 'rehearsal', 'out_of_memory', 'Choice', 'choose_precision', 'lr_bounds',
            'suggest_lr', 'find_lr']
 
-# %% ../../nbs/train/36_rehearsal.ipynb #fda23a1c
+# %% ../../nbs/train/36_rehearsal.ipynb #1305b548
 import copy
 import platform
 import random
@@ -21,7 +21,6 @@ import torch
 from fastai.callback.core import Callback, CancelFitException, CancelValidException
 from fastai.callback.mixup import MixHandler
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import valley
 from fastai.callback.tracker import TrackerCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -192,14 +191,14 @@ def lr_bounds(
     "Between which rates a finder's answer is believed"
     return LR_BOUNDS.get(optimiser, (1e-4, 1e-2))
 
-# %% ../../nbs/train/36_rehearsal.ipynb #ebf3c518
+# %% ../../nbs/train/36_rehearsal.ipynb #d068cfdf
 class _Sweep(Callback):
     "Raises the learning rate from batch to batch and notes the loss"
     order, rehearses, run_valid, name = 60, True, False, "lr_finder"  # by which callbacks know fastai's
 
     def __init__(self, low: float, high: float, steps: int, shares: Sequence[float]):
         self.low, self.high, self.steps, self.shares = low, high, steps, shares
-        self.rates, self.losses, self.lowest = [], [], float("inf")
+        self.rates, self.losses, self.recent, self.lowest = [], [], None, float("inf")
 
     def before_validate(self): raise CancelValidException()
 
@@ -208,35 +207,41 @@ class _Sweep(Callback):
         self.opt.set_hyper("lr", [self.rate * share for share in self.shares])
 
     def after_batch(self):
-        loss = self.smooth_loss.item()
+        loss = self.loss.item()
         if not np.isfinite(loss): raise CancelFitException()
         self.rates.append(self.rate)
         self.losses.append(loss)
-        self.lowest = min(self.lowest, loss)
-        if loss > 4 * self.lowest or len(self.rates) >= self.steps: raise CancelFitException()
+        self.recent = loss if self.recent is None else .7 * self.recent + .3 * loss
+        self.lowest = min(self.lowest, self.recent)
+        if self.recent > 2 * abs(self.lowest) or len(self.rates) >= self.steps: raise CancelFitException()
 
-# %% ../../nbs/train/36_rehearsal.ipynb #0053d525
+# %% ../../nbs/train/36_rehearsal.ipynb #28b62782
+def _smooth(losses: Sequence[float], width: float = 2.) -> np.ndarray:  # a bell of that many steps around each
+    at = np.arange(len(losses))
+    bell = np.exp(-.5 * ((at[:, None] - at) / width) ** 2)
+    return bell @ np.asarray(losses) / bell.sum(1)
+
 def suggest_lr(
-    rates: Sequence[float],        # tried, rising
-    losses: Sequence[float],       # smoothed loss at each
+    rates: Sequence[float],   # tried, rising
+    losses: Sequence[float],  # at each
     bounds: tuple[float, float] = (1e-4, 1e-2),  # between which the answer is believed
-) -> float:                        # within the bounds
-    "A learning rate from the longest valley of the losses"
-    skip = len(rates) // 10
-    rates, losses = list(rates)[skip:-5], list(losses)[skip:-5]
-    if len(rates) < 6: return bounds[0]  # the loss ran away at once
-    end = int(np.argmin(losses))
-    flat = losses[0] - .05 * (losses[0] - losses[end])
-    start = max((i for i in range(end) if losses[i] >= flat), default=0)
-    found, _ = valley(rates[start:end + 1], losses[start:end + 1], end + 1 - start)
+) -> float:                   # within the bounds
+    "The middle of the valley; a tenth of the rate at which the loss rises, where there is no valley"
+    if len(rates) < 6: return bounds[0]  # it ran away at once
+    smooth = _smooth(losses)
+    first, end = np.median(smooth[:max(3, len(smooth) // 5)]), int(np.argmin(smooth))
+    drop = first - smooth[end]
+    flat = [i for i in range(end) if smooth[i] >= first - .1 * drop]
+    if drop > .05 * abs(first): found = np.sqrt(rates[flat[-1] if flat else 0] * rates[end])
+    else: found = next((rate for rate, loss in zip(rates, smooth) if loss > first + .1 * abs(first)), rates[-1]) / 10
     return float(np.clip(found, *bounds))
 
-# %% ../../nbs/train/36_rehearsal.ipynb #673e0bb7
+# %% ../../nbs/train/36_rehearsal.ipynb #37ba8555
 def find_lr(
     learn: Learner,                # any fastai Learner
     bounds: tuple[float, float] = (1e-4, 1e-2),  # between which the answer is believed; see `lr_bounds`
-    steps: int = 60,               # training steps at most; a small set is gone through several times
-    low: float = 1e-6,             # first rate
+    steps: int = 50,               # training steps at most; a small set is gone through several times
+    low: float = 1e-5,             # first rate
     high: float = 1.,              # last rate, if the loss hasn't run away before
     shares: Sequence[float] | None = None,  # each layer group's share of the rate, e.g. from `layer_lrs`; None: all 1
 ) -> float:                        # of the head, within the bounds

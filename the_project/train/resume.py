@@ -32,7 +32,7 @@ def learner_state(
                 smooth=None if smooth is None else [smooth.count, smooth.val],
                 callbacks={cb.name: cb.state_dict() for cb in learn.cbs if hasattr(type(cb), "state_dict")})
 
-# %% ../../nbs/train/34_resume.ipynb #51b7a59e
+# %% ../../nbs/train/34_resume.ipynb #d81c45af
 def _optimiser_state(opt) -> dict | None:
     if opt is None: return None
     state = opt.state_dict()
@@ -43,13 +43,13 @@ def _optimiser_state(opt) -> dict | None:
 def _load_optimiser(opt, saved: dict) -> None:
     kind = type(getattr(opt, "opt", opt)).__name__
     if kind != saved["kind"]:
-        raise ValueError(f"the checkpoint's optimiser is {saved['kind']}, this Learner's is {kind}: go on with the same one")
+        raise ValueError(f"the checkpoint's optimiser is {saved['kind']}, the Learner's is {kind}: go on with the same one")
     opt.freeze_to(saved["frozen_to"])
     if isinstance(opt, OptimWrapper): opt.load_state_dict(saved["state"])
     else: opt.load_state_dict(dict(state=L(saved["state"]["state"]), hypers=L(saved["state"]["hypers"])))
     align_optimiser(opt)
 
-# %% ../../nbs/train/34_resume.ipynb #1c4f5fd8
+# %% ../../nbs/train/34_resume.ipynb #e216bcf0
 def load_weights(
     model: nn.Module,  # built as the one was that had the weights
     weights: dict,     # name -> tensor
@@ -58,9 +58,9 @@ def load_weights(
     try: model.load_state_dict(weights)
     except RuntimeError as error:
         what = str(error).splitlines()[1].strip()
-        raise ValueError(f"the checkpoint belongs to another model ({what}): build the Learner as it was, or use another folder") from error
+        raise ValueError(f"the weights belong to another model ({what}): build it as it was, or use another folder") from error
 
-# %% ../../nbs/train/34_resume.ipynb #6693c71c
+# %% ../../nbs/train/34_resume.ipynb #65c16400
 def load_learner_state(
     learn: Learner,  # built as the one was that gave the state
     state: dict,     # what `learner_state` gave
@@ -74,10 +74,11 @@ def load_learner_state(
     for name, own in state["callbacks"].items():
         if name in by_name: by_name[name].load_state_dict(own)
     rngs = [dl.rng for dl in learn.dls.loaders if isinstance(getattr(dl, "rng", None), random.Random)]
-    for rng, (version, words, gauss) in zip(rngs, state["loaders"]): rng.setstate((version, tuple(words.tolist()), gauss))
+    for rng, (version, words, gauss) in zip(rngs, state["loaders"]):
+        rng.setstate((version, tuple(words.tolist()), gauss))
     set_rng_state(state["chance"])
 
-# %% ../../nbs/train/34_resume.ipynb #bb6a2bfe
+# %% ../../nbs/train/34_resume.ipynb #6e512a8d
 class Checkpoint(Callback):
     "Write everything needed to go on, after each epoch, whole or not at all"
     order = 100  # after the best was saved and the history written
@@ -93,7 +94,9 @@ class Checkpoint(Callback):
     def file(self) -> Path: return self.folder/f"{self.file_name}.safetensors"
 
     def before_fit(self):
-        if self.smooth is not None: self.learn.recorder.smooth_loss.count, self.learn.recorder.smooth_loss.val = self.smooth
+        if self.smooth is not None:
+            smooth = self.learn.recorder.smooth_loss
+            smooth.count, smooth.val = self.smooth
         self.smooth = None
 
     def before_epoch(self): self.trained = False
@@ -109,7 +112,8 @@ class Checkpoint(Callback):
         if epoch == 0: state["smooth"] = None  # that of the fit before
         try: save_state(self.file, state)
         except OSError as error:
-            say(f"{self.file.name} could not be written ({error.strerror or error}): the one before stays, training goes on")
+            say(f"{self.file.name} could not be written ({error.strerror or error}): the one before stays, "
+                "training goes on")
             return False
         for torn in self.folder.glob(f".{self.file.name}-*.tmp"): torn.unlink(missing_ok=True)  # of a killed process
         return True
