@@ -2,9 +2,10 @@
 
     python bench/epoch.py [--quick] [--models mobilenetv3_small_100 resnet18 convnext_atto] [--count 96] [--reps 5]
 
-fastai: `Resize(460)`, `aug_transforms(128, min_scale=.75)`, `MixUp()`, its own optimiser. Ours: the default recipe's input, formats
-chosen by the probe, MixUp. Both without validation. "First epoch" decodes and builds the cache, later ones read it. Each arm is
-a process of its own, they take turns, medians count, ratios come last. Counts are multiples of the batch: fastai loads and drops the rest.
+fastai: `Resize(460)`, `aug_transforms(128, min_scale=.75)`, `MixUp()`, its own optimiser. Ours: the default recipe's
+input, formats chosen by the probe, MixUp. Both without validation. "First epoch" decodes and builds the cache, later
+ones read it. Each arm is a process of its own, they take turns, medians count, and ratios come last. Counts are
+multiples of the batch, since fastai loads the rest only to drop it.
 """
 import argparse
 import json
@@ -26,11 +27,12 @@ MODELS, BATCH, FASTAI_PRESIZE = ["mobilenetv3_small_100", "resnet18", "convnext_
 def fastai_arm(files: list[Path], model: str, size: int):
     "What fastai's book would do"
     import timm
-    from fastai.vision.all import (CategoryBlock, CrossEntropyLossFlat, DataBlock, ImageBlock, IndexSplitter, Learner, MixUp, Normalize,
-                                   Resize, aug_transforms, imagenet_stats, noop, parent_label)
+    from fastai.vision.all import (CategoryBlock, CrossEntropyLossFlat, DataBlock, ImageBlock, IndexSplitter, Learner,
+                                   MixUp, Normalize, Resize, aug_transforms, imagenet_stats, noop, parent_label)
     normalised = Normalize.from_stats(*imagenet_stats, cuda=False)
-    block = DataBlock((ImageBlock, CategoryBlock), get_items=lambda _: files, get_y=parent_label, splitter=IndexSplitter([0]),
-                      item_tfms=Resize(FASTAI_PRESIZE), batch_tfms=[*aug_transforms(size=size, min_scale=.75), normalised])
+    block = DataBlock((ImageBlock, CategoryBlock), get_items=lambda _: files, get_y=parent_label,
+                      splitter=IndexSplitter([0]), item_tfms=Resize(FASTAI_PRESIZE),
+                      batch_tfms=[*aug_transforms(size=size, min_scale=.75), normalised])
     dls = block.dataloaders("", bs=BATCH, num_workers=0, device="cpu")
     learn = Learner(dls, timm.create_model(model, num_classes=2), loss_func=CrossEntropyLossFlat(), cbs=MixUp())
     learn.remove_cbs([callback for callback in learn.cbs if callback.name == "progress"])
@@ -52,21 +54,22 @@ def our_arm(files: list[Path], model: str, size: int, folder: Path):
     from the_project.train.phases import FollowSchedule, SeedEpochs
     from the_project.train.rehearsal import choose_precision
     recipe = Recipe(arch=model, weights=None, stages=(Stage(size, 100),), mixup=.4, lr=1e-3, batch_size=BATCH)
-    table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files], split="train"))
-    table.loc[0, "split"] = "valid"
+    table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
+    table["split"] = ["valid"] + ["train"] * (len(files) - 1)
     task = find_task("classify")
     blocks, labels = task.blocks(recipe), sorted(set(table.label))
-    dls = make_loaders(table, recipe, recipe.stages[0], blocks, labels, *input_stats(recipe), folder=folder, device="cpu")
+    dls = make_loaders(table, recipe, recipe.stages[0], blocks, labels, *input_stats(recipe), folder, device="cpu")
     learn = make_learner(recipe, dls, labels, folder=folder)
     learn.remove_cbs([callback for callback in learn.cbs if callback.name == "progress"])
     learn.logger = learn._do_epoch_validate = noop
-    x, y = (part.repeat(BATCH, *[1] * (part.dim() - 1)) for part in (dls.valid.one_batch()[0], dls.valid.one_batch()[1]))
+    x, y = (part.repeat(BATCH, *[1] * (part.dim() - 1)) for part in dls.valid.one_batch())
     chosen = choose_precision(learn, (x, y), recipe)
     learn.precision.choose(chosen.precision, chosen.memory_format)
     learn.add_cbs([*make_mix(recipe), SeedEpochs(0)])
     learn.create_opt()
     schedule, rates = make_schedule(recipe), layer_lrs(recipe, 1e-3, len(learn.opt.param_lists))
-    return lambda: learn.fit(1, cbs=FollowSchedule(schedule.lr_at, rates, schedule.momentum_at)), f"{chosen.precision}, {chosen.memory_format}"
+    follow = FollowSchedule(schedule.lr_at, rates, schedule.momentum_at)
+    return lambda: learn.fit(1, cbs=follow), f"{chosen.precision}, {chosen.memory_format}"
 
 
 def serve(args) -> None:
@@ -113,10 +116,11 @@ def report(args) -> None:
         options = ["--models", model, "--count", str(args.count), "--size", str(args.size), "--folder", str(args.folder)]
         result = take_turns(__file__, ["fastai", "ours"], options, args.reps, 1)
         for arm, (cpu, wall, said) in result.items():
-            print(f"{model:24} {arm:7} {cpu * 1e3:7.1f} cpu-ms {wall * 1e3:7.1f} wall-ms a picture, first epoch {said['first'] * 1e3:7.1f} cpu-ms"
-                  f"  ({said['formats']})", flush=True)
+            print(f"{model:24} {arm:7} {cpu * 1e3:7.1f} cpu-ms {wall * 1e3:7.1f} wall-ms a picture, "
+                  f"first epoch {said['first'] * 1e3:7.1f} cpu-ms  ({said['formats']})", flush=True)
         (cpu, wall, said), (our_cpu, our_wall, our_said) = result["fastai"], result["ours"]
-        ratios.append(f"{model} {cpu / our_cpu:.1f}x cpu, {wall / our_wall:.1f}x wall (first epoch {said['first'] / our_said['first']:.1f}x)")
+        first = said["first"] / our_said["first"]
+        ratios.append(f"{model} {cpu / our_cpu:.1f}x cpu, {wall / our_wall:.1f}x wall (first epoch {first:.1f}x)")
     print(f"{args.count} JPEGs of {args.width} x {args.height} to {args.size} px, one thread, median of {args.reps}")
     print("ratio (b)  " + "; ".join(ratios))
 

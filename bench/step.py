@@ -1,9 +1,10 @@
-"""One training step: ours, with formats chosen by the probe, against a bare PyTorch float32 loop; and what loop and MixUp cost.
+"""One training step: ours, with formats chosen by the probe, against a bare PyTorch float32 loop; and what the loop costs.
 
-    python bench/step.py [--quick] [--models resnet18 convnext_femto mobilenetv3_small_100] [--size 128] [--reps 5] [--threads 1]
+    python bench/step.py [--quick] [--models resnet18 convnext_femto mobilenetv3_small_100] [--size 128] [--reps 5]
 
-Each arm is a process of its own (allocator settings belong to a process), they take turns, medians count, ratios come last.
-CPU seconds are the processor's time of the whole process and don't depend on busy neighbours; wall seconds do.
+Each arm is a process of its own (allocator settings belong to a process), they take turns, medians count, and ratios
+come last. CPU seconds are the processor's time of the whole process and hardly depend on busy neighbours; wall
+seconds do. "Loop" is the library's loop with a run's callbacks around a model of one layer, less the bare loop's time.
 """
 import argparse
 import json
@@ -24,8 +25,8 @@ CLASSES, BATCH = 10, 32
 def make_batches(size: int, count: int) -> list:
     import torch
     generator = torch.Generator().manual_seed(0)
-    return [(torch.randn(BATCH, 3, size, size, generator=generator), torch.randint(0, CLASSES, (BATCH,), generator=generator))
-            for _ in range(count)]
+    pictures = [torch.randn(BATCH, 3, size, size, generator=generator) for _ in range(count)]
+    return [(x, torch.randint(0, CLASSES, (BATCH,), generator=generator)) for x in pictures]
 
 
 def bare_arm(model, batches):
@@ -58,8 +59,8 @@ def our_arm(model, batches, recipe, mix, memory=None):
     tune_allocator()
     folder, dls = tempfile.mkdtemp(), DataLoaders(Batches(batches), [], device="cpu")
     split = param_groups if hasattr(model, "head") and hasattr(model, "backbone") else whole
-    learn = QuickLearner(dls, model, make_loss(recipe), make_opt_func(recipe), splitter=split, train_bn=False, path=folder,
-                         cbs=[History(folder), SeedEpochs(0), Precision()])
+    learn = QuickLearner(dls, model, make_loss(recipe), make_opt_func(recipe), splitter=split, train_bn=False,
+                         path=folder, cbs=[History(folder), SeedEpochs(0), Precision()])
     learn.remove_cbs([callback for callback in learn.cbs if callback.name == "progress"])
     learn.logger, said = noop, "float32, plain"
     if memory is not None:
@@ -83,6 +84,15 @@ class Batches(list):
     c, n_inp = CLASSES, 1
 
 
+def first_pixels():
+    "A model that looks at 64 numbers of a picture: its own time is next to nothing"
+    import torch
+
+    class FirstPixels(torch.nn.Module):
+        def forward(self, x): return x[:, 0, 0, :64]
+    return torch.nn.Sequential(FirstPixels(), torch.nn.Linear(64, CLASSES))
+
+
 def serve(args) -> None:
     "A process that takes turns: a line in, the seconds of some steps out"
     import torch
@@ -91,14 +101,15 @@ def serve(args) -> None:
     from the_project.core.recipe import Recipe, Stage
     batches = make_batches(args.size, args.steps)
     torch.manual_seed(0)
-    if args.models[0] == "tiny":
-        model = torch.nn.Sequential(torch.nn.AvgPool2d(32), torch.nn.Flatten(), torch.nn.Linear(3 * (args.size // 32) ** 2, CLASSES))
+    tiny, name = args.models[0] == "tiny", args.models[0]
+    if tiny: model = first_pixels()
     else:
         import timm
-        model = timm.create_model(args.models[0], num_classes=CLASSES)
-    recipe = Recipe(arch="resnet18" if args.models[0] == "tiny" else args.models[0], weights=None, stages=(Stage(args.size, 1),), lr=1e-3)
-    memory = None if args.models[0] == "tiny" else Path(tempfile.mkdtemp())/"precision.json"
-    steps, said = bare_arm(model, batches) if args.arm == "bare" else our_arm(model, batches, recipe, args.arm == "mix", memory)
+        model = timm.create_model(name, num_classes=CLASSES)
+    recipe = Recipe(arch="resnet18" if tiny else name, weights=None, stages=(Stage(args.size, 1),), lr=1e-3)
+    memory = None if tiny else Path(tempfile.mkdtemp())/"precision.json"
+    if args.arm == "bare": steps, said = bare_arm(model, batches)
+    else: steps, said = our_arm(model, batches, recipe, args.arm == "mix", memory)
     steps()
     answer_turns(steps, dict(formats=said), args.steps)
 
@@ -123,7 +134,8 @@ def take_turns(script: str, arms: list[str], options: list[str], reps: int, thre
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()
-    return {arm: (*(statistics.median(t[kind] for t in taken[arm]) for kind in ("cpu", "wall")), said[arm]) for arm in arms}
+    medians = {arm: [statistics.median(t[kind] for t in taken[arm]) for kind in ("cpu", "wall")] for arm in arms}
+    return {arm: (*medians[arm], said[arm]) for arm in arms}
 
 
 def answer_turns(work, said: dict, count: int) -> None:
@@ -132,7 +144,8 @@ def answer_turns(work, said: dict, count: int) -> None:
     for _ in sys.stdin:
         cpu, wall = time.process_time(), time.perf_counter()
         work()
-        print(json.dumps(dict(cpu=(time.process_time() - cpu) / count, wall=(time.perf_counter() - wall) / count)), flush=True)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        print(json.dumps(dict(cpu=cpu / count, wall=wall / count)), flush=True)
 
 
 def compare(arms: list[str], model: str, args, steps: int) -> dict:
@@ -162,7 +175,7 @@ def main() -> None:
         ratios.append(f"{model}: {cpu / our_cpu:.2f}x cpu, {wall / our_wall:.2f}x wall")
     loop = compare(["bare", "ours", "mix"], "tiny", args, 20 if args.quick else 100)
     costs = {arm: (loop[arm][0] - loop["bare"][0]) * 1e3 for arm in ("ours", "mix")}
-    print(f"loop over bare: {costs['ours']:.2f} cpu-ms a step; with MixUp at {args.size} px: {costs['mix']:.2f}")
+    print(f"loop over bare: {costs['ours']:.2f} cpu-ms a step; with MixUp of {BATCH} pictures of {args.size} px: {costs['mix']:.2f}")
     print("ratio  " + "; ".join(ratios))
 
 

@@ -195,7 +195,7 @@ def check_input(
     if not len(table): raise ValueError("the table has no rows: read_table says why")
     find_task(recipe.task)
 
-# %% ../../nbs/experiments/60_run.ipynb #dd2a45aa
+# %% ../../nbs/experiments/60_run.ipynb #5596739b
 def ensure_split(
     table: pd.DataFrame,  # with or without `split` and `group`
     recipe: Recipe,       # its seed and target
@@ -208,7 +208,7 @@ def ensure_split(
         sizes = ", ".join(f"{count} {name}" for name, count in table["split"].value_counts().items())
         by = "group" if "group" in table else "row"
         say(f"{'split completed' if method == 'given' else 'no split given: made one'} by {by}: {sizes}")
-    check_split(table)
+    check_split(table, target=recipe.target)
     return table
 
 # %% ../../nbs/experiments/60_run.ipynb #7aefa86c

@@ -12,13 +12,17 @@ from pathlib import Path
 from ..core.env import in_notebook, say
 from .predict import PictureError, Predictor
 
-# %% ../../nbs/ship/73_app.ipynb #208cc100
+# %% ../../nbs/ship/73_app.ipynb #bc8ef89c
+def _shown(label: str) -> str:
+    "A label as a page shows it: naja_samarensis -> Naja samarensis"
+    return (label[:1].upper() + label[1:]).replace("_", " ")
+
 def _bars(rows: list[tuple[str, float]], venomous: dict) -> str:  # an ordered list with a bar and a percentage each
     lines = []
     for name, probability in rows:
         badge = ' <b class="venomous">venomous</b>' if venomous.get(name) else ""
         percent = f"{probability:.0%}" if .005 <= probability <= .995 else ("&lt;1%" if probability < .5 else "&gt;99%")
-        lines.append(f'<li><span class="name">{escape(name.replace("_", " "))}{badge}</span>'
+        lines.append(f'<li><span class="name">{escape(_shown(name))}{badge}</span>'
                      f'<span class="percent">{percent}</span>'
                      f'<span class="bar" aria-hidden="true"><i style="width:{probability:.1%}"></i></span></li>')
     return f"<ol>{''.join(lines)}</ol>"

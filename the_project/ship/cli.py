@@ -221,7 +221,7 @@ def _app(args) -> int:
     demo(args.bundle, port=args.port)
     return 0
 
-# %% ../../nbs/ship/75_cli.ipynb #bf0336b6
+# %% ../../nbs/ship/75_cli.ipynb #52b3d1fe
 def _demo(args) -> int:
     import torch
     from the_project.core.env import say
@@ -230,7 +230,7 @@ def _demo(args) -> int:
     from the_project.experiments.run import train
     from the_project.ship.app import demo
 
-    torch.set_num_threads(1)  # so small a network gains little from more, and on a busy machine they wait for each other
+    torch.set_num_threads(1)  # so small a network gains little from more, and loses much on a busy machine
     say("drawing 720 pictures of 12 invented snakes")
     recipe = Recipe(arch="small_cnn", weights=None, lr=4e-3, notes="the demo",
                     stages=(Stage(64, 24), Stage(96, 16, lr=2e-3)))

@@ -109,10 +109,19 @@ def _check_formats(precision: str, memory_format: str) -> None:
     if memory_format not in _LAYOUTS:
         raise ValueError(f"memory_format={memory_format!r} is not known here: use one of {', '.join(_LAYOUTS)}")
 
-# %% ../../nbs/train/30_learner.ipynb #9cabdf5b
+# %% ../../nbs/train/30_learner.ipynb #51332332
 class _LossScale(Callback):
     "The half of `Precision` that fp16 needs"
-    scaler = None
+    scaler, scale_before = None, None
+
+    def start_scaling(self, device: torch.device) -> None:
+        "Scale the loss in this fit; a restarted one goes on with the scale it had"
+        self.scaler = torch.amp.GradScaler(device.type)
+        if self.scale_before: self.scaler.load_state_dict(self.scale_before)
+        self.scale_before = None
+
+    def state_dict(self) -> dict: return dict(scale=self.scaler and self.scaler.state_dict())
+    def load_state_dict(self, state: dict) -> None: self.scale_before = state["scale"]
 
     def before_backward(self):
         if self.scaler is not None: self.learn.loss_grad = self.scaler.scale(self.loss_grad)
@@ -171,7 +180,7 @@ class Precision(_LossScale):
         self.close()
         self.cast, self.scaler, self.in_training = None, None, False
 
-# %% ../../nbs/train/30_learner.ipynb #89f84450
+# %% ../../nbs/train/30_learner.ipynb #852e5a40
 def _begin(self: Precision, device: torch.device) -> None:
     self.close()
     if self.number_format == "fp16" and device.type == "cpu":
@@ -179,7 +188,7 @@ def _begin(self: Precision, device: torch.device) -> None:
     self.model.to(memory_format=_LAYOUTS[self.layout])
     align_optimiser(self.opt)
     if self.number_format != "float32": self.cast = torch.autocast(device.type, _DTYPES[self.number_format])
-    if self.number_format == "fp16": self.scaler = torch.amp.GradScaler(device.type)
+    if self.number_format == "fp16": self.start_scaling(device)
 
 def _in_channels_last(x: object) -> object:
     return x.contiguous(memory_format=torch.channels_last) if isinstance(x, torch.Tensor) and x.dim() == 4 else x

@@ -182,8 +182,8 @@ def _tell(seconds: dict) -> Choice:
     why = "nothing else was faster" if best == simplest else gain
     return Choice(*best, f"precision: {best[0]}, {best[1]} ({why})")
 
-# %% ../../nbs/train/36_rehearsal.ipynb #38d2c854
-LR_BOUNDS = dict(sgd=(1e-3, .3), rmsprop=(1e-5, 3e-3), lion=(1e-5, 1e-3), lamb=(3e-4, 3e-2), adopt=(1e-4, 1e-2), soap=(1e-4, 1e-2))
+# %% ../../nbs/train/36_rehearsal.ipynb #48e884f0
+LR_BOUNDS = dict(sgd=(1e-3, .3), rmsprop=(1e-5, 3e-3), lion=(1e-5, 1e-3), lamb=(3e-4, 3e-2))
 
 def lr_bounds(
     optimiser: str,          # a name of `core.recipe.OPTIMISERS`
@@ -236,7 +236,7 @@ def suggest_lr(
     else: found = next((rate for rate, loss in zip(rates, smooth) if loss > first + .1 * abs(first)), rates[-1]) / 10
     return float(np.clip(found, *bounds))
 
-# %% ../../nbs/train/36_rehearsal.ipynb #37ba8555
+# %% ../../nbs/train/36_rehearsal.ipynb #a03542c1
 def find_lr(
     learn: Learner,                # any fastai Learner
     bounds: tuple[float, float] = (1e-4, 1e-2),  # between which the answer is believed; see `lr_bounds`
@@ -246,7 +246,8 @@ def find_lr(
     shares: Sequence[float] | None = None,  # each layer group's share of the rate, e.g. from `layer_lrs`; None: all 1
 ) -> float:                        # of the head, within the bounds
     "Try rising learning rates, suggest one, and leave the Learner as it was"
-    if not len(learn.dls.train): raise ValueError("the training loader has no batch: make the batch smaller than the training set")
+    if not len(learn.dls.train):
+        raise ValueError("the training loader has no batch: make the batch smaller than the training set")
     if steps < 16: raise ValueError(f"steps={steps} is too few to see a valley: use 16 or more")
     with rehearsal(learn):
         if learn.opt is None: learn.create_opt()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'label_counts', 'start_from_probe', 'run_stages']
 
-# %% ../../nbs/train/39_stages.ipynb #24ef6059
+# %% ../../nbs/train/39_stages.ipynb #93f4162c
 import gc
 import math
 import tempfile
@@ -18,7 +18,6 @@ import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoaders
-from fastai.imports import noop
 from fastai.learner import Learner
 
 from ..core.env import say, seed_for, set_seed
@@ -40,7 +39,7 @@ from .resume import Checkpoint, load_learner_state, load_weights
 from .stability import GradAccum, make_stability
 from .track import History, add_output
 
-# %% ../../nbs/train/39_stages.ipynb #7db46d38
+# %% ../../nbs/train/39_stages.ipynb #90591a9c
 class Decisions:
     "Choices of a run, kept in its folder"
 
@@ -55,7 +54,8 @@ class Decisions:
         "Write choices down; plain JSON"
         self.made |= choices
         try: write_json(self.file, self.made)
-        except OSError as error: say(f"{self.file.name} could not be written ({error.strerror or error}): training goes on")
+        except OSError as error:
+            say(f"{self.file.name} could not be written ({error.strerror or error}): training goes on")
 
 # %% ../../nbs/train/39_stages.ipynb #c502e7ba
 class StageLoaders:
@@ -181,7 +181,7 @@ def _set_out(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLo
     for mix in learn.cbs:
         if isinstance(mix, (MixUp, CutMix, MixBoth)): mix.epochs_before = phase.before
 
-# %% ../../nbs/train/39_stages.ipynb #9d2fb4f4
+# %% ../../nbs/train/39_stages.ipynb #98b2f0a1
 def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions, state: dict | None) -> None:
     "Fit a phase, from its start or from a state in its middle or at its end"
     if state is not None and state["epoch"] >= phase.epochs: return load_weights(learn.model, state["model"])
@@ -193,9 +193,10 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     else: learn.checkpoint.smooth = state["smooth"]
     rates, schedule = layer_lrs(recipe, peak, len(learn.opt.param_lists)), make_schedule(recipe)
     follow = FollowSchedule(schedule.lr_at, rates, schedule.momentum_at)
-    learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=state["epoch"] if state else 0)
+    start = state["epoch"] if state else 0
+    learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #69dd6bf0
+# %% ../../nbs/train/39_stages.ipynb #6192fd3f
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -207,11 +208,13 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error): raise
             if _shares(phase, recipe, parts)[0] == 1:
-                raise RuntimeError(f"out of memory at {phase.size} px with one picture a batch: use a smaller size or backbone") from error
+                raise RuntimeError(f"out of memory at {phase.size} px with one picture a batch: "
+                                   "use a smaller size or backbone") from error
         parts *= 2
         _clear(learn)
         size, batches = _shares(phase, recipe, parts)
-        say(f"out of memory at {phase.size} px: {size} pictures a batch now, {batches} batches a step, so the step stays the same")
+        say(f"out of memory at {phase.size} px: {size} picture{'s' * (size > 1)} a batch now, {batches} batches a step, "
+            "so the step stays the same")
         state = _state_of(learn.checkpoint.file, phase)
     _keep_last(learn)
     return parts
@@ -224,7 +227,7 @@ def _clear(learn: QuickLearner) -> None:
     gc.collect()
     if torch.cuda.is_available(): torch.cuda.empty_cache()
 
-# %% ../../nbs/train/39_stages.ipynb #5e10a357
+# %% ../../nbs/train/39_stages.ipynb #9117a8ae
 def _state_of(file: Path, phase: Phase | None = None) -> dict | None:  # None: there is none, or it is another phase's
     state = load_state(file) if file.exists() else None
     return None if state and phase and state["note"]["phase"] != phase.number else state
@@ -233,22 +236,24 @@ def _keep_last(learn: QuickLearner) -> None:
     "The last weights go to a file of their own, the best ones into the model"
     file = learn.checkpoint.folder/"last.safetensors"
     try: save_tensors(file, {name: t for name, t in learn.model.state_dict().items() if isinstance(t, torch.Tensor)})
-    except OSError as error: say(f"{file.name} could not be written ({error.strerror or error}): the best weights are not touched")
+    except OSError as error:
+        say(f"{file.name} could not be written ({error.strerror or error}): the best weights are not touched")
     if learn.save_best.file.exists(): learn.save_best.reload()
 
-# %% ../../nbs/train/39_stages.ipynb #a1f81522
+# %% ../../nbs/train/39_stages.ipynb #3f8444d6
 def run_stages(
     recipe: Recipe,                       # what to train and how
     table: pd.DataFrame,                  # file, the recipe's target, split (train and valid are used)
     task: Task | None = None,             # None: the recipe's
-    folder: str | Path | None = None,     # the run's folder, gone on with if it holds a checkpoint; None: nothing is kept
+    folder: str | Path | None = None,     # the run's, gone on with if it holds a checkpoint; None: nothing is kept
     labels: list[str] | None = None,      # what the model answers with; None: read from the training rows
     cbs: Sequence[Callback] = (),         # further fastai callbacks
     device: str | torch.device | None = None,  # None: a GPU when there is one
 ) -> QuickLearner:                        # with the best weights and the last stage's loaders
     "Train all stages of a recipe, or what is left of them"
     if folder is None:
-        with tempfile.TemporaryDirectory() as place: return run_stages(recipe, table, task, Path(place)/"run", labels, cbs, device)
+        with tempfile.TemporaryDirectory() as place:
+            return run_stages(recipe, table, task, Path(place)/"run", labels, cbs, device)
     folder, task, rows = Path(folder), task or find_task(recipe.task), table[table["split"] == "train"]
     labels = task.blocks(recipe).labels(rows, recipe) if labels is None else labels
     plan, state = plan_phases(recipe, len(rows)), _state_of(folder/"state.safetensors")
