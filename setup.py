@@ -20,9 +20,9 @@ def lines(key: str) -> list[str]:
 class SdistWithSettings(sdist):
     "A source distribution must carry settings.ini, which setup.py reads; this spares a MANIFEST.in."
 
-    def add_defaults(self):
-        super().add_defaults()
+    def make_distribution(self):
         self.filelist.append("settings.ini")
+        super().make_distribution()
 
 
 version = re.search(r'__version__ = "([^"]+)"', (here / cfg["version_from"]).read_text(encoding="utf-8"))[1]
