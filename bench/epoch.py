@@ -113,12 +113,12 @@ def report(args) -> None:
     draw_photos(args.folder/"photos", args.count, args.width, args.height)
     ratios = []
     for model in args.models:
-        options = ["--models", model, "--count", str(args.count), "--size", str(args.size), "--folder", str(args.folder)]
-        result = take_turns(__file__, ["fastai", "ours"], options, args.reps, 1)
+        options = ["--models", model, "--count", str(args.count), "--size", str(args.size), "--folder", args.folder]
+        result = take_turns(__file__, ["fastai", "ours"], list(map(str, options)), args.reps, 1)
         for arm, (cpu, wall, said) in result.items():
             print(f"{model:24} {arm:7} {cpu * 1e3:7.1f} cpu-ms {wall * 1e3:7.1f} wall-ms a picture, "
                   f"first epoch {said['first'] * 1e3:7.1f} cpu-ms  ({said['formats']})", flush=True)
-        (cpu, wall, said), (our_cpu, our_wall, our_said) = result["fastai"], result["ours"]
+        (cpu, wall, said), (our_cpu, our_wall, our_said) = (result[arm] for arm in ("fastai", "ours"))
         first = said["first"] / our_said["first"]
         ratios.append(f"{model} {cpu / our_cpu:.1f}x cpu, {wall / our_wall:.1f}x wall (first epoch {first:.1f}x)")
     print(f"{args.count} JPEGs of {args.width} x {args.height} to {args.size} px, one thread, median of {args.reps}")

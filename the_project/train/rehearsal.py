@@ -174,11 +174,11 @@ def _probe_in_memory(learn: Learner, batch: tuple, formats: list) -> dict:
             if not out_of_memory(error) or len(batch[0]) < 2: raise
             batch = tuple(part[:len(part) // 2] for part in batch)
 
-# %% ../../nbs/train/36_rehearsal.ipynb #a476f925
+# %% ../../nbs/train/36_rehearsal.ipynb #d0199974
 def _tell(seconds: dict) -> Choice:
     best, simplest = _fastest(seconds), next(iter(seconds))
     ratio = seconds[simplest] / seconds[best]
-    gain = f"{ratio:.2g} times as fast as {simplest[0]}, {simplest[1]}"
+    gain = f"{ratio:.3g} times as fast as {simplest[0]}, {simplest[1]}"
     why = "nothing else was faster" if best == simplest else gain
     return Choice(*best, f"precision: {best[0]}, {best[1]} ({why})")
 
