@@ -240,7 +240,7 @@ def load_recipe(
     try: return Recipe.from_dict(fields)
     except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
-# %% ../../nbs/core/02_recipe.ipynb #68350282
+# %% ../../nbs/core/02_recipe.ipynb #84bf5102
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() == "none": return None
@@ -251,8 +251,8 @@ def _from_text(field: str, text: str, kind: object) -> object:
         except ValueError as e: raise ValueError(f"stages={text!r}: {e} (write size:epochs[:frozen_epochs],...)") from e
     if typing.get_origin(kind) is tuple and not text.startswith("["): return tuple(t for t in text.split(",") if t)
     if options == (str,) or options == (str, type(None)): return text
-    try: return json.loads(text)
-    except json.JSONDecodeError: return text
+    try: return float(text) if float in options else json.loads(text)  # JSON has no ".01"
+    except ValueError: return text
 
 # %% ../../nbs/core/02_recipe.ipynb #9f19e094
 def set_fields(

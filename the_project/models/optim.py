@@ -5,21 +5,21 @@
 # %% auto #0
 __all__ = ['GroupedOptimizer', 'OptimiserFactory', 'make_opt_func', 'layer_lrs', 'Schedule', 'make_schedule', 'plot_schedules']
 
-# %% ../../nbs/models/23_optim.ipynb #24042136
+# %% ../../nbs/models/23_optim.ipynb #619ee235
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from fastai.optimizer import OptimWrapper
+from fastai.optimizer import OptimWrapper, detuplify_pg
 from timm.optim import Adopt, Lamb, Lion, Lookahead
 from torch import nn
 
 from ..core.env import require, say
 from ..core.recipe import OPTIMISERS, SCHEDULES, Recipe, nearest
 
-# %% ../../nbs/models/23_optim.ipynb #c620561c
+# %% ../../nbs/models/23_optim.ipynb #e0793cd6
 class GroupedOptimizer(OptimWrapper):
     "fastai's wrapper, with weight decay on matrices and kernels only"
     def __init__(
@@ -37,7 +37,9 @@ class GroupedOptimizer(OptimWrapper):
         return [matrices + vectors for matrices, vectors in zip(sides[::2], sides[1::2])]
 
     @property
-    def hypers(self) -> list[dict]: return super().hypers[::2]
+    def hypers(self) -> list[dict]:  # asked for at each step: of one side alone
+        groups = (detuplify_pg(group) for group in self.opt.param_groups[::2])
+        return [{self.fwd_map.get(k, k): v for k, v in group.items() if k != "params"} for group in groups]
 
     def _set_hyper(self, k: str, v: Sequence) -> None:
         sides = [value for value in v for _ in range(2)]

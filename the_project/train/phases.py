@@ -80,7 +80,7 @@ class SeedEpochs(Callback):
         set_seed(seed_for(self.seed, "epoch", epoch))
         if hasattr(self.dls.train, "set_epoch"): self.dls.train.set_epoch(epoch)
 
-# %% ../../nbs/train/32_phases.ipynb #e96bdb9c
+# %% ../../nbs/train/32_phases.ipynb #a347c9c7
 class FollowSchedule(Callback):
     "Set learning rates (and momentum) from the position in the fit alone"
     order, run_valid = 60, False
@@ -95,11 +95,11 @@ class FollowSchedule(Callback):
     def before_fit(self): self.opt.set_hyper("lr", self.lrs)  # says so if there is not a rate for each group
 
     def before_batch(self):
-        position = (self.epoch + self.iter / self.n_iter) / self.n_epoch
-        factor = self.factor(position)
-        self.opt._set_hyper("lr", [lr * factor for lr in self.lrs])  # `set_hyper` would check the groups at each step
-        momentum = self.momentum(position) if self.momentum else None
-        if momentum is not None: self.opt._set_hyper("mom", [momentum] * len(self.lrs))
+        learn = self.learn
+        position = (learn.epoch + learn.iter / learn.n_iter) / learn.n_epoch
+        factor, momentum = self.factor(position), self.momentum(position) if self.momentum else None
+        learn.opt._set_hyper("lr", [lr * factor for lr in self.lrs])  # `set_hyper` would check the groups at each step
+        if momentum is not None: learn.opt._set_hyper("mom", [momentum] * len(self.lrs))
 
 # %% ../../nbs/train/32_phases.ipynb #8ed909f0
 class ProgressiveResize(Callback):
