@@ -150,7 +150,7 @@ def _split(
     say(f"split by groups of near-duplicates: {parts}")
     return table
 
-# %% ../../nbs/ship/75_cli.ipynb #78ea7f29
+# %% ../../nbs/ship/75_cli.ipynb #317cf7a3
 def _train(args) -> int:
     if args.table is None and args.settings and "=" not in args.settings[-1]:
         args.table = args.settings.pop()  # train --set a=b TABLE
@@ -167,11 +167,12 @@ def _train(args) -> int:
         recipe, columns = _recipe_from(args), _columns(args.column)
         from the_project.core.task import find_task
 
-        find_task(recipe.task)
+        task = find_task(recipe.task)
         from the_project.data.table import read_table
         from the_project.experiments.run import train
 
         table = read_table(args.table, columns=columns, root=args.root, target=recipe.target)
+        task.blocks(recipe).labels(table, recipe)  # refuses a single class before any work is done
         run = train(_split(table, recipe), recipe, args.runs)
     run.report()
     print(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR", file=sys.stderr)
