@@ -6,14 +6,14 @@
 __all__ = ['Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History', 'MixBoth', 'MixUp',
            'PictureModel', 'Predictor', 'ProgressiveResize', 'Recipe', 'ReduceOnPlateau', 'Run', 'SaveBestCallback',
            'Stage', 'Task', 'add_taxonomy', 'backbone_names', 'bootstrap', 'build_model', 'check_split', 'check_table',
-           'check_task', 'create_backbone', 'demo', 'diff', 'drop_broken', 'environment', 'export_bundle', 'find_task',
-           'fit_temperature', 'group_duplicates', 'kfold_table', 'load_recipe', 'make_app', 'make_learner',
-           'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'open_image', 'open_picture',
-           'param_groups', 'picture_block', 'plot_confusion', 'plot_history', 'plot_per_class', 'plot_worst',
-           'read_table', 'register_task', 'resume', 'run_stages', 'sample_strangers', 'sample_table', 'set_fields',
-           'set_seed', 'show_pairs', 'show_sample', 'split_table', 'task_names', 'train', 'verify_images']
+           'check_task', 'create_backbone', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment', 'export_bundle',
+           'find_task', 'fit_temperature', 'group_duplicates', 'input_stats', 'kfold_table', 'load_recipe', 'make_app',
+           'make_learner', 'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'open_image',
+           'open_picture', 'param_groups', 'picture_block', 'plot_confusion', 'plot_history', 'plot_per_class',
+           'plot_worst', 'read_table', 'register_task', 'resume', 'run_stages', 'sample_strangers', 'sample_table',
+           'set_fields', 'set_seed', 'show_pairs', 'show_sample', 'split_table', 'task_names', 'train', 'verify_images']
 
-# %% ../nbs/all.ipynb #3800b023
+# %% ../nbs/all.ipynb #e71b4bd3
 from .core.env import environment, set_seed
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
@@ -21,7 +21,7 @@ from .core.task import Blocks, Task, find_task, register_task, task_names
 from .data.groups import group_duplicates, show_pairs
 from .data.image import open_image
 from .data.loaders import make_loader, make_loaders, picture_block
-from .data.splits import check_split, kfold_table, split_table
+from .data.splits import check_split, drop_leaks, kfold_table, split_table
 from .data.table import add_taxonomy, check_table, read_table
 from .data.verify import drop_broken, verify_images
 from .evaluate.calibrate import fit_temperature
@@ -29,7 +29,7 @@ from .evaluate.contract import check_task
 from .evaluate.metrics import bootstrap
 from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
 from .experiments.run import Run, resume, train
-from .models.backbone import backbone_names, create_backbone
+from .models.backbone import backbone_names, create_backbone, input_stats
 from .models.heads import PictureModel, build_model, param_groups
 from .models.losses import make_loss
 from .models.optim import make_opt_func, make_schedule
@@ -45,15 +45,15 @@ from .train.stability import EMA, ClipGrad, FrozenNorm, GradAccum
 from .train.stages import run_stages
 from .train.track import History
 
-# %% ../nbs/all.ipynb #7f76ab8f
+# %% ../nbs/all.ipynb #7d251ee5
 _all_ = [
     "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History", "MixBoth",
     "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Recipe", "ReduceOnPlateau", "Run",
     "SaveBestCallback", "Stage", "Task", "add_taxonomy", "backbone_names", "bootstrap", "build_model",
     "check_split", "check_table", "check_task", "create_backbone", "demo", "diff", "drop_broken",
-    "environment", "export_bundle", "find_task", "fit_temperature", "group_duplicates", "kfold_table",
-    "load_recipe", "make_app", "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func",
-    "make_schedule", "open_image", "open_picture", "param_groups", "picture_block", "plot_confusion",
-    "plot_history", "plot_per_class", "plot_worst", "read_table", "register_task", "resume", "run_stages",
-    "sample_strangers", "sample_table", "set_fields", "set_seed", "show_pairs", "show_sample", "split_table",
-    "task_names", "train", "verify_images"]
+    "drop_leaks", "environment", "export_bundle", "find_task", "fit_temperature", "group_duplicates",
+    "input_stats", "kfold_table", "load_recipe", "make_app", "make_learner", "make_loader", "make_loaders",
+    "make_loss", "make_opt_func", "make_schedule", "open_image", "open_picture", "param_groups",
+    "picture_block", "plot_confusion", "plot_history", "plot_per_class", "plot_worst", "read_table",
+    "register_task", "resume", "run_stages", "sample_strangers", "sample_table", "set_fields", "set_seed",
+    "show_pairs", "show_sample", "split_table", "task_names", "train", "verify_images"]

@@ -34,10 +34,11 @@ from ..core.files import plain, read_json, write_json
 from ..core.recipe import Recipe
 from ..train.track import draw_answers, draw_confusion, epoch_numbers
 
-# %% ../../nbs/evaluate/47_mirror.ipynb #6c133acb
+# %% ../../nbs/evaluate/47_mirror.ipynb #75ee9559
 class Tracker(Callback):
     "Mirror a training's history somewhere, in a thread of its own; the base of the trackers below"
     order, remove_on_fetch, needs = 57, True, None  # after the history (55)
+    rehearses = False  # what is tried out before a training is no epoch to tell
 
     def __init__(self,
         folder: str | Path,   # the run's folder

@@ -114,13 +114,13 @@ def save_predictions(
     "Write a predictions table, whole or not at all"
     return atomic_write(path, predictions.to_csv(index=False))
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #92934389
+# %% ../../nbs/evaluate/40_predictions.ipynb #06b4ac6d
 def read_predictions(
     path: str | Path,  # what `save_predictions` wrote
 ) -> pd.DataFrame:     # a predictions table
     "Read a predictions table, every label and number as it was"
     names = pd.read_csv(path, nrows=0).columns
-    said = ("truth", "prediction") if any(name.startswith("p:") for name in names) else ()  # labels are text, numbers are not
+    said = ("truth", "prediction") if any(name.startswith("p:") for name in names) else ()  # numbers stay numbers
     text = {name: str for name in ("file", "group", *said) if name in names}
     blank = {name: [""] for name in names if name not in text}
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, float_precision="round_trip")

@@ -6,7 +6,7 @@
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume',
            'peak_memory', 'duration_text', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/experiments/60_run.ipynb #906071ea
+# %% ../../nbs/experiments/60_run.ipynb #43d189fb
 import math
 import resource
 import shutil
@@ -30,6 +30,7 @@ from ..data.splits import check_split, split_table
 from ..data.verify import drop_broken, verify_images
 from ..evaluate.calibrate import apply_temperature, calibrate, plot_reliability, reliability
 from ..evaluate.metrics import bootstrap, bootstrap_mean
+from ..evaluate.mirror import make_trackers
 from ..evaluate.plots import save_plot, save_plots
 from ..evaluate.predictions import predict_split, read_scores, update_scores
 from ..evaluate.report import Report, make_report, score_text
@@ -249,13 +250,16 @@ def train(
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
     return resume(run)
 
-# %% ../../nbs/experiments/60_run.ipynb #ec979f8a
+# %% ../../nbs/experiments/60_run.ipynb #ed9564d3
 def resume(
     run: Run,  # finished or not
 ) -> Run:      # the same, finished
     "Go on with a run until it is finished"
     if run.finished: return run
-    run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels)
+    trackers = make_trackers(run.recipe, run.folder)
+    try: run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, cbs=trackers)
+    finally:
+        for tracker in trackers: tracker.finish()
     write_scores(run)
     shutil.rmtree(run.folder/"cache", ignore_errors=True)  # presized pictures, of no use without training
     return run

@@ -129,7 +129,7 @@ def _columns(
             raise ValueError(f"--column {pair}: write THEIRS=OURS, e.g. --column photo=file species=label")
     return dict(pair.split("=", 1) for pair in pairs)
 
-# %% ../../nbs/ship/75_cli.ipynb #497f2b5d
+# %% ../../nbs/ship/75_cli.ipynb #63a85396
 def _split(
     table,   # from `read_table`
     recipe,  # its seed and target
@@ -142,7 +142,7 @@ def _split(
     from the_project.data.groups import group_duplicates
     from the_project.data.splits import split_table
 
-    table = table if "group" in table else group_duplicates(table)
+    table = group_duplicates(table)  # joins them with the table's own groups, if it has some
     table = split_table(table, test=0 if given else 0.15, method="given" if given else "stratified", seed=recipe.seed,
                         target=recipe.target)
     counts = table["split"].value_counts()
@@ -150,7 +150,7 @@ def _split(
     say(f"split by groups of near-duplicates: {parts}")
     return table
 
-# %% ../../nbs/ship/75_cli.ipynb #317cf7a3
+# %% ../../nbs/ship/75_cli.ipynb #c2059f61
 def _train(args) -> int:
     if args.table is None and args.settings and "=" not in args.settings[-1]:
         args.table = args.settings.pop()  # train --set a=b TABLE
@@ -174,7 +174,8 @@ def _train(args) -> int:
         table = read_table(args.table, columns=columns, root=args.root, target=recipe.target)
         task.blocks(recipe).labels(table, recipe)  # refuses a single class before any work is done
         run = train(_split(table, recipe), recipe, args.runs)
-    run.report()
+    if run.task.output == "label": run.report()
+    else: print(json.dumps(run.scores["valid"]))  # reports of other kinds come with their tasks
     print(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR", file=sys.stderr)
     return 0
 
