@@ -212,13 +212,15 @@ def ensure_split(
     check_split(table, target=recipe.target)
     return table
 
-# %% ../../nbs/experiments/60_run.ipynb #7aefa86c
+# %% ../../nbs/experiments/60_run.ipynb #7f539570
 def prepare_run(
     table: pd.DataFrame,  # as given to `train`
     recipe: Recipe,       # what to train
     folder: Path,         # the run's folder
 ) -> None:
     "Check the pictures, split, and write down what the run starts from"
+    if recipe.weights not in (None, "imagenet") and not Path(recipe.weights).is_file():
+        raise ValueError(f"weights file {recipe.weights} is not there: check the path, or use weights=None")
     report = verify_images(table)
     sound = drop_broken(table, report)
     sound, task = ensure_split(sound, recipe), find_task(recipe.task)
