@@ -14,7 +14,7 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
     "evaluate": {"core", "data", "models", "train"}, "experiments": {"core", "data", "models", "train", "evaluate"},
     "tasks": {"core", "data", "models"}, "ship": {"core"}}
 GROUND = "ship.predict"  # imports nothing of ours, so every floor may stand on it: one definition of opening and preparing a picture
-ROOF = {"ship.cli", "all"}  # compose everything
+ROOF = {"ship.cli", "all"}  # compose everything; so does every room of commands/, the command line's own floor
 LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",
         "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "IPython"}
 
