@@ -7,7 +7,7 @@ __all__ = ['DRAFT_FACTOR', 'SCHEMA', 'PictureError', 'what_is_it', 'scale_to_uin
            'prepare_uint8', 'normalise', 'prepare', 'read_uint8', 'BundleError', 'read_config', 'genus_of',
            'to_probabilities', 'BundleModel', 'most_probable', 'Predictor']
 
-# %% ../../nbs/ship/71_predict.ipynb #c7cbb0bc
+# %% ../../nbs/ship/71_predict.ipynb #e6c143e8
 import io
 import json
 import os
@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, UnidentifiedImageError
+
+from .decide import COSTS, check_rules, make_answer, rank_sums
 
 # %% ../../nbs/ship/71_predict.ipynb #16f7225c
 class PictureError(ValueError):
@@ -365,7 +367,7 @@ class BundleError(ValueError):
 # %% ../../nbs/ship/71_predict.ipynb #104671c9
 _KEYS = {"schema": int, "task": str, "output": str, "labels": list, "preprocess": dict, "temperature": (int, float)}
 
-# %% ../../nbs/ship/71_predict.ipynb #5d8ae613
+# %% ../../nbs/ship/71_predict.ipynb #e39118d3
 def _check_config(
     config: dict,  # as read from config.json
     path: Path,    # for messages
@@ -386,7 +388,8 @@ def _check_config(
         raise BundleError(f"{path}: labels are empty or repeat themselves: export the bundle again")
     try:
         check_preprocess(config["preprocess"])
-    except (ValueError, TypeError) as error:
+        check_rules(config.get("rules"), len(config["labels"]))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise BundleError(f"{path}: {error}") from error
     return config
 
@@ -451,7 +454,7 @@ def _open_session(
     except Exception as error:  # onnxruntime's own classes are not public
         raise BundleError(f"{path}: onnxruntime can't load it: copy it again, or export the bundle again") from error
 
-# %% ../../nbs/ship/71_predict.ipynb #4fb67baa
+# %% ../../nbs/ship/71_predict.ipynb #21a9a21a
 class BundleModel:
     "A bundle's model: pictures in, probabilities out"
     def __init__(
@@ -466,15 +469,23 @@ class BundleModel:
         self.config = read_config(bundle)
         self.labels, self.genus = self.config["labels"], self.config.get("genus")
         self.preprocess, self.temperature = self.config["preprocess"], self.config["temperature"]
+        self.rules = _rules_of(self.config)
         self._session = _open_session(self.folder / "model.onnx", threads)
         _check_model(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config.get('arch', 'model')}, {len(self.labels)} labels)"
 
+    def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, list]:
+        "uint8 (B, H, W, C) as logits (B, labels), before temperature and softmax, and each picture's strangeness or None"
+        names = [output.name for output in self._session.get_outputs()]
+        found = dict(zip(names, self._session.run(None, {"x": normalise(pixels, self.preprocess)})))
+        strange = found.get("strange")
+        return found[names[0]], [None] * len(pixels) if strange is None else strange.astype(float).ravel().tolist()
+
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         "uint8 (B, H, W, C) as the model's float32 (B, labels), before temperature and softmax"
-        return self._session.run(None, {"x": normalise(pixels, self.preprocess)})[0]
+        return self.outputs(pixels)[0]
 
     def probabilities(
         self,
@@ -485,6 +496,15 @@ class BundleModel:
         while chunk := [read_uint8(source, self.preprocess, self.max_pixels) for source in islice(sources, batch)]:
             rows.append(to_probabilities(self.logits(np.stack(chunk)), self.temperature))
         return np.concatenate(rows)
+
+# %% ../../nbs/ship/71_predict.ipynb #397f8233
+def _rules_of(config: dict) -> dict:
+    "What `make_answer` decides by; an older bundle that knows what is venomous still tells it"
+    rules, venomous = dict(config.get("rules") or {}), config.get("venomous")
+    if not rules.get("danger") and isinstance(venomous, dict):
+        rules["danger"] = {"name": "venomous", "of": [bool(venomous.get(label)) for label in config["labels"]],
+                           "costs": COSTS}
+    return rules
 
 # %% ../../nbs/ship/71_predict.ipynb #09ad56bf
 def _check_model(model: BundleModel):
@@ -514,70 +534,72 @@ def most_probable(
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
     return [(labels[i], float(probabilities[i])) for i in order]
 
-# %% ../../nbs/ship/71_predict.ipynb #14963fbb
+# %% ../../nbs/ship/71_predict.ipynb #2c1ff720
 class Predictor(BundleModel):
     "Answers pictures with a bundle, through NumPy, Pillow and onnxruntime alone"
     def roll_up(
         self,
         probabilities: dict[str, float],  # a label's probability
-    ) -> dict[str, float]:                # a genus' probability, largest first; empty where labels are no species names
-        total: dict[str, float] = {}
-        for label, genus in zip(self.labels, self.genus or []):
-            total[genus] = total.get(genus, 0.0) + probabilities[label]
-        return dict(sorted(total.items(), key=lambda item: -item[1]))
+    ) -> dict[str, float]:                # a genus' probability, largest first; empty where labels have no genus
+        return rank_sums([probabilities[label] for label in self.labels], self.genus or [])
 
     def predict(
         self,
         source,      # path, bytes, open file, Pillow picture or array
         k: int = 3,  # labels in `top`
-    ) -> dict:       # file, top [(label, probability)], probabilities, genus, notes
+        given: dict | None = None,  # what is known beside the picture, e.g. {"country": "India"}; see `priors`
+        subset: Iterable[str] | None = None,  # labels that may be answered; None: all
+    ) -> dict:       # file, notes, genus, and what `make_answer` gives: top, roll_up, doubt, set, venomous, decision ...
+        item = self._read(source)
+        logits, (strange,) = self.outputs(item[0][None])
+        return self._answer(_name(source), item[1], logits[0], strange, (k, given, subset))
+
+    @property
+    def priors(self) -> dict[str, list[str]]:
+        "What may be given beside a picture, and its values, e.g. country: India, Iran"
+        return {column: list(prior["weights"]) for column, prior in self.rules.get("priors", {}).items()}
+
+    def _read(self, source) -> tuple:
         picture = open_picture(source, max(self.preprocess["size"]), self.max_pixels)
-        pixels = prepare_uint8(picture, self.preprocess)
-        row = to_probabilities(self.logits(pixels[None]), self.temperature)[0]
-        return self._answer(_name(source), row, k, picture.info["notes"])
+        return prepare_uint8(picture, self.preprocess), picture.info["notes"]
 
     def _try(self, source) -> tuple | PictureError:
-        try:
-            picture = open_picture(source, max(self.preprocess["size"]), self.max_pixels)
-            return prepare_uint8(picture, self.preprocess), picture.info["notes"]
-        except PictureError as error:
-            return error
+        try: return self._read(source)
+        except PictureError as error: return error
 
     def top(self, source, k: int = 3) -> list[tuple[str, float]]:
         "The `k` most probable labels of one picture"
         return self.predict(source, k)["top"]
 
-    def _answer(self, name: str, row: np.ndarray, k: int, notes: tuple = ()) -> dict:
-        probabilities = dict(zip(self.labels, map(float, row)))
-        return {"file": name, "top": most_probable(row, self.labels, k), "probabilities": probabilities,
-                "genus": self.roll_up(probabilities), "notes": list(notes)}
+    def _answer(self, name: str, notes: tuple, logits: np.ndarray, strange: float | None, asked: tuple) -> dict:
+        row = to_probabilities(logits[None], self.temperature)[0]
+        answer = make_answer(row, self.labels, self.rules, *asked, strange)
+        return {"file": name, "notes": list(notes), "genus": self.roll_up(answer["probabilities"])} | answer
 
     def predict_many(
         self,
         sources: Iterable,  # of anything that `predict` takes; read as they are needed
         k: int = 3,         # labels in `top`
         batch: int = 16,    # pictures answered together, and in memory at a time
+        given: dict | None = None,  # as in `predict`, for all of them
+        subset: Iterable[str] | None = None,  # as in `predict`
     ) -> Iterator[dict]:    # in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
-        sources = iter(sources)
+        sources, asked = iter(sources), (k, given, None if subset is None else list(subset))
         with ThreadPoolExecutor(self.threads) as pool:
             while chunk := list(islice(sources, batch)):
-                yield from _answer_chunk(self, chunk, list(pool.map(self._try, chunk)), k)
+                yield from _answer_chunk(self, chunk, list(pool.map(self._try, chunk)), asked)
 
-# %% ../../nbs/ship/71_predict.ipynb #49233b06
+# %% ../../nbs/ship/71_predict.ipynb #e8e99065
 def _answer_chunk(
     predictor: Predictor,
     sources: list,    # as the caller named them
     read: list,       # (pixels, notes) of each, or the PictureError
-    k: int,           # labels in `top`
+    asked: tuple,     # k, given, subset
 ) -> Iterator[dict]:  # one answer or one error a source
     "The readable pictures of a chunk go through the model together"
     good = [item for item in read if not isinstance(item, PictureError)]
-    rows = iter(())
-    if good:
-        rows = iter(to_probabilities(predictor.logits(np.stack([p for p, _ in good])), predictor.temperature))
+    rows = zip(*predictor.outputs(np.stack([p for p, _ in good]))) if good else iter(())
     for source, item in zip(sources, read):
         name = _name(source)
-        if isinstance(item, PictureError):
-            yield {"file": name, "error": str(item).removeprefix(f"{name}: ")}
-        else:
-            yield predictor._answer(name, next(rows), k, item[1])
+        if isinstance(item, PictureError): yield {"file": name, "error": str(item).removeprefix(f"{name}: ")}
+        else: yield predictor._answer(name, item[1], *next(rows), asked)
