@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
-           'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS', 'BATCH_NORMS', 'TRACKERS',
-           'nearest', 'Stage', 'Recipe', 'load_recipe', 'set_fields', 'diff']
+           'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
+           'BATCH_NORMS', 'TRACKERS', 'nearest', 'Stage', 'Recipe', 'load_recipe', 'set_fields', 'diff']
 
 # %% ../../nbs/core/02_recipe.ipynb #2df694ee
 import dataclasses
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from .files import atomic_write, json_hash, read_json
 
-# %% ../../nbs/core/02_recipe.ipynb #5129e809
+# %% ../../nbs/core/02_recipe.ipynb #4019ef1e
 PIPELINES = ("fused", "fastai", "albumentations")
 AUGMENTS = ("none", "light", "standard", "strong")
 SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clahe", "random_brightness_contrast",
@@ -30,7 +30,9 @@ RESIZE_MODES = ("resize", "crop")
 FEATURES = ("grey", "edges", "fourier", "wavelet", "scales")
 FEATURES_MODES = ("beside", "instead")
 POOLS = ("avg", "max", "avgmax", "catavgmax")
-LOSSES = ("cross_entropy", "focal", "soft_f1")
+LOSSES = ("cross_entropy", "focal", "soft_f1", "l1", "mse", "huber", "gaussian", "ordinal", "auto")
+HEADS = ("plain", "sigmoid", "clamp", "bins")
+TARGET_SCALES = ("standard", "log", "none")
 CLASS_WEIGHTS = ("none", "inverse", "effective")
 OPTIMISERS = ("adam", "adamw", "sgd", "radam", "lion", "adopt", "ranger", "rmsprop", "nadam", "lamb", "soap")
 SCHEDULES = ("one_cycle", "cosine", "warm_restarts", "flat_cosine", "linear", "step", "exponential", "multi_step",
@@ -119,12 +121,12 @@ class Stage(_Settings):
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #65b591cf
+# %% ../../nbs/core/02_recipe.ipynb #7b89d4e3
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
     task: str = "classify"              # kind of answer, see `the_project.core.task`
-    target: str = "label"               # column of the table to learn
+    target: str = "label"               # column of the table to learn; several numbers: "area,bedrooms"
     arch: str = "convnext_atto"         # any timm backbone, or "small_cnn" (ours)
     weights: str | None = "imagenet"    # None (from scratch), "imagenet" (timm's download) or a .safetensors file
     channels: int = 3                   # channels of a picture
@@ -149,10 +151,17 @@ class Recipe(_Settings):
     cutmix: float = 0.0                 # alpha of CutMix's Beta distribution, 0: off
     mix_prob: float = 1.0               # share of batches that are mixed
     mix_off_epochs: int = 0             # last epochs of the run without mixing
-    loss: str = "cross_entropy"         # LOSSES
+    loss: str = "auto"                  # LOSSES; "auto": cross_entropy for labels and bins, huber for numbers
     label_smoothing: float = 0.1        # 0 to 0.9
     class_weights: str = "none"         # CLASS_WEIGHTS
     focal_gamma: float = 2.0            # of the focal loss, 0 to 10
+    head: str = "plain"                 # of a number: HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
+    bins: int = 20                      # of head="bins", equal parts of the bounds, 2 to 1000
+    target_scale: str = "standard"      # TARGET_SCALES: numbers are learnt in training standard deviations, "log": of logarithms
+    target_low: float | None = None     # lower bound of a number, its unit; None: the training rows'
+    target_high: float | None = None    # upper bound of a number, its unit; None: the training rows'
+    tolerance: float | None = None      # error of a number that is still right, its unit; with "log" a share; None: see regress
+    coverage: float = .9                # share of the truths that a number's interval should hold, 0.5 to 0.99
     optimiser: str = "adamw"            # OPTIMISERS
     lr: float | str = 1e-3              # peak learning rate of the head, or "find"
     lr_decay: float = 0.2               # factor from one layer group to the one below it, 0 to 1
@@ -177,6 +186,11 @@ class Recipe(_Settings):
         _check_recipe(self)
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        "The columns to learn: `target`, parted at its commas"
+        return tuple(name for part in self.target.split(",") if (name := part.strip()))
+
+    @property
     def last_size(self) -> int:
         "The size at which every epoch is scored, pixels"
         return self.stages[-1].size
@@ -199,7 +213,7 @@ class Recipe(_Settings):
         "Write as JSON, whole or not at all"
         return atomic_write(path, self.to_json() + "\n")
 
-# %% ../../nbs/core/02_recipe.ipynb #5685f247
+# %% ../../nbs/core/02_recipe.ipynb #d3512954
 def _check_recipe(recipe: "Recipe") -> None:
     "Refuse a setting that is not known, out of range, or at odds with another"
     for field, names in _CHOICES.items(): _one_of(field, getattr(recipe, field), names)
@@ -209,6 +223,9 @@ def _check_recipe(recipe: "Recipe") -> None:
         for value in getattr(recipe, field): _one_of(field, value, names)
     if isinstance(recipe.lr, str): _one_of("lr", recipe.lr, ("find",))
     else: _in_range("lr", recipe.lr, 1e-9, 10, 'a learning rate between 1e-9 and 10, or "find"')
+    if not recipe.targets: raise ValueError(f"target={recipe.target!r} names no column: give one, or several as 'a,b'")
+    if None not in (recipe.target_low, recipe.target_high) and recipe.target_low >= recipe.target_high:
+        raise ValueError(f"target_low={recipe.target_low:g} is not below target_high={recipe.target_high:g}: swap or mend them")
     if not recipe.stages: raise ValueError("stages is empty: give at least one, e.g. stages=(Stage(224, 5),)")
     if recipe.weights == "": raise ValueError('weights is empty: use None, "imagenet" or a .safetensors file')
     if recipe.features_mode == "instead" and not recipe.features:
@@ -216,15 +233,19 @@ def _check_recipe(recipe: "Recipe") -> None:
     if recipe.transforms and recipe.pipeline != "albumentations":
         raise ValueError(f'transforms={recipe.transforms} need pipeline="albumentations" (it is {recipe.pipeline!r})')
 
-# %% ../../nbs/core/02_recipe.ipynb #3a1fb739
+# %% ../../nbs/core/02_recipe.ipynb #76f1370b
 _CHOICES = dict(features_mode=FEATURES_MODES, pool=POOLS, resize_mode=RESIZE_MODES, fit=FITS, pipeline=PIPELINES,
-                augment=AUGMENTS, loss=LOSSES, class_weights=CLASS_WEIGHTS, optimiser=OPTIMISERS, schedule=SCHEDULES,
-                precision=PRECISIONS, batch_norm=BATCH_NORMS, memory_format=MEMORY_FORMATS)
+                augment=AUGMENTS, loss=LOSSES, head=HEADS, target_scale=TARGET_SCALES, class_weights=CLASS_WEIGHTS,
+                optimiser=OPTIMISERS, schedule=SCHEDULES, precision=PRECISIONS, batch_norm=BATCH_NORMS,
+                memory_format=MEMORY_FORMATS)
 _RANGES = dict(
     channels=(1, 1024, "1 to 1024"), head_layers=(0, 8, "0 to 8"), head_width=(1, 65536, "1 to 65536 units"),
     drop=(0, .95, "0 to 0.95"), drop_path=(0, .95, "0 to 0.95"), presize=(8, 8192, "pixels, 8 to 8192"),
     mixup=(0, 100, "0 (off) to 100"), cutmix=(0, 100, "0 (off) to 100"), mix_prob=(0, 1, "a share, 0 to 1"),
     mix_off_epochs=(0, 100_000, "0 or more epochs"), label_smoothing=(0, .9, "0 to 0.9"),
+    bins=(2, 1000, "2 to 1000"), target_low=(-1e300, 1e300, "a finite number"),
+    target_high=(-1e300, 1e300, "a finite number"), tolerance=(1e-12, 1e300, "above 0"),
+    coverage=(.5, .99, "a share, 0.5 to 0.99"),
     focal_gamma=(0, 10, "0 to 10"), lr_decay=(0, 1, "0 to 1"), weight_decay=(0, 10, "0 to 10"),
     warmup=(0, .9, "a share, 0 to 0.9"), batch_size=(1, 65536, "1 to 65536 pictures"),
     accumulate=(1, 65536, "1 or more batches"), clip=(0, 1e9, "0 (off) or a norm"), ema=(0, .99999, "0 (off) to 0.99999"),

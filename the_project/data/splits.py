@@ -21,14 +21,15 @@ def _units(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, np.ndarr
     if table.empty: raise ValueError("the table has no rows to split: read it again, or look at what was left out")
     return pd.factorize(group_duplicates(table, threshold=None, group=group)["group"].to_numpy(object), sort=True)
 
-# %% ../../nbs/data/13_splits.ipynb #a7235a8a
+# %% ../../nbs/data/13_splits.ipynb #964c14df
 def _strata(table: pd.DataFrame, target: str) -> tuple[np.ndarray, np.ndarray]:
     "The stratum of each row (0, 1, ...) and the strata's names"
     if target not in table: raise missing_column(target, table, "what is to be learned")
     values = table[target]
-    if holds_classes(table, target) or "xmin" in table or values.nunique() <= 20:
+    number = pd.api.types.is_numeric_dtype(values)
+    if holds_classes(table, target) or "xmin" in table or number and values.nunique() <= 20:
         return pd.factorize(values.astype("str").where(values.notna(), "(empty)").to_numpy(object), sort=True)
-    if not pd.api.types.is_numeric_dtype(values): return np.zeros(len(table), np.int64), np.array(["all"], object)
+    if not number: return np.zeros(len(table), np.int64), np.array(["all"], object)
     slices = int(np.clip(len(table) // 10, 1, 10))
     codes = (values.rank(pct=True).fillna(1) * slices).clip(upper=slices - 1e-9).astype(int).to_numpy()
     return codes, np.array([f"slice {i}" for i in range(slices)], object)

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['VIEWS', 'sample_labels', 'sample_predictions', 'make_predictions', 'label_names', 'probability_matrix', 'label_codes',
-           'save_predictions', 'read_predictions', 'average_predictions', 'View', 'ManyViews', 'predict_table',
-           'read_scores', 'update_scores', 'count_test_read', 'predict_split']
+           'save_predictions', 'read_predictions', 'average_numbers', 'average_predictions', 'View', 'ManyViews',
+           'blind', 'predict_table', 'read_scores', 'update_scores', 'count_test_read', 'predict_split']
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #9f9d4e95
-from collections.abc import Iterator
+# %% ../../nbs/evaluate/40_predictions.ipynb #a00163fc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from torch import nn
 from ..core.env import rng_for
 from ..core.files import atomic_write, file_hash, read_json, write_json
 from ..core.recipe import Recipe
-from ..core.task import find_task
+from ..core.task import Blocks, find_task, mean_probability
 from ..data.loaders import make_loader
 from ..models.backbone import input_stats
 
@@ -125,13 +126,27 @@ def read_predictions(
     blank = {name: [""] for name in names if name not in text}
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, float_precision="round_trip")
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #90775885
+# %% ../../nbs/evaluate/40_predictions.ipynb #c7158d94
+def average_numbers(
+    tables: list[pd.DataFrame],          # predictions tables of numbers, of the same rows
+    weights: list[float] | None = None,  # one a table; None = equal
+) -> pd.DataFrame:                       # as the first, every number but the truth averaged
+    "Average numbers, their intervals and their losses"
+    first = tables[0]
+    for table in tables[1:]:
+        if table.file.tolist() != first.file.tolist() or list(table) != list(first):
+            raise ValueError("these tables differ in their files or columns: predict the same rows with every model")
+    told = [name for name in first if name not in ("file", "group") and not name.startswith("truth")]
+    return first.assign(**{name: np.average([table[name] for table in tables], 0, weights) for name in told})
+
+# %% ../../nbs/evaluate/40_predictions.ipynb #609369e0
 def average_predictions(
     tables: list[pd.DataFrame],          # predictions tables of the same rows and labels
     weights: list[float] | None = None,  # one a table; None = equal
 ) -> pd.DataFrame:                       # a predictions table
-    "Average probabilities; the prediction and loss follow from the average"
+    "Average probabilities, from which the prediction and loss follow; or numbers, see `average_numbers`"
     first = tables[0]
+    if not any(name.startswith("p:") for name in first): return average_numbers(tables, weights)
     for table in tables[1:]:
         if table.file.tolist() != first.file.tolist() or label_names(table) != label_names(first):
             raise ValueError("these tables differ in their files or labels: predict the same rows with every model")
@@ -151,31 +166,33 @@ class View:
 _PLACES = ((0., 0.), (1., 1.), (1., 0.), (0., 1.), (.5, .5))
 VIEWS = (View(), View(True), *(View(flip, 1.15, x, y) for x, y in _PLACES for flip in (False, True)))
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #10ff36f5
+# %% ../../nbs/evaluate/40_predictions.ipynb #c9c00c6c
 class ManyViews(nn.Module):
-    "A classifier that looks at several views of each picture; its logits are the log of the mean probability"
+    "A model that looks at several views of each picture, and whose answers to them are merged"
 
     def __init__(
         self,
-        model: nn.Module,         # (B, C, size, size) -> logits (B, n)
+        model: nn.Module,         # (B, C, size, size) -> outputs (B, n)
         views: tuple[View, ...],  # all of one zoom
         size: int,                # pixels a side that the model is given
+        merge: Callable = mean_probability,  # as `Task.merge`
+        recipe: Recipe | None = None,        # for `merge`
     ):
         super().__init__()
-        self.model, self.views, self.size = model, views, size
+        self.model, self.views, self.size, self.merge, self.recipe = model, views, size, merge, recipe
 
     def forward(
         self,
         x: torch.Tensor,   # (B, C, H, W), H and W at least `size`
     ) -> torch.Tensor:     # (B, n)
-        return torch.stack([self._look(x, view) for view in self.views]).logsumexp(0)
+        return self.merge(torch.stack([self._look(x, view) for view in self.views]), self.recipe)
 
     def _look(self, x: torch.Tensor, view: View) -> torch.Tensor:
         top, left = round((x.shape[-2] - self.size) * view.y), round((x.shape[-1] - self.size) * view.x)
         part = x[..., top:top + self.size, left:left + self.size]
-        return self.model(part.flip(-1) if view.flip else part).double().log_softmax(-1) - np.log(len(self.views))
+        return self.model(part.flip(-1) if view.flip else part).double()
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #d7cb471a
+# %% ../../nbs/evaluate/40_predictions.ipynb #6afd71bb
 @contextmanager
 def _answering(learn, model: nn.Module) -> Iterator[None]:  # for a while, `learn` answers with `model`
     own, learn.model = learn.model, model
@@ -184,10 +201,23 @@ def _answering(learn, model: nn.Module) -> Iterator[None]:  # for a while, `lear
 
 def _check_views(tta: int, output: str) -> None:
     if not 0 <= tta <= len(VIEWS): raise ValueError(f"tta={tta} views: use 0 (off) .. {len(VIEWS)}")
-    if tta > 1 and output != "label":
-        raise ValueError(f"tta={tta} averages probabilities of labels, this task answers with a {output}: use tta=0")
+    if tta > 1 and output not in ("label", "number"):
+        raise ValueError(f"tta={tta} averages labels and numbers, this task answers with a {output}: use tta=0")
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #467e9b82
+def blind(
+    blocks: Blocks,  # of a task
+) -> Blocks:         # reads rows whose answer isn't known
+    "The same reading, with `unknown` in place of every target"
+    return replace(blocks, target=partial(_unknown, blocks.unknown))
+
+def _unknown(unknown: Callable, row: dict, labels: list, recipe: Recipe) -> object: return unknown(labels, recipe)
+
+def _blanked(answers: pd.DataFrame) -> pd.DataFrame:  # without what was said of the truth and the loss
+    truths = [name for name in answers if name == "truth" or name.startswith("truth:")]
+    blank = {name: np.nan if pd.api.types.is_numeric_dtype(answers[name]) else "" for name in truths}
+    return answers.assign(**blank, loss=np.nan)
+
+# %% ../../nbs/evaluate/40_predictions.ipynb #3426313e
 def predict_table(
     learn,                # a fastai Learner
     rows: pd.DataFrame,   # with `file`; `group` and the recipe's target when known
@@ -198,16 +228,16 @@ def predict_table(
     "What a model says about each row"
     task, size, (mean, std) = find_task(recipe.task), recipe.last_size, input_stats(recipe)
     _check_views(tta, task.output)
-    known = recipe.target in rows
-    if not known: rows = rows.assign(**{recipe.target: labels[0]})  # any, it is blanked below
+    blocks, known = task.blocks(recipe), all(name in rows for name in recipe.targets)
+    if not known: blocks = blind(blocks)
     tables, views = [], VIEWS[:max(tta, 1)]
     for zoom in dict.fromkeys(view.zoom for view in views):
         same = tuple(view for view in views if view.zoom == zoom)
-        loader = make_loader(rows, recipe, task.blocks(recipe), labels, mean, std, round(size * zoom))
-        with _answering(learn, learn.model if tta < 2 else ManyViews(learn.model, same, size)):
+        loader = make_loader(rows, recipe, blocks, labels, mean, std, round(size * zoom))
+        with _answering(learn, learn.model if tta < 2 else ManyViews(learn.model, same, size, task.merge, recipe)):
             tables.append((task.collect(learn, loader, labels), len(same)))
     answers = tables[0][0] if len(tables) == 1 else average_predictions(*map(list, zip(*tables)))
-    return answers if known else answers.assign(truth="", loss=np.nan)
+    return answers if known else _blanked(answers)
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #d2abeeae
 def read_scores(

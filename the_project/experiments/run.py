@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #0aef3cb9
+# %% ../../nbs/experiments/60_run.ipynb #303109c5
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import nn
 
 from ..core.env import environment, say
 from ..core.files import atomic_write, json_hash, load_tensors, read_json, table_hash, write_json
+from ..core.problems import as_numbers
 from ..core.recipe import Recipe, diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loaders, preprocess_for
@@ -28,7 +29,7 @@ from ..evaluate.predictions import predict_split, read_scores
 from ..evaluate.report import Report
 from ..models.backbone import input_stats
 from ..train.learner import make_learner
-from ..train.stages import label_counts, run_stages
+from ..train.stages import run_stages
 
 # %% ../../nbs/experiments/60_run.ipynb #bce0a347
 def save_table(
@@ -48,7 +49,7 @@ def load_table(
     text = {name: str for name in read_json(Path(path).with_suffix(".json"))["text"]}
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip")
 
-# %% ../../nbs/experiments/60_run.ipynb #6dfcbebf
+# %% ../../nbs/experiments/60_run.ipynb #de2a2b38
 class Run:
     "A training in a folder: what went in, what came out, and the model"
 
@@ -75,6 +76,12 @@ class Run:
     def labels(self) -> list[str]:
         "What the model answers with, in the order of its outputs"
         return read_json(self.folder/"labels.json")
+
+    @cached_property
+    def measured(self) -> object:
+        "What the task measured on the training rows, plain JSON: counts of labels, scale of numbers"
+        if (self.folder/"measured.json").is_file(): return read_json(self.folder/"measured.json")
+        return self.task.measure(self.table[self.table["split"] == "train"], self.labels, self.recipe)
 
     @property
     def finished(self) -> bool:
@@ -106,7 +113,7 @@ def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
     return preprocess_for(self.recipe, self.recipe.last_size, *input_stats(self.recipe))
 
-# %% ../../nbs/experiments/60_run.ipynb #741dce57
+# %% ../../nbs/experiments/60_run.ipynb #db19f251
 def _load_best(run: Run, model: nn.Module) -> nn.Module:
     path = run.folder/"best.safetensors"
     if not path.is_file(): raise ValueError(f"run {run.name} has no best weights yet: resume(run) goes on with it")
@@ -116,16 +123,16 @@ def _load_best(run: Run, model: nn.Module) -> nn.Module:
 @patch
 def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
     "The best model; nothing is downloaded"
-    return _load_best(self, self.task.model(self.recipe.replace(weights=None), len(self.labels))).eval()
+    recipe = self.recipe.replace(weights=None)
+    return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe))).eval()
 
-# %% ../../nbs/experiments/60_run.ipynb #8a24b80b
+# %% ../../nbs/experiments/60_run.ipynb #fcc7a1d6
 @patch
 def learner(self: Run) -> Learner:  # with loaders of the last stage's size
     "A fastai Learner with the best weights, to go on from or to look into"
     recipe, (mean, std), blocks = self.recipe, input_stats(self.recipe), self.task.blocks(self.recipe)
     dls = make_loaders(self.table, recipe, recipe.stages[-1], blocks, self.labels, mean, std)
-    counts = label_counts(self.table[self.table["split"] == "train"], recipe, self.labels)
-    learn = make_learner(recipe.replace(weights=None), dls, self.labels, counts, self.folder)
+    learn = make_learner(recipe.replace(weights=None), dls, self.labels, self.measured, self.folder)
     _load_best(self, learn.model).to(dls.device)
     return learn
 
@@ -170,7 +177,7 @@ def run_name(
     arch = "".join(c if c.isalnum() or c in "._" else "_" for c in recipe.arch)
     return f"{recipe.task}-{arch}-{json_hash([recipe.hash, table_hash(table)])}"
 
-# %% ../../nbs/experiments/60_run.ipynb #6b7f9b70
+# %% ../../nbs/experiments/60_run.ipynb #ce9185cb
 def check_input(
     table: pd.DataFrame,  # as given to `train`
     recipe: Recipe,       # what to train
@@ -181,30 +188,31 @@ def check_input(
         raise ValueError(f"train needs a table, not a {kind}: use train(read_table({str(table)[:40]!r}), ...)")
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe is a {type(recipe).__name__}: use Recipe(...) or load_recipe(path)")
-    for name in ("file", recipe.target):
+    for name in ("file", *recipe.targets):
         if name not in table:
             columns = ", ".join(map(str, table.columns))
             raise ValueError(f"the table has no column {name!r}: it has {columns}; read_table maps columns")
     if not len(table): raise ValueError("the table has no rows: read_table says why")
     find_task(recipe.task)
 
-# %% ../../nbs/experiments/60_run.ipynb #5596739b
+# %% ../../nbs/experiments/60_run.ipynb #368fac49
 def ensure_split(
     table: pd.DataFrame,  # with or without `split` and `group`
     recipe: Recipe,       # its seed and target
 ) -> pd.DataFrame:        # with a `split` that has train and valid rows
     "Keep a table's split, complete one that has no valid rows, make one where there is none"
+    if find_task(recipe.task).output == "number": table = as_numbers(table, recipe.targets)
     complete = "split" in table and table["split"].notna().all() and {"train", "valid"} <= set(table["split"])
     if not complete:
         method = "given" if "split" in table else "stratified"
-        table = split_table(table, method=method, seed=recipe.seed, target=recipe.target)
+        table = split_table(table, method=method, seed=recipe.seed, target=recipe.targets[0])
         sizes = ", ".join(f"{count} {name}" for name, count in table["split"].value_counts().items())
         by = "group" if "group" in table else "row"
         say(f"{'split completed' if method == 'given' else 'no split given: made one'} by {by}: {sizes}")
-    check_split(table, target=recipe.target)
+    check_split(table, target=recipe.targets[0])
     return table
 
-# %% ../../nbs/experiments/60_run.ipynb #7f539570
+# %% ../../nbs/experiments/60_run.ipynb #21511697
 def prepare_run(
     table: pd.DataFrame,  # as given to `train`
     recipe: Recipe,       # what to train
@@ -218,11 +226,12 @@ def prepare_run(
     sound, task = ensure_split(sound, recipe), find_task(recipe.task)
     blocks = task.blocks(recipe)
     labels = blocks.labels(sound[sound["split"] == "train"], recipe)
-    if task.output == "label":  # a test row that can't be answered is told now, not after a night
+    if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): blocks.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")
     atomic_write(folder/"broken.csv", report.to_csv(index=False))
     write_json(folder/"labels.json", labels)
+    write_json(folder/"measured.json", task.measure(sound[sound["split"] == "train"], labels, recipe))
     write_json(folder/"environment.json", environment() | dict(table=table_hash(table)))
     recipe.save(folder/"recipe.json")
 
@@ -244,14 +253,15 @@ def train(
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
     return resume(run)
 
-# %% ../../nbs/experiments/60_run.ipynb #ed9564d3
+# %% ../../nbs/experiments/60_run.ipynb #09cfc6f6
 def resume(
     run: Run,  # finished or not
 ) -> Run:      # the same, finished
     "Go on with a run until it is finished"
     if run.finished: return run
     trackers = make_trackers(run.recipe, run.folder)
-    try: run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, cbs=trackers)
+    try: run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, measured=run.measured,
+                    cbs=trackers)
     finally:
         for tracker in trackers: tracker.finish()
     write_scores(run)

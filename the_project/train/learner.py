@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['model_device', 'QuickLearner', 'QuickRecorder', 'align_optimiser', 'Precision', 'make_learner']
 
-# %% ../../nbs/train/30_learner.ipynb #96dd1a93
-from collections.abc import Sequence
+# %% ../../nbs/train/30_learner.ipynb #cdd1f55f
 from pathlib import Path
 
 import torch
@@ -214,12 +213,12 @@ def _as_wanted(x: object, layout: str = "plain") -> object:
     if type(x) is not torch.Tensor: x = x.as_subclass(torch.Tensor)
     return x.contiguous(memory_format=torch.channels_last) if layout == "channels_last" and x.dim() == 4 else x
 
-# %% ../../nbs/train/30_learner.ipynb #7aad9724
+# %% ../../nbs/train/30_learner.ipynb #a871dd73
 def make_learner(
     recipe: Recipe,                     # what to train and how
     dls: DataLoaders,                   # loaders of the first stage; any fastai DataLoaders
     labels: list[str],                  # what the model answers with, in the order of its outputs
-    counts: Sequence[int] | None = None,  # training rows of each label, for class weights
+    measured: object = None,            # what `Task.measure` found in the training rows, for the loss
     folder: str | Path | None = None,   # where fastai's own `learn.save` would write; None: where the loaders say
 ) -> QuickLearner:                      # a fastai Learner, ready for `fit`
     "Model, loss, metrics, optimiser and layer groups of a recipe, as a fastai Learner"
@@ -229,7 +228,7 @@ def make_learner(
     fixed = ("float32" if recipe.precision == "auto" else recipe.precision,
              "plain" if recipe.memory_format == "auto" else recipe.memory_format)
     basics = TrainEvalCallback(), QuickRecorder(), ProgressCallback()
-    return QuickLearner(dls, task.model(recipe, len(labels)), loss_func=task.loss(recipe, counts),
+    return QuickLearner(dls, task.model(recipe, task.n_out(labels, recipe)), loss_func=task.loss(recipe, measured),
                         metrics=task.metrics(recipe), opt_func=make_opt_func(recipe), splitter=param_groups,
                         train_bn=False, path=folder, cbs=[*basics, *task.callbacks(recipe), Precision(*fixed)],
                         default_cbs=False)
