@@ -65,11 +65,11 @@ def ask(url, photo):
     with urllib.request.urlopen(urllib.request.Request(f"{api}/upload", body, headers)) as reply:
         path = json.load(reply)[0]
     photo = {"path": path, "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
-    request = urllib.request.Request(f"{api}/call/predict", json.dumps({"data": [photo]}).encode(),
+    request = urllib.request.Request(f"{api}/call/identify", json.dumps({"data": [photo]}).encode(),
                                      {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as reply:
         event = json.load(reply)["event_id"]
-    with urllib.request.urlopen(f"{api}/call/predict/{event}") as reply:
+    with urllib.request.urlopen(f"{api}/call/identify/{event}") as reply:
         answer = json.loads(re.search(r"event: complete\ndata: (.*)", reply.read().decode())[1])[0]
     assert len(answer["top"]) == 3, answer
     return answer
