@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write_onnx', 'torch_probabilities', 'compare_probes', 'check_probes', 'export_bundle']
 
-# %% ../../nbs/ship/70_bundle.ipynb #1a2b9225
+# %% ../../nbs/ship/70_bundle.ipynb #d8c15a1f
 import contextlib
 import copy
 import io
@@ -23,8 +23,10 @@ import torch
 from .. import __version__
 from ..core.files import atomic_write, save_tensors, write_json
 from ..core.sample import sample_table
+from .decide import check_rules
 from .predict import (SCHEMA, BundleError, Predictor, check_preprocess, genus_of, most_probable,
-                                      open_picture, prepare, to_probabilities)
+                                      normalise, open_picture, prepare, read_uint8, to_probabilities)
+from .strange import add_strangeness
 
 # %% ../../nbs/ship/70_bundle.ipynb #a596d2b9
 @contextlib.contextmanager
@@ -105,7 +107,13 @@ def _venomous(
     answers = {str(label): bool(value) for label, value in known.first().items()}
     return answers if (known.nunique() == 1).all() and set(labels) <= set(answers) else None
 
-# %% ../../nbs/ship/70_bundle.ipynb #7789fb4c
+# %% ../../nbs/ship/70_bundle.ipynb #41180cc4
+def _genus(rules: dict | None, labels: list[str]) -> list[str] | None:
+    "Each label's genus: as the table has it, or else from the label"
+    ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
+    return ranks.get("genus") or genus_of(labels)
+
+# %% ../../nbs/ship/70_bundle.ipynb #f2f6b178
 def _config(run) -> dict:
     "What config.json holds, before the probes' answers"
     labels, recipe = [str(label) for label in run.labels], run.recipe.to_dict()
@@ -113,8 +121,9 @@ def _config(run) -> dict:
         recipe["weights"] = Path(recipe["weights"]).name  # a file's folder is nobody's business
     if run.task.output != "label":
         raise BundleError(f"task {run.task.name!r} answers with a {run.task.output}: a bundle answers with labels")
+    rules = check_rules(getattr(run, "rules", None), len(labels))
     return {"schema": SCHEMA, "task": run.task.name, "output": run.task.output, "labels": labels,
-            "genus": genus_of(labels), "preprocess": check_preprocess(dict(run.preprocess)),
+            "genus": _genus(rules, labels), "rules": rules, "preprocess": check_preprocess(dict(run.preprocess)),
             "temperature": float(run.temperature),
             "arch": recipe.get("arch", "model"), "recipe": recipe, "probes": [], "venomous": _venomous(run, labels),
             "made_with": {"the_project": __version__, "torch": torch.__version__.split("+")[0]}}
@@ -193,6 +202,24 @@ def check_probes(
     expected, names = np.array([probe["probabilities"] for probe in stored]), [probe["file"] for probe in stored]
     return compare_probes(names, found, expected, "the stored answers and this machine's", tolerance)
 
+# %% ../../nbs/ship/70_bundle.ipynb #cc46b8a7
+def _check_strangeness(
+    bundle: Path,            # its model.onnx has the output "strange"
+    model: torch.nn.Module,  # the trained one
+    seen,                    # the run's strangeness: `measure(model, x)` gives (B,) numbers
+    files: list[Path],       # probes
+    tolerance: float = 1e-3,  # of the number
+):
+    "Stop where the ONNX file measures another strangeness than the run did"
+    predictor = Predictor(bundle)
+    pixels = np.stack([read_uint8(file, predictor.preprocess) for file in files])
+    found = np.array(predictor.outputs(pixels)[1], float)
+    expected = seen.measure(model, torch.from_numpy(normalise(pixels, predictor.preprocess)))
+    gaps = np.abs(found - expected) / np.maximum(np.abs(expected), 1e-6)
+    if not (worst := gaps.max()) <= tolerance:
+        raise BundleError(f"{files[int(gaps.argmax())].name}: strangeness {found[gaps.argmax()]:.4g} by ONNX, "
+                          f"{expected[gaps.argmax()]:.4g} by the trained model ({worst:.1%} apart): don't use this bundle")
+
 # %% ../../nbs/ship/70_bundle.ipynb #0228c620
 def _publish(finished: Path, folder: Path):
     "Put a finished folder in its place; the older one goes only then"
@@ -216,7 +243,7 @@ def _check_place(folder: Path):
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
         raise BundleError(f"{folder} holds other things than a bundle: give an empty or new folder")
 
-# %% ../../nbs/ship/70_bundle.ipynb #be9912a7
+# %% ../../nbs/ship/70_bundle.ipynb #364b9aa3
 def _fill(
     folder: Path,                # empty, temporary
     run,                         # see `export_bundle`
@@ -227,6 +254,8 @@ def _fill(
     config, files = _config(run), _write_probes(probes, folder / "probes")
     model = copy.deepcopy(run.model()).cpu().float().eval()
     write_onnx(model, folder / "model.onnx", tuple(config["preprocess"]["size"]), config["preprocess"]["channels"])
+    if (seen := getattr(run, "strangeness", None)) is not None:
+        add_strangeness(folder / "model.onnx", seen.mean, seen.basis)
     save_tensors(folder / "model.safetensors", model.state_dict(), {"format": "pt", "arch": config["arch"]})
     names = [file.relative_to(folder).as_posix() for file in files]
     config["files"] = {"model.onnx": (folder / "model.onnx").stat().st_size}
@@ -234,6 +263,7 @@ def _fill(
     found = Predictor(folder).probabilities(files)
     expected = torch_probabilities(model, files, config["preprocess"], config["temperature"])
     compare_probes(names, found, expected, "the bundle and the trained model")
+    if seen is not None: _check_strangeness(folder, model, seen, files)
     if reference is not None:
         compare_probes(names, found, reference(files), "the bundle and the run's own evaluation")
     config["probes"] = [{"file": name, "top": most_probable(row, config["labels"]),
