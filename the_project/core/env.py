@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['seed_for', 'rng_for', 'set_seed', 'seed_worker', 'rng_state', 'set_rng_state', 'require', 'in_notebook', 'say',
-           'tune_allocator', 'environment']
+           'tune_allocator', 'trim_memory', 'environment']
 
 # %% ../../nbs/core/00_env.ipynb #cffcc501
 import ctypes
@@ -111,6 +111,12 @@ def tune_allocator() -> bool:  # True when the setting was made
     libc = ctypes.CDLL(None)
     m_trim_threshold, m_mmap_max = -1, -4
     return bool(libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, 2**30))
+
+# %% ../../nbs/core/00_env.ipynb #189fdae8
+def trim_memory() -> bool:  # True when something was given back
+    "Give memory that is free, but kept, back to the system (glibc's `malloc_trim`); elsewhere it does nothing"
+    if platform.libc_ver()[0] != "glibc": return False
+    return bool(ctypes.CDLL(None).malloc_trim(0))
 
 # %% ../../nbs/core/00_env.ipynb #1b765b18
 def environment() -> dict:  # plain JSON: versions, processor count, threads, device
