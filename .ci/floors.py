@@ -13,7 +13,7 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
     "core": set(), "data": {"core"}, "models": {"core", "data"}, "train": {"core", "data", "models"},
     "evaluate": {"core", "data", "models", "train"}, "experiments": {"core", "data", "models", "train", "evaluate"},
     "tasks": {"core", "data", "models"}, "ship": {"core"}}
-GROUND = {"ship.decide": set(), "ship.predict": {"ship.decide"}}  # module: what of ours it may import; every floor may stand on these, so
+GROUND = {"ship.decide": set(), "ship.numbers": set(), "ship.predict": {"ship.decide", "ship.numbers"}}  # module: what of ours it may import; every floor may stand on these, so
                                                                   # a picture is opened, prepared and answered by one definition
 ROOF = {"ship.cli", "all"}  # compose everything; so does every room of commands/, the command line's own floor
 LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# %% ../../nbs/models/24_probe.ipynb #d00dd838
+# %% ../../nbs/models/24_probe.ipynb #730ebae8
 @torch.no_grad()
 def frozen_features(
     backbone: nn.Module,     # (B, C, H, W) -> (B, F)
-    loader: Iterable,        # yields (x (B, C, H, W), y (B,)); rows in order, nothing dropped
+    loader: Iterable,        # yields (x (B, C, H, W), y (B, ...)); rows in order, nothing dropped
     mirrored: bool = False,  # a second view of every picture, flipped left to right
-) -> tuple[torch.Tensor, torch.Tensor]:  # features (N or 2N, F) float32, targets (N or 2N,), on the CPU
+) -> tuple[torch.Tensor, torch.Tensor]:  # features (N or 2N, F) float32, targets (N or 2N, ...), on the CPU
     "Features of every row in evaluation mode; the modules' own modes are put back"
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
@@ -28,7 +28,7 @@ def frozen_features(
         for flip, view in enumerate(views): view.append(backbone((x.flip(-1) if flip else x).to(device)).float().cpu())
         targets.append(y.cpu())
     for module, mode in modes.items(): module.training = mode
-    return torch.cat([torch.cat(view) for view in views]), torch.cat(targets).repeat(len(views))
+    return torch.cat([torch.cat(view) for view in views]), torch.cat(targets * len(views))
 
 # %% ../../nbs/models/24_probe.ipynb #3ab11fc1
 def fit_linear(
