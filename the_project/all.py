@@ -6,14 +6,15 @@
 __all__ = ['Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History', 'MixBoth', 'MixUp',
            'PictureModel', 'Predictor', 'ProgressiveResize', 'Recipe', 'ReduceOnPlateau', 'Run', 'SaveBestCallback',
            'Stage', 'Task', 'add_taxonomy', 'backbone_names', 'bootstrap', 'build_model', 'check_split', 'check_table',
-           'check_task', 'create_backbone', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment', 'export_bundle',
-           'find_task', 'fit_temperature', 'group_duplicates', 'input_stats', 'kfold_table', 'load_recipe', 'make_app',
-           'make_learner', 'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'open_image',
-           'open_picture', 'param_groups', 'picture_block', 'plot_confusion', 'plot_history', 'plot_per_class',
-           'plot_worst', 'read_table', 'register_task', 'resume', 'run_stages', 'sample_strangers', 'sample_table',
-           'set_fields', 'set_seed', 'show_pairs', 'show_sample', 'split_table', 'task_names', 'train', 'verify_images']
+           'check_task', 'compare', 'create_backbone', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment',
+           'export_bundle', 'find_task', 'fit_temperature', 'group_duplicates', 'hold_out_group', 'input_stats',
+           'kfold_table', 'leave_one_group_out', 'load_recipe', 'make_app', 'make_learner', 'make_loader',
+           'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'open_image', 'open_picture', 'param_groups',
+           'picture_block', 'plot_confusion', 'plot_history', 'plot_per_class', 'plot_worst', 'read_table',
+           'register_task', 'resume', 'run_stages', 'sample_strangers', 'sample_table', 'set_fields', 'set_seed',
+           'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'verify_images']
 
-# %% ../nbs/all.ipynb #e71b4bd3
+# %% ../nbs/all.ipynb #f4622ed2
 from .core.env import environment, set_seed
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
@@ -21,10 +22,12 @@ from .core.task import Blocks, Task, find_task, register_task, task_names
 from .data.groups import group_duplicates, show_pairs
 from .data.image import open_image
 from .data.loaders import make_loader, make_loaders, picture_block
-from .data.splits import check_split, drop_leaks, kfold_table, split_table
+from .data.splits import (check_split, drop_leaks, hold_out_group, kfold_table, leave_one_group_out, split_balance,
+                                     split_table)
 from .data.table import add_taxonomy, check_table, read_table
 from .data.verify import drop_broken, verify_images
 from .evaluate.calibrate import fit_temperature
+from .evaluate.compare import compare
 from .evaluate.contract import check_task
 from .evaluate.metrics import bootstrap
 from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
@@ -45,15 +48,16 @@ from .train.stability import EMA, ClipGrad, FrozenNorm, GradAccum
 from .train.stages import run_stages
 from .train.track import History
 
-# %% ../nbs/all.ipynb #7d251ee5
+# %% ../nbs/all.ipynb #87460019
 _all_ = [
     "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History", "MixBoth",
     "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Recipe", "ReduceOnPlateau", "Run",
     "SaveBestCallback", "Stage", "Task", "add_taxonomy", "backbone_names", "bootstrap", "build_model",
-    "check_split", "check_table", "check_task", "create_backbone", "demo", "diff", "drop_broken",
+    "check_split", "check_table", "check_task", "compare", "create_backbone", "demo", "diff", "drop_broken",
     "drop_leaks", "environment", "export_bundle", "find_task", "fit_temperature", "group_duplicates",
-    "input_stats", "kfold_table", "load_recipe", "make_app", "make_learner", "make_loader", "make_loaders",
-    "make_loss", "make_opt_func", "make_schedule", "open_image", "open_picture", "param_groups",
-    "picture_block", "plot_confusion", "plot_history", "plot_per_class", "plot_worst", "read_table",
-    "register_task", "resume", "run_stages", "sample_strangers", "sample_table", "set_fields", "set_seed",
-    "show_pairs", "show_sample", "split_table", "task_names", "train", "verify_images"]
+    "hold_out_group", "input_stats", "kfold_table", "leave_one_group_out", "load_recipe", "make_app",
+    "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_schedule", "open_image",
+    "open_picture", "param_groups", "picture_block", "plot_confusion", "plot_history", "plot_per_class",
+    "plot_worst", "read_table", "register_task", "resume", "run_stages", "sample_strangers", "sample_table",
+    "set_fields", "set_seed", "show_pairs", "show_sample", "split_balance", "split_table", "task_names",
+    "train", "verify_images"]

@@ -257,17 +257,18 @@ def update_scores(
     write_json(Path(folder)/"scores.json", scores)
     return scores
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #5c36e27a
+# %% ../../nbs/evaluate/40_predictions.ipynb #60aa0629
 def count_test_read(
     folder: str | Path,  # a run's folder
+    look: bool = False,  # shown again, not read anew: dated, not counted
 ) -> int:                # how often the test was read, this time included
     "Note that the test split is about to be read"
-    dates = read_scores(folder).get("test_reads", {}).get("dates", [])
-    dates.append(datetime.now().astimezone().isoformat(timespec="seconds"))
-    update_scores(folder, dict(test_reads=dict(count=len(dates), dates=dates)))
-    return len(dates)
+    known = dict(count=0, dates=[], looks=[]) | read_scores(folder).get("test_reads", {})
+    known["looks" if look else "dates"].append(datetime.now().astimezone().isoformat(timespec="seconds"))
+    update_scores(folder, dict(test_reads=known | dict(count=len(known["dates"]))))
+    return len(known["dates"])
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #cbf39d77
+# %% ../../nbs/evaluate/40_predictions.ipynb #afa99baf
 def predict_split(
     run,                  # a Run, or anything with .folder .table .recipe .labels .learner()
     split: str = "valid",  # train, valid or test; test is counted
@@ -283,8 +284,9 @@ def predict_split(
     path, best = Path(run.folder)/f"predictions-{name}.csv", Path(run.folder)/"best.safetensors"
     if not best.is_file(): raise ValueError(f"run {run.folder} has no best weights yet: resume(run) goes on with it")
     weights = file_hash(best)
-    if path.exists() and read_scores(run.folder).get("answered", {}).get(name) == weights: return read_predictions(path)
-    if split == "test": count_test_read(run.folder)
+    known = path.exists() and read_scores(run.folder).get("answered", {}).get(name) == weights
+    if split == "test": count_test_read(run.folder, look=known)
+    if known: return read_predictions(path)
     answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
     save_predictions(answers, path)
     update_scores(run.folder, dict(answered=read_scores(run.folder).get("answered", {}) | {name: weights}))

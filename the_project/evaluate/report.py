@@ -190,7 +190,7 @@ def mistake_section(
     return Section("Worst mistakes", (), pd.DataFrame({"file": files, "truth": worst.truth, "said": worst.prediction,
                                                        "p": worst.probability.map("{:.0%}".format)}))
 
-# %% ../../nbs/evaluate/42_report.ipynb #c2429eb4
+# %% ../../nbs/evaluate/42_report.ipynb #c38ef58f
 def make_report(
     predictions: pd.DataFrame,                # predictions of the split the page is about
     labels: list[str] | None = None,          # checked against the table's own; None = take those
@@ -201,7 +201,8 @@ def make_report(
     history: pd.DataFrame | None = None,      # the run's epochs, for advice
     recipe: Recipe | None = None,             # for advice
     calibration: dict | None = None,          # temperature, ece_before, ece_after
-    test_reads: dict | None = None,           # count, dates
+    test_reads: dict | None = None,           # count, dates, looks
+    more: tuple[Section, ...] = (),           # further parts, before the advice
 ) -> Report:                                  # a page, with its numbers
     "The page about a classifier"
     scores, answers, notes = {split: bootstrap(predictions, labels)}, {split: predictions}, []
@@ -216,14 +217,14 @@ def make_report(
     sections = [Section("", tuple(count_lines(rows, test_reads))),
                 Section("Scores, with 95 % intervals by group", (), score_table(scores, answers)),
                 Section("", tuple(notes)), class_section(predictions), pair_section(predictions),
-                mistake_section(predictions), Section("Try next", tuple(advice[:5]) or ("nothing stands out",))]
+                mistake_section(predictions), *more, Section("Try next", tuple(advice[:5]) or ("nothing stands out",))]
     filled = tuple(section for section in sections if section.lines or section.table is not None)
     return Report(title, filled, dict(split=split, **scores))
 
-# %% ../../nbs/evaluate/42_report.ipynb #5a18de39
+# %% ../../nbs/evaluate/42_report.ipynb #50d0e80e
 def count_lines(
     rows: dict | None,        # counts: table, broken, train, valid, test
-    test_reads: dict | None,  # count, dates
+    test_reads: dict | None,  # count, dates, looks
 ) -> list[str]:               # one or two lines
     "What went in, and how often the test was read"
     lines = []
@@ -233,10 +234,12 @@ def count_lines(
         total, broken = rows.get("table", used), rows.get("broken", 0)
         lines.append(f"{total} rows, {broken} left out as broken, {used} used: {parts}")
     if test_reads is not None:
-        count, dates = test_reads.get("count", 0), test_reads.get("dates", [])
+        count, (dates, looks) = test_reads.get("count", 0), (test_reads.get(name, []) for name in ("dates", "looks"))
+        first = f", first on {dates[0][:10]}" if count > 1 and dates else ""
         last = f", last on {dates[-1][:10]}" if dates else ""
+        again = f", looked at again {len(looks)} time{'s' * (len(looks) > 1)}, last on {looks[-1][:10]}" if looks else ""
         doubt = "; every further read makes its score less believable" if count > 1 else ""
-        lines.append(f"the test split was read {count} time{'' if count == 1 else 's'}{last}{doubt}")
+        lines.append(f"the test split was read {count} time{'' if count == 1 else 's'}{first}{last}{again}{doubt}")
     return lines
 
 # %% ../../nbs/evaluate/42_report.ipynb #e5de8d8a

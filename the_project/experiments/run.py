@@ -195,7 +195,7 @@ def check_input(
     if not len(table): raise ValueError("the table has no rows: read_table says why")
     find_task(recipe.task)
 
-# %% ../../nbs/experiments/60_run.ipynb #368fac49
+# %% ../../nbs/experiments/60_run.ipynb #4dc1ba7a
 def ensure_split(
     table: pd.DataFrame,  # with or without `split` and `group`
     recipe: Recipe,       # its seed and target
@@ -209,7 +209,8 @@ def ensure_split(
         sizes = ", ".join(f"{count} {name}" for name, count in table["split"].value_counts().items())
         by = "group" if "group" in table else "row"
         say(f"{'split completed' if method == 'given' else 'no split given: made one'} by {by}: {sizes}")
-    check_split(table, target=recipe.targets[0])
+    small = len(table) <= 20_000  # comparing pictures takes about 2 ms each
+    for problem in check_split(table, target=recipe.targets[0], pictures=small): say(f"split: {problem}")
     return table
 
 # %% ../../nbs/experiments/60_run.ipynb #21511697
