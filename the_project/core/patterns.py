@@ -11,9 +11,9 @@ from pathlib import PurePath
 
 import pandas as pd
 
-# %% ../../nbs/core/08_patterns.ipynb #cb756634
-_NAMES = set("""observation individual animal specimen patient subject person participant speaker singer film movie video clip
-recording sequence session burst event visit deployment transect walk flight area aoi site plot scene tile station trap
+# %% ../../nbs/core/08_patterns.ipynb #92770f7c
+_NAMES = set("""observation individual animal specimen patient subject person participant speaker singer film movie video
+clip recording sequence session burst event visit deployment transect walk flight area aoi site plot scene tile station trap
 photographer author observer owner user uploader album""".split())
 
 def _named_so(column: str) -> bool:
@@ -43,10 +43,10 @@ def grouping_columns(
         if _named_so(name) or shaped: found.append(name)
     return found
 
-# %% ../../nbs/core/08_patterns.ipynb #1c467915
+# %% ../../nbs/core/08_patterns.ipynb #57f0252f
 _COPY = re.compile(r"""(?ix) (?: _(?:jpe?g|png)\.rf\.[0-9a-z]{16,} | \s*\(\d+\) | [\s_-]+ (?:copy|kopie)[\s_-]?\d*
-    | [\s_-]+ (?:aug(?:mented)?|flip(?:ped)?|h?flip|vflip|mirror(?:ed)?|rot(?:at(?:ed|ion))?|crop(?:ped)?|zoom|blur(?:red)?
-        |noisy?|noise|bright(?:ness)?|dark(?:er)?|jitter|edit(?:ed)?|resized?|scaled?)[\s_-]?\d*
+    | [\s_-]+ (?:aug(?:mented)?|flip(?:ped)?|h?flip|vflip|mirror(?:ed)?|rot(?:at(?:ed|ion))?|crop(?:ped)?
+        |zoom|blur(?:red)?|noisy?|noise|bright(?:ness)?|dark(?:er)?|jitter|edit(?:ed)?|resized?|scaled?)[\s_-]?\d*
     | [\s_-]+ (?:frame|frm|shot)[\s_-]?\d+ )+ $""")
 
 def name_of_origin(

@@ -113,7 +113,7 @@ def _moments(table: pd.DataFrame, time: str) -> pd.Series:
     if wrong: raise ValueError(str(wrong))
     return when
 
-# %% ../../nbs/data/13_splits.ipynb #769f7037
+# %% ../../nbs/data/13_splits.ipynb #aa1285e6
 def _start(counts: np.ndarray, wanted: float, low: int) -> int:
     "From which date on, the `low`-th at the earliest, about `wanted` rows remain; at least one date does"
     remaining = counts[::-1].cumsum()[::-1][low:]
@@ -124,8 +124,8 @@ def _by_time(table: pd.DataFrame, valid: float, test: float, group: str | None, 
     last = _moments(table, time).groupby(units).transform("max")
     date, counts = last.rank(method="dense").astype(int).to_numpy() - 1, last.value_counts().sort_index().to_numpy()
     if len(counts) < 1 + (valid > 0) + (test > 0):
-        raise ValueError(f"column {time!r} has too few dates ({len(counts)}) to give each side one: give finer dates, or "
-                         "split by another method")
+        raise ValueError(f"column {time!r} has too few dates ({len(counts)}) to give each side one: give finer dates, "
+                         "or split by another method")
     start = _start(counts, test * len(table), 1 + (valid > 0)) if test else len(counts)
     middle = _start(counts[:start], valid * len(table), 1) if valid else start
     sides = (date >= middle).astype(int) + (date >= start)
@@ -219,13 +219,15 @@ def split_balance(
     gap = sides.sub(shares, axis=0).abs().max(axis=1)
     return sides.assign(gap=gap).join(shares.rename("all")).sort_values("gap", ascending=False, kind="stable")
 
-# %% ../../nbs/data/13_splits.ipynb #011854bc
+# %% ../../nbs/data/13_splits.ipynb #40fa538d
 def _joined(table: pd.DataFrame, group: str) -> pd.DataFrame:
     "The table with `group`: what shares the column's value or a group that is known already"
     if group not in table: raise missing_column(group, table, "what must stay together")
-    wrong = problem_of(f"no {group}", table.loc[table[group].isna(), "file"], "fill it in, or leave those rows out", True)
+    empty = table.loc[table[group].isna(), "file"]
+    wrong = problem_of(f"no {group}", empty, "fill it in, or leave those rows out", True)
     if wrong: raise ValueError(str(wrong))
-    if table[group].nunique() < 2: raise ValueError(f"column {group!r} holds one value: two or more are needed to leave one out")
+    if table[group].nunique() < 2:
+        raise ValueError(f"column {group!r} holds one value: two or more are needed to leave one out")
     if group == "group" or "group" not in table: return group_duplicates(table, threshold=None, group=group)
     known = table[table["group"].notna()]
     pairs = zip(known.groupby("group")["file"].transform("first"), known["file"])
@@ -234,7 +236,7 @@ def _joined(table: pd.DataFrame, group: str) -> pd.DataFrame:
     if lost: say(f"{group}: {lost:,} of {table[group].nunique():,} share a group with another and keep its company")
     return joined
 
-# %% ../../nbs/data/13_splits.ipynb #8213551c
+# %% ../../nbs/data/13_splits.ipynb #30cea910
 def leave_one_group_out(
     table: pd.DataFrame,   # columns `file`, the named one, maybe `group`
     group: str = "group",  # column of what takes turns: speaker, film, area
@@ -257,7 +259,8 @@ def hold_out_group(
         if name not in known:
             raise ValueError(f"no {group} is called {name!r}: there are {', '.join(known[:8])}{nearest(name, known)}")
     tested = joined["group"].isin(joined.loc[table[group].astype("str").isin(map(str, names)), "group"])
-    if tested.all(): raise ValueError(f"nothing is left to train on when {group} {', '.join(map(str, names))} is the test")
+    if tested.all():
+        raise ValueError(f"nothing is left to train on when {group} {', '.join(map(str, names))} is the test")
     _check_arguments(table, valid, 0, None, "stratified")
     made = _with_split(joined[~tested], (valid, 0), None, seed, target)["split"]
     return table.assign(split=made.reindex(table.index, fill_value="test").astype("str"))
@@ -292,11 +295,11 @@ def _absent_classes(table: pd.DataFrame, sides: np.ndarray, target: str) -> list
         if len(on_side): found.append(problem_of(f"{target} never in {SPLITS[side]}", rows, what, not side))
     return [problem for problem in found if problem]
 
-# %% ../../nbs/data/13_splits.ipynb #93c59070
+# %% ../../nbs/data/13_splits.ipynb #ddce6b4c
 def _suspicions(table: pd.DataFrame, sides: np.ndarray, target: str, pictures: bool) -> list[Problem]:
     "Signs that rows of valid or test were seen in training, one problem a sign"
-    keys = [(f"{name} of another side", table[name], f"if rows of one {name} resemble each other the score is too good: "
-             f"split_table(table, group={name!r}) keeps them together") for name in grouping_columns(table, target)]
+    keys = [(f"{name} of another side", table[name], f"if rows of one {name} resemble each other the score is too "
+             f"good: split_table(table, group={name!r}) keeps them together") for name in grouping_columns(table, target)]
     keys.append(("file named like a copy from another side", named_alike(table, target),
                  "look at them; group_duplicates(table) and split_table keep copies together"))
     if pictures:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METRICS', 'match_rows', 'Comparison', 'comparison_line', 'compare_predictions', 'compare']
 
-# %% ../../nbs/evaluate/143_compare.ipynb #36233d2f
+# %% ../../nbs/evaluate/143_compare.ipynb #c3f79147
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ import pandas as pd
 from ..core.env import rng_for
 from ..core.recipe import nearest
 from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_group, truth_ranks
-from .predictions import (count_test_read, label_codes, label_names, probability_matrix, read_scores,
-                                              sample_predictions)
+from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
+                                              read_scores, sample_predictions)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #a6173323
+# %% ../../nbs/evaluate/143_compare.ipynb #85c49b2d
 def _row_keys(predictions: pd.DataFrame) -> pd.Index:  # a file may have several rows
     times = predictions.groupby("file").cumcount()
     return pd.Index(predictions["file"].astype(str) + "\x1f" + times.astype(str))
@@ -35,23 +35,24 @@ def match_rows(
     place = _row_keys(b).get_indexer(_row_keys(a))
     if (place < 0).any() or len(a) != len(b):
         common, file = int((place >= 0).sum()), a["file"].iloc[int((place < 0).argmax())]
-        raise ValueError(f"the two are about different rows ({len(a)} and {len(b)}, {common} in common; {file}): split the "
-                         "table once with split_table and train both on it")
+        raise ValueError(f"the two are about different rows ({len(a)} and {len(b)}, {common} in common; {file}): split "
+                         "the table once with split_table and train both on it")
     b = b.iloc[place].reset_index(drop=True)
     unlike = (a["truth"].astype(str).to_numpy() != b["truth"].astype(str).to_numpy())
     if unlike.any():
         row = int(unlike.argmax())
-        raise ValueError(f"{a['file'].iloc[row]} is {a['truth'].iloc[row]!r} in one and {b['truth'].iloc[row]!r} in the other, "
-                         f"{unlike.sum()} rows in all: train both on the same table")
+        raise ValueError(f"{a['file'].iloc[row]} is {a['truth'].iloc[row]!r} in one and {b['truth'].iloc[row]!r} in the "
+                         f"other, {unlike.sum()} rows in all: train both on the same table")
     return b
 
-# %% ../../nbs/evaluate/143_compare.ipynb #b26da52b
+# %% ../../nbs/evaluate/143_compare.ipynb #05dcf2f3
 METRICS = ("f1_macro", "accuracy", "top_k", "loss")
 
 def _sums(predictions: pd.DataFrame, codes: np.ndarray, k: int) -> dict[str, np.ndarray]:  # name -> (groups, ...)
     "What a score is made of, for each group"
     first, one = np.zeros(len(codes), int), np.ones(len(codes))
-    sums = dict(rows=sum_by_group(codes, first, one, 1), loss=sum_by_group(codes, first, predictions["loss"].to_numpy(float), 1))
+    loss = predictions["loss"].to_numpy(float)
+    sums = dict(rows=sum_by_group(codes, first, one, 1), loss=sum_by_group(codes, first, loss, 1))
     if not any(name.startswith("p:") for name in predictions): return sums
     truth, said, n = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
     hit, near = truth == said, truth_ranks(truth, probability_matrix(predictions)) < k
@@ -126,7 +127,7 @@ class Comparison:
 
     def __str__(self) -> str: return comparison_line(self)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #908e733f
+# %% ../../nbs/evaluate/143_compare.ipynb #482acff1
 _WORDS = dict(f1_macro="macro-F1", accuracy="of the pictures", top_k="top-k", loss="loss")
 
 def comparison_line(
@@ -143,10 +144,10 @@ def comparison_line(
     span = f"[{ends[0]:+.3f}, {ends[1]:+.3f}]" if np.isfinite(ends).all() else "[no interval: one group]"
     verdict = "believe it" if luck < .05 and (low > 0 or high < 0) else "it can't be told from luck"
     chance = f"{100 * luck:.1f} %" if luck >= .001 else "less than 0.1 %"
-    return (f"{better} is better than {worse} by {size:.3f} {what} {span} on {on}; two equally good ones differ as much in "
-            f"{chance} of shuffles: {verdict}")
+    return (f"{better} is better than {worse} by {size:.3f} {what} {span} on {on}; two equally good ones differ as "
+            f"much in {chance} of shuffles: {verdict}")
 
-# %% ../../nbs/evaluate/143_compare.ipynb #c188cc1c
+# %% ../../nbs/evaluate/143_compare.ipynb #982d11e5
 def compare_predictions(
     a: pd.DataFrame,                     # a predictions table
     b: pd.DataFrame,                     # another's of the same rows, in any order
@@ -165,10 +166,10 @@ def compare_predictions(
     scores = _differences(_sums(a, codes, k), _sums(b, codes, k), n, seed)
     metric = metric or next(iter(scores))
     if metric not in scores:
-        raise ValueError(f"metric={metric!r} is not known here: use one of {', '.join(scores)}{nearest(metric, scores)}")
+        raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(scores)}{nearest(metric, scores)}")
     return Comparison(tuple(names), metric, scores, len(a), int(codes.max()) + 1, where, k)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #d086bd75
+# %% ../../nbs/evaluate/143_compare.ipynb #83a7afe1
 def compare(
     run_a,                     # a Run, or anything with .name .folder .predictions()
     run_b,                     # another, trained on the same split
@@ -183,9 +184,10 @@ def compare(
     return compare_predictions(*answers, _two_names(run_a.name, run_b.name), metric, n=n, seed=seed, where=split)
 
 def _answers(run, split: str, tta: int) -> pd.DataFrame:
-    reads = read_scores(run.folder).get("test_reads", {}).get("count", 0)
+    before = read_scores(run.folder).get("test_reads", {}).get("count", 0)
     answers = run.predictions(split, tta)
-    if split == "test" and read_scores(run.folder).get("test_reads", {}).get("count", 0) == reads: count_test_read(run.folder)
+    read = read_scores(run.folder).get("test_reads", {}).get("count", 0) > before
+    if split == "test" and not read: count_test_read(run.folder)
     return answers
 
 def _two_names(a: str, b: str) -> tuple[str, str]: return (a, b) if a != b else (f"{a} (first)", f"{b} (second)")

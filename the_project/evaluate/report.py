@@ -221,7 +221,7 @@ def make_report(
     filled = tuple(section for section in sections if section.lines or section.table is not None)
     return Report(title, filled, dict(split=split, **scores))
 
-# %% ../../nbs/evaluate/42_report.ipynb #50d0e80e
+# %% ../../nbs/evaluate/42_report.ipynb #2cce63a9
 def count_lines(
     rows: dict | None,        # counts: table, broken, train, valid, test
     test_reads: dict | None,  # count, dates, looks
@@ -237,7 +237,8 @@ def count_lines(
         count, (dates, looks) = test_reads.get("count", 0), (test_reads.get(name, []) for name in ("dates", "looks"))
         first = f", first on {dates[0][:10]}" if count > 1 and dates else ""
         last = f", last on {dates[-1][:10]}" if dates else ""
-        again = f", looked at again {len(looks)} time{'s' * (len(looks) > 1)}, last on {looks[-1][:10]}" if looks else ""
+        times = f"{len(looks)} time{'s' * (len(looks) > 1)}"
+        again = f", looked at again {times}, last on {looks[-1][:10]}" if looks else ""
         doubt = "; every further read makes its score less believable" if count > 1 else ""
         lines.append(f"the test split was read {count} time{'' if count == 1 else 's'}{first}{last}{again}{doubt}")
     return lines
