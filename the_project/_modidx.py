@@ -118,6 +118,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'the_project.core.files._unpack': ('core/files.html#_unpack', 'the_project/core/files.py'),
                                         'the_project.core.files.atomic_write': ( 'core/files.html#atomic_write',
                                                                                  'the_project/core/files.py'),
+                                        'the_project.core.files.exact_floats': ( 'core/files.html#exact_floats',
+                                                                                 'the_project/core/files.py'),
                                         'the_project.core.files.file_hash': ('core/files.html#file_hash', 'the_project/core/files.py'),
                                         'the_project.core.files.json_hash': ('core/files.html#json_hash', 'the_project/core/files.py'),
                                         'the_project.core.files.load_state': ('core/files.html#load_state', 'the_project/core/files.py'),

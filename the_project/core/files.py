@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['atomic_write', 'plain', 'write_json', 'read_json', 'save_tensors', 'load_tensors', 'save_state', 'load_state',
-           'json_hash', 'file_hash', 'table_hash']
+           'json_hash', 'file_hash', 'table_hash', 'exact_floats']
 
 # %% ../../nbs/core/01_files.ipynb #e0543d45
 import hashlib
@@ -153,3 +153,10 @@ def table_hash(
     digest = hashlib.blake2b(digest_size=6)
     digest.update(table.to_csv(index=False, lineterminator="\n").encode())
     return digest.hexdigest()
+
+# %% ../../nbs/core/01_files.ipynb #9243bbd8
+def exact_floats() -> dict:  # arguments for `pandas.read_csv`
+    "What makes pandas read a number back to the last bit; from 3.1 on it does so unasked, and warns of being asked"
+    import pandas as pd
+    major, minor = (int(part) for part in pd.__version__.split(".")[:2])
+    return {} if (major, minor) >= (3, 1) else dict(float_precision="round_trip")

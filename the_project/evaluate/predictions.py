@@ -7,7 +7,7 @@ __all__ = ['VIEWS', 'sample_labels', 'sample_predictions', 'make_predictions', '
            'save_predictions', 'read_predictions', 'average_numbers', 'average_predictions', 'View', 'ManyViews',
            'blind', 'predict_table', 'read_scores', 'update_scores', 'count_test_read', 'predict_split']
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #a00163fc
+# %% ../../nbs/evaluate/40_predictions.ipynb #b71cca65
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from ..core.env import rng_for
-from ..core.files import atomic_write, file_hash, read_json, write_json
+from ..core.files import atomic_write, exact_floats, file_hash, read_json, write_json
 from ..core.recipe import Recipe
 from ..core.task import Blocks, find_task, mean_probability
 from ..data.loaders import make_loader
@@ -115,7 +115,7 @@ def save_predictions(
     "Write a predictions table, whole or not at all"
     return atomic_write(path, predictions.to_csv(index=False))
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #06b4ac6d
+# %% ../../nbs/evaluate/40_predictions.ipynb #83a7e623
 def read_predictions(
     path: str | Path,  # what `save_predictions` wrote
 ) -> pd.DataFrame:     # a predictions table
@@ -124,7 +124,7 @@ def read_predictions(
     said = ("truth", "prediction") if any(name.startswith("p:") for name in names) else ()  # numbers stay numbers
     text = {name: str for name in ("file", "group", *said) if name in names}
     blank = {name: [""] for name in names if name not in text}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, float_precision="round_trip")
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, **exact_floats())
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #c7158d94
 def average_numbers(

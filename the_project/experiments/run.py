@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #303109c5
+# %% ../../nbs/experiments/60_run.ipynb #13733d69
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.env import environment, say
-from ..core.files import atomic_write, json_hash, load_tensors, read_json, table_hash, write_json
+from ..core.files import atomic_write, exact_floats, json_hash, load_tensors, read_json, table_hash, write_json
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe, diff, load_recipe
 from ..core.task import Task, find_task
@@ -41,13 +41,13 @@ def save_table(
     write_json(Path(path).with_suffix(".json"), dict(text=text))
     return atomic_write(path, table.to_csv(index=False))
 
-# %% ../../nbs/experiments/60_run.ipynb #2207de08
+# %% ../../nbs/experiments/60_run.ipynb #5381c4e4
 def load_table(
     path: str | Path,  # what `save_table` wrote
 ) -> pd.DataFrame:     # the table, index 0, 1, ...
     "Read a run's table; an empty cell is missing, anything else is what it was"
     text = {name: str for name in read_json(Path(path).with_suffix(".json"))["text"]}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **exact_floats())
 
 # %% ../../nbs/experiments/60_run.ipynb #de2a2b38
 class Run:
@@ -254,7 +254,7 @@ def train(
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
     return resume(run)
 
-# %% ../../nbs/experiments/60_run.ipynb #09cfc6f6
+# %% ../../nbs/experiments/60_run.ipynb #ef8b1b91
 def resume(
     run: Run,  # finished or not
 ) -> Run:      # the same, finished
@@ -267,4 +267,5 @@ def resume(
         for tracker in trackers: tracker.finish()
     write_scores(run)
     shutil.rmtree(run.folder/"cache", ignore_errors=True)  # presized pictures, of no use without training
+    (run.folder/"state.safetensors").unlink(missing_ok=True)  # optimiser and all, three times the weights: nor is this
     return run
