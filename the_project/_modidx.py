@@ -1217,6 +1217,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'the_project.ship.cli._Parser.__init__': ( 'ship/cli.html#_parser.__init__',
                                                                                  'the_project/ship/cli.py'),
                                       'the_project.ship.cli._Parser.error': ('ship/cli.html#_parser.error', 'the_project/ship/cli.py'),
+                                      'the_project.ship.cli._as_options': ('ship/cli.html#_as_options', 'the_project/ship/cli.py'),
                                       'the_project.ship.cli._make_parser': ('ship/cli.html#_make_parser', 'the_project/ship/cli.py'),
                                       'the_project.ship.cli._tell': ('ship/cli.html#_tell', 'the_project/ship/cli.py'),
                                       'the_project.ship.cli.command_names': ('ship/cli.html#command_names', 'the_project/ship/cli.py'),

@@ -5,9 +5,11 @@
 # %% auto #0
 __all__ = ['ADDERS', 'command_names', 'main']
 
-# %% ../../nbs/ship/75_cli.ipynb #213cc6a2
+# %% ../../nbs/ship/75_cli.ipynb #da76f331
 import argparse
 import os
+import re
+import shlex
 import sys
 import warnings
 
@@ -66,12 +68,19 @@ _GO_ON = {"train": ": the same command goes on after the last finished epoch",
           "demo": ": the same command goes on after the last finished epoch",
           "predict": ": an --output file is as it was before"}
 
-# %% ../../nbs/ship/75_cli.ipynb #2c319a95
+# %% ../../nbs/ship/75_cli.ipynb #bfc0c0bd
+def _as_options(text: str) -> str:
+    "Arguments of Python calls, as a message names them, as options of the command line"
+    pair = r"(?:read_table )?columns=\{'([^']*)': '([^']*)'\}"
+    text = re.sub(pair, lambda match: "--column " + shlex.quote(f"{match[1]}={match[2]}"), text)
+    return re.sub(r"\broot=", "--root ", text).replace("--root ,", "--root,")
+
+# %% ../../nbs/ship/75_cli.ipynb #f6fb1b64
 def _tell(error: Exception) -> str:
     "An exception in one line"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror.lower()}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return _as_options(" ".join(str(error).split())) or type(error).__name__
 
 # %% ../../nbs/ship/75_cli.ipynb #9cbb03da
 def main(
