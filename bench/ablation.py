@@ -1,0 +1,61 @@
+"""An ablation on real snakes: what each usual change does to a short fine-tuning, with seeds, paired intervals and a noise floor.
+
+    python bench/ablation.py --data DIR --weights FILE.safetensors --out nbs/studies/ablation.json [--seeds 3] [--runs runs/ablation]
+
+DIR holds snakes_ph (with labels.csv). Rows are grouped by near-duplicates and split by us: 15 % test, never read, and of the rest a third
+valid, so that differences can be told at all. One thread. The base is repeated with twice as many seeds. Killed, it goes on where it stopped;
+the logbook of its runs is written beside them, and its table into --out.
+"""
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from the_project.all import Recipe, Stage, group_duplicates, read_table, split_table
+from the_project.core.env import environment
+from the_project.core.files import write_json
+from the_project.experiments.ablate import ablate
+from the_project.experiments.logbook import Logbook
+from the_project.experiments.sweep import read_log
+
+CHANGES = {
+    "MixUp 0.4": dict(mixup=.4),
+    "albumentations, light": dict(pipeline="albumentations", augment="light"),
+    "albumentations, strong": dict(pipeline="albumentations", augment="strong"),
+    "SGD": dict(optimiser="sgd", lr=5e-3, weight_decay=5e-4),
+    "ADOPT": dict(optimiser="adopt"),
+    "cosine": dict(schedule="cosine"),
+    "flat": dict(schedule="constant"),
+    "frozen": dict(stages=(Stage(96, 0, 3),)),
+    "a new head instead of the probe's": dict(linear_probe=False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    table = group_duplicates(read_table(args.data / "snakes_ph" / "labels.csv"), progress=False)
+    table = split_table(table, valid=.28, test=.15, seed=0)
+    base = Recipe(arch="mobilenetv1_100", weights=str(Path(args.weights).absolute()), stages=(Stage(96, 3),), mixup=0., lr=5e-4,
+                  augment="light", precision="float32", memory_format="channels_last", notes="base")
+    sizes = table["split"].value_counts()
+    for seeds in range(1, args.seeds + 1):  # a table after each seed: stopped early, there is one with fewer
+        found = ablate(base, table, CHANGES, args.runs, seeds=seeds)
+        write_json(args.out, dict(
+            rows=found.table.to_dict("records"), floor=found.floor, base_scores=found.base_scores, markdown=found.markdown,
+            metric=found.metric, sizes={split: int(sizes[split]) for split in ("train", "valid", "test")}, seeds=seeds,
+            seconds=sum(run.scores["seconds"] for result in found.results for run in result.runs),
+            cpu_seconds=sum(read_log(run.folder)["cpu_seconds"] for result in found.results for run in result.runs),
+            made_with=environment()["packages"], date=time.strftime("%Y-%m-%d")))
+    Logbook(args.runs).write()
+    print(found.markdown)
+
+
+if __name__ == "__main__":
+    main()
