@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BASE', 'Arm', 'make_arms', 'share_of_rows', 'ArmResult', 'Ablation', 'arm_jobs', 'collect_arm', 'ablate']
 
-# %% ../../nbs/experiments/63_ablate.ipynb #d3eed0b9
+# %% ../../nbs/experiments/63_ablate.ipynb #1bb8b8d5
 import itertools
 import math
 import re
@@ -23,11 +23,12 @@ from ..core.env import rng_for, say
 from ..core.problems import holds_classes
 from ..core.recipe import Recipe, Stage, diff
 from ..core.task import find_task
+from ..evaluate.page import duration_text
 from ..evaluate.paired import Difference, mean_score, noise_floor, one_score, paired_difference, score_mode
 from ..evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, score_text
 from .crossval import fold_tables, series_name
-from .run import Run, check_input, duration_text, ensure_split
+from .run import Run, check_input, ensure_split
 from .sweep import Job, run_jobs
 
 # %% ../../nbs/experiments/63_ablate.ipynb #bafe21be

@@ -49,7 +49,7 @@ def series_name(
     "What the folds of one division are known by in their logs"
     return f"{k}-folds-{table_hash(table.drop(columns='split'))}"
 
-# %% ../../nbs/experiments/62_crossval.ipynb #bdd03227
+# %% ../../nbs/experiments/62_crossval.ipynb #a7e4289b
 class Together:
     "The folds of a cross-validation as one model"
 
@@ -61,6 +61,8 @@ class Together:
     ):
         if len({tuple(run.labels) for run in runs}) != 1:
             raise ValueError("the folds know different labels: a class with so few groups can't be in every fold, use fewer folds or drop it")
+        if any(run.preprocess != runs[0].preprocess for run in runs):
+            raise ValueError("the folds prepare pictures differently (statistics measured on their own rows): ship one of them")
         self.runs, self.fold_temperature, self.scores = runs, temperature, scores or {}
         self.recipe, self.labels, self.preprocess, self.temperature = runs[0].recipe, runs[0].labels, runs[0].preprocess, 1.
 

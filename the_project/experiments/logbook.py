@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Entry', 'read_entries', 'changes_between', 'find_parent', 'metric_of', 'Line', 'make_lines', 'Logbook', 'merge_page']
 
-# %% ../../nbs/experiments/161_logbook.ipynb #5d6b0ac0
+# %% ../../nbs/experiments/161_logbook.ipynb #d46962de
 import io
 import re
 from collections.abc import Sequence
@@ -22,10 +22,11 @@ from matplotlib.figure import Figure
 from ..core.files import atomic_write, json_hash
 from ..core.recipe import Recipe, diff
 from ..core.task import find_task
+from ..evaluate.page import duration_text
 from ..evaluate.paired import Difference, mean_score, noise_floor, one_score, paired_difference, score_mode
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, score_text
-from .run import Run, duration_text, run_name
+from .run import Run, run_name
 from .sweep import read_log
 
 # %% ../../nbs/experiments/161_logbook.ipynb #54bd875e
@@ -126,7 +127,7 @@ def find_parent(
     others = [other for other in earlier if other.rows == entry.rows or not entry.rows]
     return min(others, key=lambda other: len(changes_between(other, entry)), default=None)
 
-# %% ../../nbs/experiments/161_logbook.ipynb #5469ea59
+# %% ../../nbs/experiments/161_logbook.ipynb #edea2fc3
 def metric_of(
     recipe: Recipe,  # its task
 ) -> str:            # f1_macro where the answer is a label, else loss
@@ -144,8 +145,8 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        "helped, hurt, no evidence; or first, failed, unfinished, other rows"
-        if self.entry.error: return "failed"
+        "helped, hurt, no evidence; or first, failed, stopped (by a search), unfinished, other rows"
+        if self.entry.error: return "stopped" if self.entry.error.startswith("Pruned") else "failed"
         if not self.entry.answers: return "unfinished"
         if self.difference: return self.difference.verdict
         return "first" if self.parent is None else "other rows"

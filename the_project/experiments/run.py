@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #13733d69
+# %% ../../nbs/experiments/60_run.ipynb #490cccdb
 import shutil
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import nn
@@ -236,12 +238,13 @@ def prepare_run(
     write_json(folder/"environment.json", environment() | dict(table=table_hash(table)))
     recipe.save(folder/"recipe.json")
 
-# %% ../../nbs/experiments/60_run.ipynb #ff09dc35
+# %% ../../nbs/experiments/60_run.ipynb #dae730db
 def train(
     table: pd.DataFrame,             # file, the recipe's target, and maybe split and group
     recipe: Recipe = Recipe(),       # what to train and how
     runs: str | Path = "runs",       # where runs are kept
     name: str | None = None,         # of the run's folder; None: `run_name`
+    cbs: Sequence[Callback] = (),    # further fastai callbacks, which are no part of the recipe
 ) -> Run:                            # finished
     "Train by a recipe and keep everything in a folder; goes on with an unfinished run, returns a finished one"
     check_input(table, recipe)
@@ -252,17 +255,18 @@ def train(
         raise ValueError(f"{folder} holds a run of another recipe ({'; '.join(changes)}): give another name, or none")
     if table_hash(table) not in (read_json(folder/"environment.json")["table"], table_hash(run.table)):
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
-    return resume(run)
+    return resume(run, cbs)
 
-# %% ../../nbs/experiments/60_run.ipynb #ef8b1b91
+# %% ../../nbs/experiments/60_run.ipynb #c559c7fe
 def resume(
-    run: Run,  # finished or not
-) -> Run:      # the same, finished
+    run: Run,                      # finished or not
+    cbs: Sequence[Callback] = (),  # further fastai callbacks
+) -> Run:                          # the same, finished
     "Go on with a run until it is finished"
     if run.finished: return run
     trackers = make_trackers(run.recipe, run.folder)
     try: run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, measured=run.measured,
-                    cbs=trackers)
+                    cbs=[*trackers, *cbs])
     finally:
         for tracker in trackers: tracker.finish()
     write_scores(run)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_log', 'reset_peak_memory', 'RunFailed', 'run_recipe', 'Job', 'run_jobs', 'run_job']
 
-# %% ../../nbs/experiments/61_sweep.ipynb #0bee9f7a
+# %% ../../nbs/experiments/61_sweep.ipynb #8d35a34a
 import fcntl
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,8 @@ import torch
 from ..core.env import say
 from ..core.files import read_json, write_json
 from ..core.recipe import Recipe
-from .run import Run, check_input, peak_memory, run_name, train
+from ..evaluate.page import peak_memory
+from .run import Run, check_input, run_name, train
 
 # %% ../../nbs/experiments/61_sweep.ipynb #f41faf10
 def read_log(
