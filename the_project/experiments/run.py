@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #490cccdb
+# %% ../../nbs/experiments/60_run.ipynb #3f4e185c
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from fastai.callback.core import Callback
 from fastai.learner import Learner
@@ -22,14 +23,16 @@ from ..core.files import atomic_write, exact_floats, json_hash, load_tensors, re
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe, diff, load_recipe
 from ..core.task import Task, find_task
-from ..data.loaders import make_loaders, preprocess_for
+from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..data.splits import check_split, split_table
 from ..data.verify import drop_broken, verify_images
+from ..evaluate.facts import run_facts
 from ..evaluate.mirror import make_trackers
 from ..evaluate.page import write_report, write_scores
 from ..evaluate.predictions import predict_split, read_scores
 from ..evaluate.report import Report
 from ..models.backbone import input_stats
+from ..ship.predict import to_probabilities
 from ..train.learner import make_learner
 from ..train.stages import run_stages
 
@@ -147,6 +150,24 @@ def predictions(
 ) -> pd.DataFrame:         # a predictions table, as trained (the temperature is not applied)
     "What the best model says about a split; answered once and kept in the folder"
     return predict_split(self, split, tta)
+
+# %% ../../nbs/experiments/60_run.ipynb #01b0ded7
+@patch
+def answers(
+    self: Run,
+    files: list,  # pictures
+) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature
+    "What the run's `learn` says of any pictures"
+    recipe, learn = self.recipe, self.learner()
+    rows = pd.DataFrame({"file": [str(file) for file in files], **{target: self.labels[0] for target in recipe.targets}})
+    loader = make_loader(rows, recipe, self.task.blocks(recipe), self.labels, *input_stats(recipe), recipe.last_size)
+    with learn.no_bar(), learn.no_logging(): logits = learn.get_preds(dl=loader, act=nn.Identity())[0]
+    return to_probabilities(logits.numpy(), self.temperature)
+
+@patch
+def facts(self: Run) -> dict:
+    "What a model card tells of this run, as plain JSON; the test is not read for it"
+    return run_facts(self)
 
 # %% ../../nbs/experiments/60_run.ipynb #72a4f852
 @patch

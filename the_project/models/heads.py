@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['HeadNorm', 'make_head', 'PictureModel', 'build_model', 'param_groups', 'freeze_to']
 
-# %% ../../nbs/models/21_heads.ipynb #3faf42bb
+# %% ../../nbs/models/21_heads.ipynb #c1e0e8ca
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.recipe import Recipe
-from .backbone import create_backbone
+from .backbone import AfterMap, create_backbone
 
 # %% ../../nbs/models/21_heads.ipynb #d1f036f6
 class HeadNorm(nn.BatchNorm1d):
@@ -37,7 +38,7 @@ def make_head(
     nn.init.zeros_(answer.bias)
     return nn.Sequential(*layers, nn.Dropout(recipe.drop), answer)
 
-# %% ../../nbs/models/21_heads.ipynb #3407b16a
+# %% ../../nbs/models/21_heads.ipynb #f6d172a2
 class PictureModel(nn.Module):
     "A backbone and the head on it"
     def __init__(
@@ -49,6 +50,27 @@ class PictureModel(nn.Module):
         self.backbone, self.head = backbone, head
 
     def forward(self, x: Tensor) -> Tensor: return self.head(self.backbone(x))
+
+    @torch.no_grad()
+    def split(
+        self,
+        x: Tensor,  # (1,C,H,W): an example
+    ) -> tuple[nn.Module, nn.Module] | None:  # x to (B,F,h,w), and that to (B,n); None: there is no such cut
+        "The model in two at its last feature map, where the answer depends on the map's mean alone"
+        backbone = self.backbone
+        try:
+            parts = _ToMap(backbone), nn.Sequential(AfterMap(backbone.body, backbone.features(x).ndim == 3), self.head)
+            maps = parts[0](x)
+            same = maps.shape[2] > 1 and torch.allclose(parts[1](maps), self(x), rtol=1e-3, atol=1e-3)
+        except (ValueError, AttributeError, TypeError, IndexError): return None  # several maps, or none of a square
+        return parts if same and backbone.pool == "avg" else None
+
+class _ToMap(nn.Module):
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> Tensor: return self.backbone.map(x)
 
 # %% ../../nbs/models/21_heads.ipynb #6f037384
 def build_model(
