@@ -20,7 +20,7 @@ from .page_parts import (NAME_EXAMPLES, WAITING, answer_html, csv_text, heading_
                                          table_html)
 from .predict import PictureError, Predictor
 
-# %% ../../nbs/ship/73_app.ipynb #07a78bf1
+# %% ../../nbs/ship/73_app.ipynb #8023c531
 MAX_PIXELS = 120_000_000  # of a photo on the page: unpacked it takes three bytes a pixel of everybody's memory
 _NO_FILE = "no file was sent: use gradio_client's handle_file"
 _OURS = "something went wrong on our side, not with your photo: try again, or tell who runs this page"
@@ -41,7 +41,7 @@ class Page:
             self._check(given, subset)
             return self.predictor.predict(path, given=given, subset=subset) | dict(file=name)
         except (PictureError, RequestError) as error:
-            return dict(file=name, error=str(error).removeprefix(f"{path}: "))
+            return dict(file=name, error=str(error).removeprefix(f"{path}: ").partition(", or raise ")[0])
         except Exception: return dict(file=name, error=_log())
 
     def _check(self, given, subset):
@@ -90,7 +90,7 @@ def show_many(
     file.write_bytes(text.encode("utf-8-sig", "replace"))  # Excel wants the mark
     yield table_html(answers, len(photos), page.danger, page.word), str(file)
 
-# %% ../../nbs/ship/73_app.ipynb #9f848657
+# %% ../../nbs/ship/73_app.ipynb #f8d300d3
 def _blocks(gradio) -> type:
     "Gradio's Blocks, with the guard before every event"
     class GuardedBlocks(gradio.Blocks):
@@ -101,7 +101,7 @@ def _blocks(gradio) -> type:
                     raise RequestError(f"this request brings {len(inputs)} values, 1 to {needed} are expected")
                 checked = check_value([*inputs, *[None] * (needed - len(inputs))], _uploads(gradio))
                 return await super().preprocess_data(block_fn, checked, state, explicit_call)
-            except RequestError as error: raise gradio.Error(escape(str(error)), print_exception=False) from error
+            except RequestError as error: raise gradio.Error(escape(str(error), quote=False), print_exception=False) from error
             except gradio.Error: raise
             except Exception as error: raise gradio.Error(_log(), print_exception=False) from error
     return GuardedBlocks

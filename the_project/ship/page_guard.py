@@ -109,7 +109,7 @@ class Guard:
         if refusal := self.refuse(scope): return await _say_no(receive, send, *refusal)
         await _Counted(self.app, self.limit(scope)).run(scope, receive, send)
 
-# %% ../../nbs/ship/68_page_guard.ipynb #70b41d72
+# %% ../../nbs/ship/68_page_guard.ipynb #fbbbb0ea
 def _free(folder: str) -> int:
     "Bytes left on the disk of a folder that may not be there yet"
     path = Path(folder).absolute()
@@ -126,19 +126,28 @@ async def _say_no(receive, send, status: int, why: str):
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": why.encode()})
 
+# %% ../../nbs/ship/68_page_guard.ipynb #49d87291
+async def _nothing() -> dict: return {"type": "http.request"}
+
+_KNOWN = {"_TooLarge": 413, "FnIndexInferError": 404}  # the second is Gradio's: a mistyped endpoint is no crash
+
 class _Counted:
     "One request whose body is counted as it comes, for those that don't say their length"
-    def __init__(self, app, limit: int): self.app, self.limit, self.seen, self.begun = app, limit, 0, False
+    def __init__(self, app, limit: int):
+        self.app, self.limit, self.seen, self.begun, self.more = app, limit, 0, False, True
 
     async def run(self, scope, receive, send):
         self.receive_next, self.send_next = receive, send
         try: await self.app(scope, self.receive, self.send)
-        except _TooLarge:
-            if not self.begun: await _say_no(self.receive_next, send, 413, _too_much(self.limit))
+        except Exception as error:
+            known = _KNOWN.get(type(error).__name__)
+            if self.begun or not known: raise
+            why = _too_much(self.limit) if known == 413 else "no such endpoint here"
+            await _say_no(self.receive_next if self.more else _nothing, send, known, why)
 
     async def receive(self):
         message = await self.receive_next()
-        self.seen += len(message.get("body", b""))
+        self.seen, self.more = self.seen + len(message.get("body", b"")), message.get("more_body", False)
         if self.seen > self.limit: raise _TooLarge
         return message
 

@@ -152,7 +152,7 @@ def _cell(text: str) -> str:
     "Text that no spreadsheet runs"
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
-# %% ../../nbs/ship/69_page_parts.ipynb #bdda5533
+# %% ../../nbs/ship/69_page_parts.ipynb #27818f4d
 STYLE = """<style>
 :root { --color-accent: #047857; } .dark { --color-accent: #34d399; }
 .answer.answer { font-size: 1rem; line-height: 1.4; }
@@ -184,7 +184,7 @@ STYLE = """<style>
   border: 0; border-bottom: 1px solid var(--border-color-primary); overflow-wrap: anywhere; }
 .answer.answer :is(th, td):last-child { text-align: right; padding-right: 0; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.answer.answer thead th { font-weight: 600; } .answer.answer th[scope=row] { width: 38%; }
+.answer.answer :is(table, thead, tbody, tr) { border: 0; } .answer.answer thead th { font-weight: 600; } .answer.answer th[scope=row] { width: 38%; }
 .page-title h1 { margin: 0 0 .25rem; font-size: 1.6rem; } .page-title p { margin: 0; }
 .photo.photo img { object-fit: contain; }
 :is(button, a, input, label, [tabindex]):focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }

@@ -229,7 +229,7 @@ def _from_array(
         pixels = np.concatenate([scale_to_uint8(pixels[..., :-1]), scale_to_uint8(pixels[..., -1:])], axis=2)
     return Image.fromarray(np.ascontiguousarray(scale_to_uint8(pixels)))
 
-# %% ../../nbs/ship/71_predict.ipynb #740c360b
+# %% ../../nbs/ship/71_predict.ipynb #27d12cb5
 def open_picture(
     source,                          # path, bytes, open binary file, Pillow picture, or array (H, W), (H, W, 1..4)
     min_side: int | None = None,     # pixels the short side will be resized to: a JPEG is then decoded reduced
@@ -250,10 +250,14 @@ def open_picture(
             file.seek(0)
             raise PictureError(f"{name}: {what_is_it(file.read(32))}") from None
         except Image.DecompressionBombError as error:
-            raise PictureError(f"{name}: {error}: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
+            claimed = int(re.search(r"\d+", str(error))[0]) / 1e6
+            raise PictureError(f"{name}: {claimed:.1f} megapixels, the limit is {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f}: "
+                               "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
         except Exception as error:  # Pillow's readers raise what they please on damaged headers
             why = " ".join(str(error).split()) or type(error).__name__
             raise PictureError(f"{name}: can't be opened ({why}): copy or download it again") from error
+        if picture.format == "EPS":  # Pillow would hand it to Ghostscript, and PostScript is a program
+            raise PictureError(f"{name}: a PostScript drawing: save it as PNG")
         return _decode(picture, name, min_side, max_pixels)
 
 # %% ../../nbs/ship/71_predict.ipynb #f402ab52
