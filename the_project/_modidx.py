@@ -1600,6 +1600,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'the_project/ship/page_guard.py'),
                                              'the_project.ship.page_guard._free': ( 'ship/page_guard.html#_free',
                                                                                     'the_project/ship/page_guard.py'),
+                                             'the_project.ship.page_guard._nothing': ( 'ship/page_guard.html#_nothing',
+                                                                                       'the_project/ship/page_guard.py'),
                                              'the_project.ship.page_guard._say_no': ( 'ship/page_guard.html#_say_no',
                                                                                       'the_project/ship/page_guard.py'),
                                              'the_project.ship.page_guard._too_much': ( 'ship/page_guard.html#_too_much',
