@@ -120,6 +120,40 @@ export function orientation(bytes) {
 }
 """
 
+# %% ../../nbs/ship/77_browser.ipynb #5ab9c996
+_FILES_JS = r"""
+const starts = (bytes, text) => [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0))
+const holds = (bytes, text, at) => starts(bytes.subarray(at), text)
+
+// false for a JPEG or PNG that was cut: its end mark is missing
+export function isWhole(bytes) {
+  const jpeg = isJpeg(bytes)
+  if (!jpeg && !starts(bytes, "\x89PNG")) return true
+  let at = 2
+  if (jpeg) while (at + 4 < bytes.length && bytes[at] === 0xFF && bytes[at + 1] !== 0xDA) at += 2 + bytes[at + 2] * 256 + bytes[at + 3]
+  for (let end = bytes.length - (jpeg ? 2 : 8); end >= at; end--)
+    if (jpeg ? bytes[end] === 0xFF && bytes[end + 1] === 0xD9 : holds(bytes, "IEND", end)) return true
+  return false
+}
+
+const KNOWN = [
+  ["\x89PNG", "a PNG that is damaged: copy or download it again"], ["GIF8", "a GIF that is damaged: copy or download it again"],
+  ["<svg", "an SVG drawing: save it as PNG"], ["<?xml", "an XML file (an SVG drawing?): save it as PNG"],
+  ["<!doctype html", "a web page: download the picture itself"], ["<html", "a web page: download the picture itself"],
+  ["%pdf", "a PDF: save its page as PNG"], ["pk\x03\x04", "a zip archive: unpack it first"]]
+
+// why a file could not be shown, from its bytes
+export function whatIsIt(bytes) {
+  if (!bytes.length) return "the file is empty: copy or download it again"
+  if (isJpeg(bytes)) return "a JPEG that is damaged: copy or download it again"
+  if (holds(bytes, "ftyp", 4)) return "a HEIC or AVIF photo, or a video, that this browser can't read: save it as JPEG"
+  const text = String.fromCharCode(...bytes.subarray(0, 64)), lower = text.trimStart().toLowerCase()
+  if (!text.replaceAll("\0", "")) return "only zero bytes, a failed copy: copy it again"
+  const found = KNOWN.find(([start]) => lower.startsWith(start.toLowerCase()))
+  return found ? found[1] : "not a picture of a kind that this browser reads: save it as JPEG or PNG"
+}
+"""
+
 # %% ../../nbs/ship/77_browser.ipynb #6872d881
 _PREPARE_JS = r"""
 const evenly = x => Math.abs(x % 1) === .5 ? 2 * Math.round(x / 2) : Math.round(x)  // as Python rounds
@@ -195,7 +229,7 @@ function group(p, names) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #181e13ef
+# %% ../../nbs/ship/77_browser.ipynb #9124a98a
 _RULES_JS = r"""
 function rollUp(p, labels, ranks) {
   for (const {name: rank, of = labels, threshold} of ranks) {
@@ -227,14 +261,14 @@ function likely(p, order, {method, threshold, penalty = 0, free = 0}) {
 function cheapest(p, order, allowed, {costs, danger}) {
   const V = danger ? add(p.filter((_, i) => danger.of[i])) : 0, H = 1 - V, c = danger && danger.costs
   const cost = j => costs ? add(p.map((x, i) => x * costs[i][j]))
-    : danger.of[j] ? c.alarm * H + c.venomous * (V - p[j]) : c.harmless * (H - p[j]) + c.miss * V
+    : danger.of[j] ? c.alarm * H + c.dangerous * (V - p[j]) : c.harmless * (H - p[j]) + c.miss * V
   return order.filter(j => allowed[j]).map(j => [j, cost(j)]).reduce((best, next) => next[1] < best[1] ? next : best)
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #70dcf413
+# %% ../../nbs/ship/77_browser.ipynb #dffb4a43
 _DECIDE_JS = r"""
-const COSTS = {harmless: 1, alarm: 2, venomous: 2, miss: 5}
+const COSTS = {harmless: 1, alarm: 2, dangerous: 2, miss: 5}
 
 function dangerOf({labels, rules, venomous}) {
   if (rules && rules.danger) return rules.danger
@@ -269,8 +303,8 @@ function doubt({roll_up, top}, seen, strange, {stranger}) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #b0d54344
-CORE_JS = "".join([_WEIGHTS_JS, _RESIZE_JS, _REDUCE_JS, _ORIENTATION_JS, _PREPARE_JS, _SOFTMAX_JS, _RULES_JS, _DECIDE_JS]).lstrip()
+# %% ../../nbs/ship/77_browser.ipynb #f010cde1
+CORE_JS = "".join([_WEIGHTS_JS, _RESIZE_JS, _REDUCE_JS, _ORIENTATION_JS, _FILES_JS, _PREPARE_JS, _SOFTMAX_JS, _RULES_JS, _DECIDE_JS]).lstrip()
 
 # %% ../../nbs/ship/77_browser.ipynb #d694546d
 def check_browser(
