@@ -74,8 +74,9 @@ class Browser:
             message = json.loads(await self.socket.recv())
             if message.get("id") == self.count: return message.get("result", message)
 
-    async def js(self, expression):
+    async def js(self, expression, seconds=10):
         "The value of an expression on the page"
+        expression = f"Promise.race([{expression}, new Promise(told => setTimeout(told, {1000 * seconds}, 'no answer in {seconds} s'))])"
         told = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in told: raise RuntimeError(told["exceptionDetails"]["exception"].get("description"))
         return told["result"].get("value")
@@ -147,8 +148,8 @@ async def main():
         await browser.goto(url)
         print(f"ready {time.monotonic() - begun:.1f} s after the address was entered, files on loopback")
         probes = predictor.config.get("probes", [])
-        print(f"{len(probes)} probes: largest difference in probability {await browser.js('import(`./page.js`).then(page => page.check())'):.2g}")
-        rows, times = await browser.js(f"{ASK}({json.dumps(addresses)})"), []
+        print(f"{len(probes)} probes: largest difference in probability {await browser.js('import(`./page.js`).then(page => page.check())', 120):.2g}")
+        rows, times = await browser.js(f"{ASK}({json.dumps(addresses)})", 300), []
         for (name, path), row in zip(photos.items(), rows):
             start = time.perf_counter()
             try: expected = predictor.predict(path)
@@ -163,7 +164,7 @@ async def main():
         print(f"a photo takes the page {statistics.median(times):.1f} times as long as the predictor (median)")
         blocked = await browser.js("fetch('https://example.org').then(() => 'reached', error => String(error))")
         inside = """new Promise(told => { const worker = new Worker(URL.createObjectURL(new Blob([`fetch("https://example.org").then(
-            () => postMessage("reached"), error => postMessage(String(error)))`])), {type: "module"}); worker.onmessage = ({data}) => told(data) })"""
+            () => postMessage("reached"), error => postMessage(String(error)))`], {type: "text/javascript"})), {type: "module"}); worker.onmessage = ({data}) => told(data) })"""
         reports = """new Promise(told => { addEventListener("securitypolicyviolation", event => told(event.effectiveDirective + " refused " + event.blockedURI))
             fetch("https://example.org").catch(() => 0); setTimeout(() => told("no violation was reported"), 2000) })"""
         print(f"another host from the page: {blocked}; from a worker: {await browser.js(inside)}; the policy: {await browser.js(reports)}")

@@ -97,7 +97,7 @@ _CSS_ANSWER = """#answer { padding: 1.25rem; border-radius: .75rem; background: 
 .note, footer { color: var(--soft); font-size: .9rem; } footer { margin-top: 1.5rem; } summary { cursor: pointer; }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #c7527cf1
+# %% ../../nbs/ship/78_static.ipynb #e9ed8419
 _WORKER_JS = r"""import * as core from "./core.js"
 
 const here = path => new URL(path, import.meta.url).href
@@ -107,7 +107,8 @@ let session, settings, loading
 // a file of the page, from the browser's cache if it is there; `integrity` refuses any other content
 async function whole(url, integrity, progress = () => {}) {
   const cache = await self.caches?.open(settings.version).catch(() => null), kept = await cache?.match(url)  // private windows have none
-  const response = kept || await fetch(url, integrity ? {integrity} : {})
+  const response = kept || await fetch(url, {integrity}).catch(() => {
+    throw new Error(`${url} can't be reached, or is not the file that was published: try again later`) })
   if (!response.ok) throw new Error(`${url} can't be loaded (${response.status}): try again later`)
   const parts = [], reader = response.body.getReader()
   for (let part = await reader.read(), size = 0; !part.done; part = await reader.read()) parts.push(part.value), progress(size += part.value.length)
