@@ -12,7 +12,7 @@ import pandas as pd
 from .predictions import label_codes, label_names, probability_matrix
 from ..ship.decide import COSTS, cost_matrix, least_cost
 
-# %% ../../nbs/evaluate/133_costs.ipynb #fde7b63e
+# %% ../../nbs/evaluate/133_costs.ipynb #dbe5a76c
 DANGERS = ("venomous", "dangerous", "poisonous", "toxic")
 _YES, _NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 
@@ -26,19 +26,23 @@ def find_danger(
     "Which labels are dangerous, as the table has it"
     if column is None: column = next((name for name in DANGERS if name in table), None)
     if column is None: return None
-    if column not in table: raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, table.columns))}")
+    if column not in table:
+        raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, table.columns))}")
     said = table[column].astype(str).str.strip().str.casefold()
     odd = said[~said.isin(_YES + _NO)]
-    if len(odd): raise ValueError(f"{column} {odd.iloc[0]!r} in row {odd.index[0]}: use 1 or 0, true or false, yes or no")
+    if len(odd):
+        raise ValueError(f"{column} {odd.iloc[0]!r} in row {odd.index[0]}: use 1 or 0, true or false, yes or no")
     by_label = said.isin(_YES).groupby(table[target].astype(str)).agg(["min", "max"]).reindex(labels)
     torn = by_label.index[by_label["min"] != by_label["max"]]
-    if len(torn): raise ValueError(f"label {torn[0]!r} is both {column} and not (or in no row): give all its rows one value")
+    if len(torn):
+        raise ValueError(f"label {torn[0]!r} is both {column} and not (or in no row): give all its rows one value")
     costs = COSTS | (costs or {})
     if wrong := [name for name in costs if name not in COSTS]:
         raise ValueError(f"no cost {wrong[0]!r}: use {', '.join(COSTS)}")
-    return dict(name=column, of=by_label["max"].astype(bool).tolist(), costs={name: float(costs[name]) for name in COSTS})
+    prices = {name: float(costs[name]) for name in COSTS}
+    return dict(name=column, of=by_label["max"].astype(bool).tolist(), costs=prices)
 
-# %% ../../nbs/evaluate/133_costs.ipynb #7c7124ee
+# %% ../../nbs/evaluate/133_costs.ipynb #b6a13e13
 def read_costs(
     costs: pd.DataFrame,  # index and columns are labels, rows the truth; 0 or more
     labels: list[str],    # in class order
@@ -47,17 +51,19 @@ def read_costs(
     for what, names in (("row", costs.index), ("column", costs.columns)):
         if missing := [label for label in labels if label not in set(map(str, names))]:
             raise ValueError(f"costs have no {what} for {missing[0]!r}: give one for each of the {len(labels)} labels")
-    table = costs.set_axis(map(str, costs.index)).set_axis(map(str, costs.columns), axis=1).loc[labels, labels].to_numpy(float)
+    named = costs.set_axis(map(str, costs.index)).set_axis(map(str, costs.columns), axis=1)
+    table = named.loc[labels, labels].to_numpy(float)
     if not (np.isfinite(table).all() and (table >= 0).all()): raise ValueError("costs must be 0 or more, and all given")
-    if (table.diagonal()[:, None] > table).any(): raise ValueError("a right answer costs more than a wrong one: rows are the truth")
+    if (table.diagonal()[:, None] > table).any():
+        raise ValueError("a right answer costs more than a wrong one: rows are the truth")
     return table.tolist()
 
-# %% ../../nbs/evaluate/133_costs.ipynb #ecdafc4e
+# %% ../../nbs/evaluate/133_costs.ipynb #ac60bdce
 def score_costs(
     predictions: pd.DataFrame,  # a predictions table, calibrated
     danger: dict | None,        # what `find_danger` gave
     costs: list | None = None,  # what `read_costs` gave; wins over the danger's own
-) -> pd.DataFrame:              # rows first, least_cost: cost (mean a picture), accuracy, misses, alarms, dangerous, harmless
+) -> pd.DataFrame:              # rows first, least_cost: cost (a picture), accuracy, misses, alarms, dangerous, harmless
     "Cost, misses and alarms when the first answer is acted on, and when the cheapest one is"
     p, truth = probability_matrix(predictions), label_codes(predictions)
     matrix = np.asarray(costs, float) if costs is not None else cost_matrix(danger)

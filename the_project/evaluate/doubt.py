@@ -15,7 +15,7 @@ from .plots import BLUE, GREY, ORANGE, make_axes, set_title
 from .predictions import label_codes, probability_matrix
 from ..ship.decide import set_mask, set_scores
 
-# %% ../../nbs/evaluate/48_doubt.ipynb #05729270
+# %% ../../nbs/evaluate/48_doubt.ipynb #fdc78bdd
 def risk_coverage(
     certainty: np.ndarray,  # float (N,): higher is surer
     right: np.ndarray,      # bool (N,)
@@ -23,7 +23,7 @@ def risk_coverage(
     "What is said and what of it is wrong, for every threshold"
     certainty, right = np.asarray(certainty, float), np.asarray(right, bool)
     if len(certainty) != len(right) or not len(right):
-        raise ValueError(f"{len(certainty)} certainties and {len(right)} answers: give one each a row, and at least one")
+        raise ValueError(f"{len(certainty)} certainties and {len(right)} answers: give one each a row, at least one")
     by_value = pd.DataFrame(dict(said=1, wrong=~right)).groupby(-certainty).sum().cumsum()
     return pd.DataFrame(dict(threshold=-by_value.index.to_numpy(), coverage=by_value.said.to_numpy() / len(right),
                              risk=(by_value.wrong / by_value.said).to_numpy(), said=by_value.said.to_numpy(),
@@ -64,7 +64,7 @@ def threshold_for_risk(
     kept = (curve.wrong + before[1] + 1) / (curve.said + before[0] + 1) <= risk
     return float(curve.threshold[kept].iloc[-1]) if kept.any() else None
 
-# %% ../../nbs/evaluate/48_doubt.ipynb #28e374cf
+# %% ../../nbs/evaluate/48_doubt.ipynb #5fcccaab
 def plot_risk(
     predictions: pd.DataFrame,         # a predictions table, calibrated
     threshold: float | None = None,    # on the first probability; drawn as a point
@@ -77,7 +77,8 @@ def plot_risk(
     panel.axhline(100 * risk, color=GREY, lw=1, ls=(0, (4, 3)))
     if threshold is not None and (said := certainty >= threshold).any():
         at = 100 * said.mean(), 100 * (~right[said]).mean()
-        panel.scatter(*at, s=42, color=ORANGE, zorder=3, ec="white", label=f"say from {threshold:.0%}: {at[1]:.1f} % wrong")
+        label = f"say from {threshold:.0%}: {at[1]:.1f} % wrong"
+        panel.scatter(*at, s=42, color=ORANGE, zorder=3, ec="white", label=label)
         panel.legend(frameon=False, fontsize=7.5, loc="upper left")
     panel.set(xlim=(0, 101), ylim=(0, max(20, 105 * curve.risk.max())))
     panel.set_xlabel("said, % of pictures (coverage)", fontsize=9, color=GREY)

@@ -13,7 +13,7 @@ import pandas as pd
 from .predictions import label_codes, label_names, make_predictions, probability_matrix
 from ..ship.decide import apply_prior
 
-# %% ../../nbs/evaluate/132_priors.ipynb #ffa95a3c
+# %% ../../nbs/evaluate/132_priors.ipynb #b0be6cad
 SMOOTHING = 5.  # rows, added to each label in the places of the whole table
 
 def meetings(
@@ -22,7 +22,8 @@ def meetings(
     target: str,         # column of labels
 ) -> pd.DataFrame:       # target and column as text, one row a meeting; unknown values left out
     "What was met where: a group counts once for each value"
-    if column not in rows: raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, rows.columns))}")
+    if column not in rows:
+        raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, rows.columns))}")
     known = rows[rows[column].notna() & (rows[column].astype(str).str.strip() != "")]
     told = pd.DataFrame({target: known[target].astype(str), column: known[column].map(_text)})
     if "group" not in known: return told
@@ -33,7 +34,7 @@ def meetings(
 def _text(value: object) -> str:  # 3.0 is written 3, as people do
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
-# %% ../../nbs/evaluate/132_priors.ipynb #049ab7c5
+# %% ../../nbs/evaluate/132_priors.ipynb #e37fac28
 def fit_prior(
     rows: pd.DataFrame,     # training rows
     column: str,            # e.g. "country"
@@ -43,7 +44,8 @@ def fit_prior(
     most: int = 400,        # values at most, the most frequent ones
 ) -> dict:                  # strength 1, weights: value -> [a number above 0 a label]; a rule of `ship.decide`
     "How much more often than anywhere each label was met at each value"
-    if not smoothing > 0: raise ValueError(f"smoothing={smoothing}: use a number above 0, or a label could become impossible")
+    if not smoothing > 0:
+        raise ValueError(f"smoothing={smoothing}: use a number above 0, or a label could become impossible")
     told = meetings(rows, column, target)
     counts = pd.crosstab(told[column], told[target]).reindex(columns=labels, fill_value=0)
     if not len(counts): raise ValueError(f"column {column!r} is empty in the training rows: leave it out of given")
@@ -52,7 +54,7 @@ def fit_prior(
     names = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:most]
     return dict(strength=1., weights={name: weights.loc[name].round(6).tolist() for name in sorted(names)})
 
-# %% ../../nbs/evaluate/132_priors.ipynb #f24fced8
+# %% ../../nbs/evaluate/132_priors.ipynb #5ccd38a8
 def row_weights(
     priors: dict,        # column -> prior, as `fit_prior` gives
     rows: pd.DataFrame,  # with those columns where they are known
@@ -72,7 +74,8 @@ def with_priors(
     rows: pd.DataFrame,         # the same pictures, in the same order
 ) -> pd.DataFrame:              # a predictions table
     "The answers, had each picture's values been given"
-    if len(rows) != len(predictions): raise ValueError(f"{len(rows)} rows for {len(predictions)} answers: give those of this split")
+    if len(rows) != len(predictions):
+        raise ValueError(f"{len(rows)} rows for {len(predictions)} answers: give those of this split")
     labels = label_names(predictions)
     p = apply_prior(probability_matrix(predictions), row_weights(priors, rows, len(labels)))
     groups = predictions.group if "group" in predictions else None
@@ -91,8 +94,8 @@ def fit_strength(
     losses = [with_priors(predictions, {column: prior | dict(strength=s)}, rows)["loss"].mean() for s in STRENGTHS]
     return prior | dict(strength=STRENGTHS[int(np.argmin(losses))])
 
-# %% ../../nbs/evaluate/132_priors.ipynb #764cd11c
-PRIORS = ("continent", "country", "region", "state", "province", "island", "biome", "ecoregion", "habitat", "season", "month")
+# %% ../../nbs/evaluate/132_priors.ipynb #ece67eb9
+PRIORS = tuple("continent country region state province island biome ecoregion habitat season month".split())
 
 def fit_priors(
     predictions: pd.DataFrame,  # of validation, calibrated

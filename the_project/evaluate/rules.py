@@ -6,17 +6,18 @@
 __all__ = ['RANKS', 'find_ranks', 'fit_ranks', 'score_ranks', 'fit_rules', 'write_rules', 'read_rules', 'run_strangeness',
            'measure_strangers', 'score_rules', 'answer_section']
 
-# %% ../../nbs/evaluate/134_rules.ipynb #e541816b
+# %% ../../nbs/evaluate/134_rules.ipynb #e6165cbd
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ..core.env import say
 from ..core.files import file_hash, read_json, write_json
-from .calibrate import apply_temperature
+from .calibrate import apply_temperature, calibration_error
 from .costs import find_danger, read_costs, score_costs
-from .doubt import (area_under_risk, coverage_at_risk, first_answer, fit_set, risk_coverage, score_set,
-                                        threshold_for_risk)
+from .doubt import (area_under_risk, coverage_at_risk, first_answer, fit_set, risk_coverage,
+                                        score_set, threshold_for_risk)
 from .predictions import label_codes, label_names, probability_matrix, read_scores, update_scores
 from .priors import fit_priors, with_priors
 from .report import Section
@@ -25,7 +26,7 @@ from .strangers import (Strangeness, fit_stranger, fit_strangeness, last_linear,
 from ..ship.decide import check_rules
 from ..ship.predict import genus_of
 
-# %% ../../nbs/evaluate/134_rules.ipynb #03900f89
+# %% ../../nbs/evaluate/134_rules.ipynb #c6c6e0dd
 RANKS = ("genus", "subfamily", "family", "superfamily", "suborder", "order", "class", "phylum")
 
 def find_ranks(
@@ -38,11 +39,12 @@ def find_ranks(
     found = {}
     for column in RANKS if ranks is None else ranks:
         if column not in table:
-            if ranks is not None: raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, table.columns))}")
-            continue
+            if ranks is None: continue
+            raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, table.columns))}")
         names = table[column].astype(str).groupby(table[target].astype(str)).agg(["first", "nunique"]).reindex(labels)
         whole = table[column].notna().all() and (names["nunique"] == 1).all()
-        if ranks is not None and not whole: raise ValueError(f"column {column!r} is no rank: a label has several values of it, or none")
+        if ranks is not None and not whole:
+            raise ValueError(f"column {column!r} is no rank: a label has several values of it, or none")
         if whole and 1 < names["first"].nunique() < len(labels): found[column] = names["first"].tolist()
     if ranks is None and "genus" not in table and (genera := genus_of(labels)): found = dict(genus=genera) | found
     return found
@@ -83,7 +85,7 @@ def score_ranks(
         rest &= ~told
     return dict(said=said, wrong=wrong)
 
-# %% ../../nbs/evaluate/134_rules.ipynb #6eb93af0
+# %% ../../nbs/evaluate/134_rules.ipynb #979cace8
 def fit_rules(
     predictions: pd.DataFrame,   # of validation, calibrated
     table: pd.DataFrame,         # all rows of the run, with `split`
@@ -106,11 +108,18 @@ def fit_rules(
     rules = dict(risk=risk, ranks=fit_ranks(predictions, find_ranks(table, labels, target, ranks), risk),
                  stranger=fit_stranger(known, kept, score), set=fit_set(predictions, coverage, sets),
                  priors=fit_priors(predictions, train, valid, given, target),
-                 danger=find_danger(table, labels, target, danger, None if own else costs),
+                 danger=_danger(table, labels, target, danger, None if own else costs),
                  costs=read_costs(costs, labels) if own else None)
     return check_rules(rules, len(labels))
 
-# %% ../../nbs/evaluate/134_rules.ipynb #3eff8ab0
+def _danger(table: pd.DataFrame, labels: list[str], target: str, column: str | None, costs: dict | None) -> dict | None:
+    "What is dangerous; a column that nobody asked for and that contradicts itself is left out with a word"
+    try: return find_danger(table, labels, target, column, costs)
+    except ValueError as error:
+        if column is not None or costs is not None: raise
+        return say(f"answers will not tell what is dangerous: {error}")
+
+# %% ../../nbs/evaluate/134_rules.ipynb #34025a27
 def write_rules(
     run,                         # finished: .folder .table .labels .recipe .temperature .model() .predictions()
     risk: float = .05,           # these as in `fit_rules`
@@ -124,7 +133,8 @@ def write_rules(
 ) -> dict:                       # the rules; also in rules.json, with strangeness.safetensors beside it
     "Fit a run's rules and keep them"
     answers, strange = apply_temperature(run.predictions("valid"), run.temperature), _valid_strangeness(run)
-    rules = fit_rules(answers, run.table, strange, run.recipe.target, risk, coverage, sets, kept, given, ranks, danger, costs)
+    asked = (risk, coverage, sets, kept, given, ranks, danger, costs)
+    rules = fit_rules(answers, run.table, strange, run.recipe.target, *asked)
     write_json(Path(run.folder)/"rules.json", dict(weights=_weights(run), rules=rules))
     return rules
 
@@ -160,25 +170,26 @@ def run_strangeness(
     rules, path = read_rules(run), Path(run.folder)/"strangeness.safetensors"
     return read_strangeness(path) if rules and path.exists() else None
 
-# %% ../../nbs/evaluate/134_rules.ipynb #972cd0a3
+# %% ../../nbs/evaluate/134_rules.ipynb #b91cc351
 def measure_strangers(
     run,                     # finished
     strangers: pd.DataFrame,  # with `file`: pictures of none of the labels
     name: str = "strangers",  # what they are called in the report
     split: str = "test",     # the known ones they are held against
-) -> dict:                   # auroc, fpr, known, strangers, caught (share called strangers), false (share of the known that is)
+) -> dict:                   # auroc, fpr, known, strangers; caught and false: share of strangers and known called so
     "How well a run tells strangers from its own pictures; also in scores.json"
     seen, rule = run_strangeness(run), read_rules(run)["stranger"]
-    if seen is None: raise ValueError("this run's model has no features to measure strangeness by: its last layer is not linear")
+    if seen is None: raise ValueError("this run's model has no features to measure by: its last layer is not linear")
     model, rows = run.model(), run.table[run.table["split"] == split]
-    if not len(rows): raise ValueError(f"no rows in split {split!r}: use one of {', '.join(sorted(set(run.table['split'])))}")
+    if not len(rows):
+        raise ValueError(f"no rows in split {split!r}: use one of {', '.join(sorted(set(run.table['split'])))}")
     known, strange = (seen.of(row_features(model, part, run.recipe, run.labels)) for part in (rows, strangers))
     found = score_strangers(known, strange) | dict(caught=float((strange > rule["threshold"]).mean()),
                                                    false=float((known > rule["threshold"]).mean()))
     update_scores(run.folder, dict(strangers=read_scores(run.folder).get("strangers", {}) | {name: found}))
     return found
 
-# %% ../../nbs/evaluate/134_rules.ipynb #97e3d605
+# %% ../../nbs/evaluate/134_rules.ipynb #2bf4014f
 def score_rules(
     predictions: pd.DataFrame,  # of a split, calibrated
     rules: dict,                # what `fit_rules` gave
@@ -186,21 +197,23 @@ def score_rules(
 ) -> dict:                      # numbers of `answer_section`, plain JSON types
     "What the rules are worth on a split"
     curve = risk_coverage(*first_answer(predictions))
-    numbers = dict(pictures=len(predictions), aurc=area_under_risk(curve), coverage_at_risk=coverage_at_risk(curve, rules["risk"]),
-                   **score_ranks(predictions, rules["ranks"]), set=score_set(predictions, rules["set"]))
+    numbers = dict(pictures=len(predictions), ece=calibration_error(predictions), aurc=area_under_risk(curve),
+                   coverage_at_risk=coverage_at_risk(curve, rules["risk"]), set=score_set(predictions, rules["set"]))
+    numbers |= score_ranks(predictions, rules["ranks"])
     if rules["danger"] or rules["costs"]:
         numbers["costs"] = score_costs(predictions, rules["danger"], rules["costs"]).to_dict("index")
     numbers["priors"] = {}
     for column, prior in rules["priors"].items():
         told = with_priors(predictions, {column: prior}, rows)
-        numbers["priors"][column] = dict(strength=prior["strength"], without=_scores(predictions), with_it=_scores(told))
+        numbers["priors"][column] = dict(strength=prior["strength"], without=_scores(predictions),
+                                         with_it=_scores(told))
     return numbers
 
 def _scores(predictions: pd.DataFrame) -> dict:
     right = first_answer(predictions)[1]
     return dict(accuracy=float(right.mean()), loss=float(predictions["loss"].mean()))
 
-# %% ../../nbs/evaluate/134_rules.ipynb #48804eef
+# %% ../../nbs/evaluate/134_rules.ipynb #c0b3f132
 def answer_section(
     numbers: dict,             # what `score_rules` gave
     rules: dict,               # the same
@@ -211,27 +224,32 @@ def answer_section(
     total = sum(said.values())
     share = sum(said[name] * wrong[name] for name in said) / total if total else 0.
     parts = ", ".join(f"{share:.0%} as {name}" for name, share in said.items())
-    lines = [f"promised: {rules['risk']:.0%} wrong among what is said; kept: {share:.1%}, with {total:.0%} said ({parts})",
-             f"at {rules['risk']:.0%} risk this model can say {numbers['coverage_at_risk']:.0%} of the pictures at best; area "
-             f"under risk and coverage {numbers['aurc']:.3f}",
+    risk = f"{rules['risk']:.0%}"
+    lines = [f"promised: {risk} wrong among what is said; kept: {share:.1%}, with {total:.0%} said ({parts})",
+             f"at {risk} risk this model can say {numbers['coverage_at_risk']:.0%} of the pictures at best; area "
+             f"under risk and coverage {numbers['aurc']:.3f}, calibration error {numbers['ece']:.3f}",
              f"sets promised to hold the truth in {rules['set']['coverage']:.0%}: {numbers['set']['coverage']:.1%} do, "
              f"{numbers['set']['size']:.1f} labels long on average, one label in {numbers['set']['single']:.0%}"]
-    lines += [f"with {column} given: right {row['without']['accuracy']:.1%} -> {row['with_it']['accuracy']:.1%}, cross-entropy "
-              f"{row['without']['loss']:.3f} -> {row['with_it']['loss']:.3f} (strength {row['strength']:g})"
-              for column, row in numbers["priors"].items()]
+    lines += [_prior_line(column, **row) for column, row in numbers["priors"].items()]
     return Section("Answers", tuple(lines + _cost_lines(numbers, rules) + _stranger_lines(strangers or {})))
+
+def _prior_line(column: str, strength: float, without: dict, with_it: dict) -> str:
+    return (f"with {column} given: right {without['accuracy']:.1%} -> {with_it['accuracy']:.1%}, cross-entropy "
+            f"{without['loss']:.3f} -> {with_it['loss']:.3f} (strength {strength:g})")
 
 def _cost_lines(numbers: dict, rules: dict) -> list[str]:
     if "costs" not in numbers: return []
     first, least = numbers["costs"]["first"], numbers["costs"]["least_cost"]
-    lines = [f"cost a picture: {first['cost']:.2f} acting on the first answer, {least['cost']:.2f} on the cheapest; right "
-             f"{first['accuracy']:.1%} and {least['accuracy']:.1%}"]
+    lines = [f"cost a picture: {first['cost']:.2f} acting on the first answer, {least['cost']:.2f} on the cheapest; "
+             f"right {first['accuracy']:.1%} and {least['accuracy']:.1%}"]
     if rules["danger"]:
         name = rules["danger"]["name"]
-        lines.append(f"{name} called harmless: {first['misses']} of {first['dangerous']} by the first answer, {least['misses']} by "
-                     f"the cheapest; harmless called {name}: {first['alarms']} and {least['alarms']} of {first['harmless']}")
+        lines += [f"{name} called harmless: {first['misses']} of {first['dangerous']} by the first answer, "
+                  f"{least['misses']} by the cheapest; harmless called {name}: {first['alarms']} and "
+                  f"{least['alarms']} of {first['harmless']}"]
     return lines
 
 def _stranger_lines(strangers: dict) -> list[str]:
-    return [f"{name}: {row['caught']:.0%} of {row['strangers']} told as none of the labels, beside {row['false']:.0%} of the known; "
-            f"AUROC {row['auroc']:.3f}, {row['fpr']:.0%} pass where 95 % of the known do" for name, row in strangers.items()]
+    return [f"{name}: {row['caught']:.0%} of {row['strangers']} told as none of the labels, beside {row['false']:.0%} of "
+            f"the known; AUROC {row['auroc']:.3f}, {row['fpr']:.0%} pass where 95 % of the known do"
+            for name, row in strangers.items()]

@@ -89,7 +89,7 @@ def read_strangeness(
     tensors = load_tensors(path)
     return Strangeness(tensors["mean"].numpy(), tensors["basis"].numpy())
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #f8011d13
+# %% ../../nbs/evaluate/131_strangers.ipynb #d010d287
 def fit_strangeness(
     features: np.ndarray,     # (N, F) of training pictures
     k: int | None = None,     # directions kept; None: an eighth of F, at most a quarter of N
@@ -97,20 +97,21 @@ def fit_strangeness(
     "Learn which directions training pictures fill"
     n, size = features.shape
     k = max(1, min(size // 8, n // 4)) if k is None else k
-    if not 1 <= k < min(n, size): raise ValueError(f"k={k}: use 1 .. {min(n, size) - 1} for {n} pictures of {size} features")
+    most = min(n, size) - 1
+    if not 1 <= k <= most: raise ValueError(f"k={k}: use 1 .. {most} for {n} pictures of {size} features")
     mean = np.mean(features, axis=0, dtype=float)
     x = np.asarray(features, float) - mean
     _, directions = np.linalg.eigh(x.T @ x)
     return Strangeness(mean, directions[:, ::-1][:, :k].copy())
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #62765e98
+# %% ../../nbs/evaluate/131_strangers.ipynb #673ee213
 def score_strangers(
     known: np.ndarray,     # (N,) strangeness of pictures of the known kinds
     strange: np.ndarray,   # (M,) of others
     kept: float = .95,     # share of the known that must pass
 ) -> dict:                 # auroc, fpr (share of strangers that pass), known, strangers (counts)
     "How well a number tells strangers from the known"
-    if not len(known) or not len(strange): raise ValueError(f"{len(known)} known and {len(strange)} strangers: give both")
+    if not min(len(known), len(strange)): raise ValueError(f"{len(known)} known and {len(strange)} strangers: give both")
     order = pd.Series(np.concatenate([known, strange])).rank().to_numpy()[len(known):]  # ties count half
     auroc = (order.sum() - len(strange) * (len(strange) + 1) / 2) / (len(known) * len(strange))
     passing = np.asarray(strange) <= np.quantile(known, kept)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #3f4e185c
+# %% ../../nbs/experiments/60_run.ipynb #fe15bd81
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -31,6 +31,8 @@ from ..evaluate.mirror import make_trackers
 from ..evaluate.page import write_report, write_scores
 from ..evaluate.predictions import predict_split, read_scores
 from ..evaluate.report import Report
+from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
+from ..evaluate.strangers import Strangeness
 from ..models.backbone import input_stats
 from ..ship.predict import to_probabilities
 from ..train.learner import make_learner
@@ -180,6 +182,42 @@ def report(
     page = write_report(self, split, tta)
     print(page)
     return page
+
+# %% ../../nbs/experiments/60_run.ipynb #86324c37
+@patch(as_prop=True)
+def rules(self: Run) -> dict | None:
+    "What turns probabilities into answers, see `ship.decide`; None for a task without labels"
+    return read_rules(self)
+
+@patch(as_prop=True)
+def strangeness(self: Run) -> Strangeness | None:
+    "How far a picture's features lie from those of training; None where the model has none to read"
+    return run_strangeness(self)
+
+@patch
+def fit_rules(
+    self: Run,
+    risk: float = .05,           # share of wrong answers allowed among those said
+    coverage: float = .9,        # share of pictures whose set must hold the truth
+    sets: str = "lac",           # how sets are made: lac (shortest) or raps
+    kept: float = .95,           # share of known pictures that must not be called strangers
+    given: tuple[str, ...] | None = None,  # columns that may be given beside a picture; None: country and the like
+    ranks: tuple[str, ...] | None = None,  # columns to roll up to, finest first; None: genus, family ... that are there
+    danger: str | None = None,   # column that says what is dangerous; None: venomous and the like
+    costs: pd.DataFrame | dict | None = None,  # a matrix (rows truth, columns said), or e.g. dict(miss=100)
+) -> dict:                       # the rules; the next bundle ships them
+    "Fit the rules anew on validation, with promises of your own"
+    return write_rules(self, risk, coverage, sets, kept, given, ranks, danger, costs)
+
+@patch(nm="measure_strangers")
+def _measure_strangers(
+    self: Run,
+    strangers: pd.DataFrame,   # with `file`: pictures of none of the labels
+    name: str = "strangers",   # what the report calls them
+    split: str = "test",       # the known pictures they are held against
+) -> dict:                     # auroc, fpr, known, strangers, caught, false
+    "How well this run tells such pictures from its own; the next report says it"
+    return measure_strangers(self, strangers, name, split)
 
 # %% ../../nbs/experiments/60_run.ipynb #6466911e
 def _no_run(folder: Path) -> str:
