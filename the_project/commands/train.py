@@ -34,13 +34,18 @@ def column_names(
             raise ValueError(f"--column {pair}: write THEIRS=OURS, e.g. --column photo=file species=label")
     return dict(pair.split("=", 1) for pair in pairs)
 
-# %% ../../nbs/commands/81_train.ipynb #4cb80bfb
+# %% ../../nbs/commands/81_train.ipynb #21ab2775
 def trusted_split(
     table,   # from `read_table`
     recipe,  # its seed and target
 ):           # with `group` and `split`
     "A table that a score can be trusted on: near-duplicates stay on one side; a given split is kept"
+    from the_project.core.problems import as_numbers
+    from the_project.core.task import find_task
+
     given = "split" in table
+    if find_task(recipe.task).output == "number":
+        table = as_numbers(table, recipe.targets)  # so that cheap and dear are on every side
     if given and table["split"].notna().all() and {"train", "valid"} <= set(table["split"]):
         return table
     from the_project.core.env import say
@@ -49,13 +54,13 @@ def trusted_split(
 
     table = group_duplicates(table)  # joins them with the table's own groups, if it has some
     table = split_table(table, test=0 if given else 0.15, method="given" if given else "stratified", seed=recipe.seed,
-                        target=recipe.target)
+                        target=recipe.targets[0])
     counts = table["split"].value_counts()
     parts = ", ".join(f"{counts[part]} {part}" for part in ("train", "valid", "test") if part in counts)
     say(f"split by groups of near-duplicates: {parts}")
     return table
 
-# %% ../../nbs/commands/81_train.ipynb #d3320cf3
+# %% ../../nbs/commands/81_train.ipynb #c2e774c1
 def _train(args) -> int:
     if args.table is None and args.settings and "=" not in args.settings[-1]:
         args.table = args.settings.pop()  # train --set a=b TABLE
@@ -76,22 +81,21 @@ def _train(args) -> int:
         from the_project.data.table import read_table
         from the_project.experiments.run import train
 
-        table = read_table(args.table, columns=columns, root=args.root, target=recipe.target)
+        table = read_table(args.table, columns=columns, root=args.root, target=recipe.targets[0])
         task.blocks(recipe).labels(table, recipe)  # refuses a single class before any work is done
         run = train(trusted_split(table, recipe), recipe, args.runs)
-    if run.task.output == "label": run.report()
-    else: print(json.dumps(run.scores["valid"]))  # reports of other kinds come with their tasks
+    run.report()
     print(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR", file=sys.stderr)
     return 0
 
-# %% ../../nbs/commands/81_train.ipynb #1aaeae25
+# %% ../../nbs/commands/81_train.ipynb #204a64de
 def _report(args) -> int:
     from the_project.experiments.run import Run
 
-    Run(args.run).report()
+    Run(args.run).report(baseline=args.baseline)
     return 0
 
-# %% ../../nbs/commands/81_train.ipynb #98b59842
+# %% ../../nbs/commands/81_train.ipynb #0e648fec
 def add_train(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -100,6 +104,7 @@ def add_train(
   the_project train photos/                                    one folder a class
   the_project train labels.csv --column photo=file species=label
   the_project train labels.csv --set arch=convnext_tiny stages=128:5,224:5,384:3 mixup=0.4
+  the_project train houses.csv --task regress --set target=price target_scale=log
   the_project train labels.csv --recipe best.json --set seed=1
   the_project train --resume runs/classify-resnet18-0a1b2c3d4e5f
 
@@ -110,7 +115,7 @@ The same command goes on where it was stopped.
     p.add_argument("--recipe", metavar="FILE", help="recipe to start from (JSON); without it the default one")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
                    help="fields of the recipe to change; see them with: the_project recipe")
-    p.add_argument("--task", help="kind of answer, e.g. classify")
+    p.add_argument("--task", help="kind of answer: classify, regress")
     p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS",
                    help="names of columns, e.g. photo=file species=label")
     p.add_argument("--root", metavar="DIR", help="folder that the table's paths start from; without it the table's own")
@@ -118,13 +123,15 @@ The same command goes on where it was stopped.
     p.add_argument("--resume", metavar="RUN", help="go on with this run's folder")
     p.set_defaults(command=_train)
 
-# %% ../../nbs/commands/81_train.ipynb #787236e0
+# %% ../../nbs/commands/81_train.ipynb #442d0b3c
 def add_report(
     commands,  # of the command line, see `ship.cli`
 ):
     "Arguments and help of `report`"
     p = commands.add_parser("report", help="print a run's report", description="Print a run's report, a page to read.")
     p.add_argument("run", metavar="RUN", help="a run's folder")
+    p.add_argument("--baseline", metavar="NAME", help="for numbers: beside it ridge, svr or forest on the frozen "
+                   "backbone's features")
     p.set_defaults(command=_report)
 
 # %% ../../nbs/commands/81_train.ipynb #a32ecd27

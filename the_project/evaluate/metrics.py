@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['confusion_counts', 'f1_scores', 'f1_macro', 'accuracy', 'truth_ranks', 'top_k', 'draw_weights', 'sum_by_group',
-           'group_codes', 'interval', 'bootstrap', 'bootstrap_mean', 'per_class', 'confusion', 'confused_pairs',
-           'worst_mistakes', 'roll_up_genus']
+           'group_codes', 'interval', 'bootstrap', 'bootstrap_sums', 'bootstrap_mean', 'per_class', 'confusion',
+           'confused_pairs', 'worst_mistakes', 'roll_up_genus']
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #6a816308
-from collections.abc import Iterator
+# %% ../../nbs/evaluate/41_metrics.ipynb #dd7cc7cc
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -161,7 +161,27 @@ def bootstrap(
     names = dict(f1_macro="f1_macro", accuracy="accuracy", top_k=f"top_{k}")
     return {shown: tuple(float(x) for x in (scores[name][0], *ends[name])) for name, shown in names.items()}
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #d82ec5e3
+# %% ../../nbs/evaluate/41_metrics.ipynb #7873a4db
+def bootstrap_sums(
+    sums: np.ndarray,                              # float (N, q): what each row adds to q sums
+    score: Callable,                               # sums (draws, q) -> name: (draws,)
+    groups: np.ndarray | pd.Series | None = None,  # (N,): drawn together; None = every row alone
+    n: int = 1000,                                 # draws
+    seed: int = 0,                                 # same seed, same intervals
+) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high); the ends are NaN with one group
+    "Any scores that are made of sums, with 95 % bootstrap intervals by group"
+    sums = np.asarray(sums, float)
+    codes = group_codes(pd.DataFrame(index=range(len(sums))), groups)
+    by_group = np.zeros((codes.max() + 1, sums.shape[1]))
+    np.add.at(by_group, codes, sums)
+    whole, ends = score(by_group.sum(0)[None]), {}
+    if len(by_group) > 1:
+        drawn = score(np.concatenate([weights @ by_group for weights in draw_weights(len(by_group), n, seed)]))
+        ends = {name: interval(values) for name, values in drawn.items()}
+    none = np.nan, np.nan
+    return {name: tuple(float(x) for x in (value[0], *ends.get(name, none))) for name, value in whole.items()}
+
+# %% ../../nbs/evaluate/41_metrics.ipynb #d57988e6
 def bootstrap_mean(
     values: np.ndarray,                            # float (N,): a score of each row
     groups: np.ndarray | pd.Series | None = None,  # (N,): drawn together; None = every row alone
@@ -169,14 +189,10 @@ def bootstrap_mean(
     seed: int = 0,                                 # same seed, same interval
 ) -> tuple[float, float, float]:                   # (mean, low, high)
     "A mean with its 95 % bootstrap interval by group"
-    values = np.asarray(values, float)
-    codes = group_codes(pd.DataFrame(dict(value=values)), groups)
-    first, counted = np.zeros(len(values), int), (values, np.ones(len(values)))
-    sums = np.hstack([sum_by_group(codes, first, column, 1) for column in counted])
-    if len(sums) < 2: return float(values.mean()), float("nan"), float("nan")
-    drawn = np.concatenate([weights @ sums for weights in draw_weights(len(sums), n, seed)])
-    low, high = interval(drawn[:, 0] / drawn[:, 1])
-    return float(values.mean()), float(low), float(high)
+    sums = np.stack([np.asarray(values, float), np.ones(len(values))], 1)
+    return bootstrap_sums(sums, _mean, groups, n, seed)["mean"]
+
+def _mean(sums: np.ndarray) -> dict: return dict(mean=sums[:, 0] / sums[:, 1])
 
 # %% ../../nbs/evaluate/41_metrics.ipynb #31ded94b
 def per_class(

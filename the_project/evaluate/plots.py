@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'GREEN', 'GREY', 'INK', 'RIGHT', 'WRONG', 'make_axes', 'set_title', 'save_plot', 'plot_history',
-           'plot_confusion', 'plot_per_class', 'plot_worst', 'save_plots']
+           'plot_confusion', 'plot_per_class', 'plot_worst', 'open_tile', 'save_plots']
 
 # %% ../../nbs/evaluate/43_plots.ipynb #f3d61f35
 import io
@@ -173,7 +173,7 @@ def plot_per_class(
     if columns > 1: set_title(panels[-1], "", f"mean {mean:.3f}, photos at the right")
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #e0462c35
+# %% ../../nbs/evaluate/43_plots.ipynb #7af358a7
 def plot_worst(
     predictions: pd.DataFrame,  # a predictions table whose files can be opened
     n: int = 9,                 # at most so many
@@ -185,7 +185,7 @@ def plot_worst(
     figure, panels = make_axes(2.1 * columns, 2.55 * rows + .3, rows, columns)
     for panel in panels: panel.set_axis_off()
     for panel, row in zip(panels, worst.itertuples()):
-        panel.imshow(_tile(row.file))
+        panel.imshow(open_tile(row.file))
         said = f"{row.probability:.0%} {row.prediction}", f"is {row.truth} ({row.truth_probability:.0%})"
         for y, text, colour in zip((-.04, -.14), said, (ORANGE, BLUE)):
             panel.text(0, y, textwrap.shorten(text, 32), color=colour, fontsize=8, va="top", transform=panel.transAxes)
@@ -193,8 +193,11 @@ def plot_worst(
     figure.suptitle(title, x=.01, ha="left", fontsize=10, fontweight="bold", color=INK)
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #48d7a0ac
-def _tile(file: str, side: int = 200) -> np.ndarray:
+# %% ../../nbs/evaluate/43_plots.ipynb #63269610
+def open_tile(
+    file: str | Path,  # a picture
+    side: int = 200,   # pixels, where the file is missing
+) -> np.ndarray:       # uint8 (n, n, 3)
     "The picture's central square, or a grey one when it can't be opened"
     try: picture = open_image(file, side)
     except (OSError, ValueError): return np.full((side, side, 3), 205, np.uint8)

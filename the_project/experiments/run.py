@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #fe15bd81
+# %% ../../nbs/experiments/60_run.ipynb #ecacad50
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -29,11 +29,12 @@ from ..data.verify import drop_broken, verify_images
 from ..evaluate.facts import run_facts
 from ..evaluate.mirror import make_trackers
 from ..evaluate.page import write_report, write_scores
-from ..evaluate.predictions import predict_split, read_scores
+from ..evaluate.predictions import blind, predict_split, read_scores
 from ..evaluate.report import Report
 from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
 from ..evaluate.strangers import Strangeness
 from ..models.backbone import input_stats
+from ..ship.numbers import decode_numbers
 from ..ship.predict import to_probabilities
 from ..train.learner import make_learner
 from ..train.stages import run_stages
@@ -153,33 +154,35 @@ def predictions(
     "What the best model says about a split; answered once and kept in the folder"
     return predict_split(self, split, tta)
 
-# %% ../../nbs/experiments/60_run.ipynb #01b0ded7
+# %% ../../nbs/experiments/60_run.ipynb #a87fa7e5
 @patch
 def answers(
     self: Run,
     files: list,  # pictures
-) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature
-    "What the run's `learn` says of any pictures"
-    recipe, learn = self.recipe, self.learner()
-    rows = pd.DataFrame({"file": [str(file) for file in files], **{target: self.labels[0] for target in recipe.targets}})
-    loader = make_loader(rows, recipe, self.task.blocks(recipe), self.labels, *input_stats(recipe), recipe.last_size)
-    with learn.no_bar(), learn.no_logging(): logits = learn.get_preds(dl=loader, act=nn.Identity())[0]
-    return to_probabilities(logits.numpy(), self.temperature)
+) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; of numbers middles and spreads (N, 2n)
+    "What the run's `learn` says of any pictures, as `BundleModel.answers` tells it"
+    recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
+    blocks = blind(self.task.blocks(recipe))
+    loader = make_loader(rows, recipe, blocks, self.labels, *input_stats(recipe), recipe.last_size)
+    with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
+    if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)
+    return to_probabilities(outputs, self.temperature)
 
 @patch
 def facts(self: Run) -> dict:
     "What a model card tells of this run, as plain JSON; the test is not read for it"
     return run_facts(self)
 
-# %% ../../nbs/experiments/60_run.ipynb #72a4f852
+# %% ../../nbs/experiments/60_run.ipynb #6f0ccfef
 @patch
 def report(
     self: Run,
     split: str | None = None,  # "valid" or "test"; None: test where there is one
     tta: int = 0,              # views a picture, 0 .. 12
+    baseline: str | None = None,  # of numbers: also "ridge", "svr" or "forest" on the frozen backbone's features
 ) -> Report:                   # also printed, and in report.md with its plots
     "Print the page about this run; use \"valid\" while things still change, since test should be read once"
-    page = write_report(self, split, tta)
+    page = write_report(self, split, tta, baseline)
     print(page)
     return page
 

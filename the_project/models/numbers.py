@@ -16,7 +16,7 @@ from .losses import CrossEntropy, Focal, class_weights
 from .probe import Probe, frozen_features, set_head
 from ..ship.numbers import decode_numbers, from_scale
 
-# %% ../../nbs/models/25_numbers.ipynb #84494b80
+# %% ../../nbs/models/25_numbers.ipynb #2b9c1bfa
 NUMBER_LOSSES = dict.fromkeys(("plain", "sigmoid", "clamp"), ("huber", "l1", "mse", "gaussian"))
 NUMBER_LOSSES["bins"] = ("cross_entropy", "focal", "ordinal")
 
@@ -29,20 +29,22 @@ def number_loss_name(
     if recipe.loss in allowed: return recipe.loss
     heads = [head for head in HEADS if recipe.loss in NUMBER_LOSSES[head]]
     other = f", or head={' or '.join(heads)}" if heads else ""
-    raise ValueError(f"loss={recipe.loss!r} can't learn numbers with head={recipe.head!r}: use {', '.join(allowed)}{other}")
+    raise ValueError(f"loss={recipe.loss!r} can't learn numbers with head={recipe.head!r}: use "
+                     f"{', '.join(allowed)}{other}")
 
-# %% ../../nbs/models/25_numbers.ipynb #bc779e2f
+# %% ../../nbs/models/25_numbers.ipynb #638d5d1c
 class NumberLoss(nn.Module):
     "A loss over numbers (B, n) in their own units; it also decodes what the model says"
     def __init__(
         self,
         recipe: Recipe,          # head, loss, class_weights (of bins), label_smoothing (of bins), focal_gamma
-        measured: dict,          # of the training rows: names, mean, std, low, high, log, counts, ... see `tasks.regress`
+        measured: dict,          # of the training rows: names, mean, std, low, high, log, counts ..., see `regress`
         reduction: str = "mean",  # "mean", "sum" or "none": one number a picture
     ):
         super().__init__()
         if not isinstance(measured, dict) or "std" not in measured:
-            raise ValueError("a loss of numbers needs what the task measured: task.loss(recipe, task.measure(rows, labels, recipe))")
+            raise ValueError("a loss of numbers needs what the task measured: task.loss(recipe, task.measure(rows, "
+                             "labels, recipe))")
         self.numbers, self.reduction, self.name = measured, reduction, number_loss_name(recipe)
         for name in ("mean", "std"): self.register_buffer(name, torch.tensor(measured[name]), persistent=False)
         ends = torch.tensor([measured["low"], measured["high"]], dtype=torch.float64)
@@ -50,7 +52,8 @@ class NumberLoss(nn.Module):
         low, high = ((ends - self.mean.double()) / self.std.double()).float()
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("high", high, persistent=False)
-        self.bins = _bin_losses(recipe, measured["counts"]) if recipe.head == "bins" and self.name != "ordinal" else None
+        shares = recipe.head == "bins" and self.name != "ordinal"
+        self.bins = _bin_losses(recipe, measured["counts"]) if shares else None
         self.smoothing = recipe.label_smoothing
 
     def scale(self, targets: Tensor) -> Tensor:  # (B, n) in their own units -> in training standard deviations
@@ -81,7 +84,7 @@ def _bin_losses(recipe: Recipe, counts: list[list[int]]) -> nn.ModuleList:  # on
         losses.append((Focal if focal else CrossEntropy)(weight, 0., "none", **focal))
     return losses
 
-# %% ../../nbs/models/25_numbers.ipynb #ec526469
+# %% ../../nbs/models/25_numbers.ipynb #0c5c562a
 @patch
 def middle(
     self: NumberLoss,
@@ -120,7 +123,8 @@ def bin_cost(
     place = (scaled - self.low) / (self.high - self.low) * count  # 0 .. bins
     if self.bins is None:
         edges = torch.arange(1, count, device=place.device)
-        return F.binary_cross_entropy_with_logits(outputs, (place[..., None] > edges).float(), reduction="none").mean(-1)
+        return F.binary_cross_entropy_with_logits(outputs, (place[..., None] > edges).float(),
+                                                  reduction="none").mean(-1)
     soft = _with_neighbours(place.long().clamp(0, count - 1), count, self.smoothing)
     return torch.stack([loss(outputs[:, i], soft[:, i]) for i, loss in enumerate(self.bins)], 1)
 
@@ -165,17 +169,18 @@ def scaled_error(
     told, _ = decode_numbers(outputs.double().numpy(), loss.numbers)
     return float(abs(told - loss.scale(targets).double().numpy()).mean())
 
-# %% ../../nbs/models/25_numbers.ipynb #0e1b02dd
+# %% ../../nbs/models/25_numbers.ipynb #d945928e
 def start_numbers(
     model: nn.Module,  # a `PictureModel`: .backbone and .head
     train,             # validation-style loader of the training rows: (x, y (B, n))
     valid,             # loader of the validation rows
     loss: nn.Module,   # a NumberLoss
     strengths: tuple[float, ...] = (.001, .01, .1, 1., 10.),  # as scikit-learn's C
-) -> dict | None:      # strength and valid_error, for the run's notes; None: the head has hidden layers, and stays as it is
+) -> dict | None:      # strength and valid_error, for the run's notes; None: hidden layers, the head stays as it is
     "Start fine-tuning from the best linear head"
     if any(isinstance(layer, nn.Linear) for layer in model.head[:-1]): return None
-    (x, y), (valid_x, valid_y) = frozen_features(model.backbone, train, mirrored=True), frozen_features(model.backbone, valid)
+    x, y = frozen_features(model.backbone, train, mirrored=True)
+    valid_x, valid_y = frozen_features(model.backbone, valid)
     loss, n_out, best = loss.cpu(), model.head[-1].out_features, None
     for strength in sorted(strengths):
         weight, bias = fit_numbers(x, y, loss, n_out, strength)

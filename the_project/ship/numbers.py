@@ -27,7 +27,7 @@ def from_scale(
     values = np.asarray(scaled, np.float64) * numbers["std"] + numbers["mean"]
     return np.exp(np.minimum(values, 700.0)) if numbers["log"] else values
 
-# %% ../../nbs/ship/65_numbers.ipynb #f3910c17
+# %% ../../nbs/ship/65_numbers.ipynb #220ea5e5
 _FIELDS = {"names": list, "head": str, "loss": str, "log": bool, "mean": list, "std": list, "low": list, "high": list,
            "coverage": float}
 
@@ -41,7 +41,8 @@ def check_numbers(
     if wrong: raise ValueError(f"numbers lacks {', '.join(wrong)}, or has it in a wrong type: export the bundle again")
     short = [name for name in ("mean", "std", "low", "high") if len(numbers[name]) != len(labels)]
     if numbers["names"] != labels or short:
-        raise ValueError(f"numbers has {', '.join(short) or 'names'} for others than {', '.join(labels)}: export the bundle again")
+        raise ValueError(f"numbers has {', '.join(short) or 'names'} for others than {', '.join(labels)}: export the "
+                         "bundle again")
     return numbers
 
 # %% ../../nbs/ship/65_numbers.ipynb #52cefd61

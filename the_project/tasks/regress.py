@@ -74,7 +74,7 @@ def make_blocks(
     "How numbers are read"
     return Blocks(read_names, read_numbers, batch_numbers, unknown=some_number)
 
-# %% ../../nbs/tasks/51_regress.ipynb #bace93a3
+# %% ../../nbs/tasks/51_regress.ipynb #d707e6da
 def measure_numbers(
     rows: pd.DataFrame,  # training rows
     labels: list[str],   # what `read_names` gave
@@ -84,10 +84,12 @@ def measure_numbers(
     values, log = as_numbers(rows, tuple(labels))[labels].to_numpy(), recipe.target_scale == "log"
     learnt = np.log(values) if log else values
     flat = [name for name, column in zip(labels, learnt.T) if np.ptp(column) == 0]
-    if flat: raise ValueError(f"{flat[0]} is {values[0, labels.index(flat[0])]:g} in all {len(rows)} training rows: nothing to learn")
+    if flat: raise ValueError(f"{flat[0]} is {values[0, labels.index(flat[0])]:g} in all {len(rows)} training rows: "
+                              "nothing to learn")
     low, high = _bounds(learnt, recipe, log)
     mean, std = (learnt.mean(0), learnt.std(0)) if recipe.target_scale != "none" else (0 * low, 0 * low + 1)
-    counts = [np.histogram(column.clip(a, b), recipe.bins, (a, b))[0].tolist() for column, a, b in zip(learnt.T, low, high)]
+    columns = zip(learnt.T, low, high)
+    counts = [np.histogram(column.clip(a, b), recipe.bins, (a, b))[0].tolist() for column, a, b in columns]
     ends = dict(low=low, high=high)
     ends = {name: (np.exp(end) if log else end).tolist() for name, end in ends.items()}
     tolerance = recipe.tolerance or (.1 if log else None)
@@ -95,12 +97,13 @@ def measure_numbers(
                 std=std.tolist(), **ends, bins=recipe.bins, counts=counts, coverage=recipe.coverage, rows=len(rows),
                 tolerance=[tolerance or span / 10 for span in np.ptp(values, 0).tolist()])
 
-# %% ../../nbs/tasks/51_regress.ipynb #650d4581
+# %% ../../nbs/tasks/51_regress.ipynb #6f6528dd
 def _bounds(learnt: np.ndarray, recipe: Recipe, log: bool) -> tuple[np.ndarray, np.ndarray]:  # (n,), as learnt
     spare = np.ptp(learnt, 0) / 20 * (recipe.head in ("sigmoid", "clamp"))
     given = [end if end is None or not log else np.log(end) if end > 0 else -np.inf
              for end in (recipe.target_low, recipe.target_high)]
-    if given[0] == -np.inf: raise ValueError(f"target_low={recipe.target_low:g} has no logarithm: use one above 0, or none")
+    if given[0] == -np.inf: raise ValueError(f"target_low={recipe.target_low:g} has no logarithm: use one above 0, or "
+                                             "none")
     low = learnt.min(0) - spare if given[0] is None else np.full(learnt.shape[1], float(given[0]))
     high = learnt.max(0) + spare if given[1] is None else np.full(learnt.shape[1], float(given[1]))
     return low, high
@@ -203,7 +206,7 @@ def answer_batches(
     if not outputs: raise ValueError("this loader holds no rows: give it a table with at least one picture")
     return tuple(torch.cat(part).double().cpu().numpy() for part in (outputs, truths, costs))
 
-# %% ../../nbs/tasks/51_regress.ipynb #6acadb7f
+# %% ../../nbs/tasks/51_regress.ipynb #0d9a182c
 def number_table(
     files: list[str],      # one a row
     truth: np.ndarray,     # (N, n), in their own units
@@ -215,7 +218,8 @@ def number_table(
     ends, table = number_intervals(middle, spread, numbers), dict(file=list(files))
     for i, name in enumerate(numbers["names"]):
         suffix = f":{name}" if len(numbers["names"]) > 1 else ""
-        columns = dict(truth=truth[:, i], prediction=ends[:, i, 0], low=ends[:, i, 1], high=ends[:, i, 2], spread=spread[:, i])
+        columns = dict(truth=truth[:, i], prediction=ends[:, i, 0], low=ends[:, i, 1], high=ends[:, i, 2],
+                       spread=spread[:, i])
         table |= {f"{column}{suffix}": values for column, values in columns.items()}
     return pd.DataFrame(table)
 
@@ -227,7 +231,8 @@ def collect_predictions(
     "The predictions table of a loader's rows"
     loss, rows = learn.loss_func, getattr(dl, "table", None)
     if loss.numbers["names"] != list(labels):
-        raise ValueError(f"the model answers {', '.join(loss.numbers['names'])}, not {', '.join(labels)}: use its own labels")
+        raise ValueError(f"the model answers {', '.join(loss.numbers['names'])}, not {', '.join(labels)}: use its own "
+                         "labels")
     outputs, truth, costs = answer_batches(learn.model, loss, dl)
     if rows is not None and len(rows) != len(truth):
         raise ValueError(f"the loader has a table of {len(rows)} rows but gave {len(truth)}: "
@@ -236,7 +241,7 @@ def collect_predictions(
     group = {} if rows is None or "group" not in rows else dict(group=rows["group"].astype(str).tolist())
     return number_table(files, truth, outputs, loss.numbers).assign(loss=costs, **group)
 
-# %% ../../nbs/tasks/51_regress.ipynb #b7514627
+# %% ../../nbs/tasks/51_regress.ipynb #d05ad1b7
 def decode_prediction(
     row: dict | pd.Series,  # one row of a predictions table
     labels: list[str],      # what `read_names` gave
@@ -245,7 +250,8 @@ def decode_prediction(
     "One answer in plain JSON"
     suffix = {name: f":{name}" if len(labels) > 1 else "" for name in labels}
     parts = dict(value="prediction", low="low", high="high")
-    return dict(numbers={name: {part: float(row[column + suffix[name]]) for part, column in parts.items()} for name in labels})
+    return dict(numbers={name: {part: float(row[column + suffix[name]]) for part, column in parts.items()}
+                         for name in labels})
 
 def show_answer(
     picture: Image.Image | np.ndarray,  # RGB
@@ -270,16 +276,17 @@ def bundle_fields(
     scores: dict,       # a run's: margin, if it was fitted
 ) -> dict:              # numbers: as `ship.numbers.decode_numbers` takes them
     "What a predictor must know"
-    return dict(numbers={name: value for name, value in measured.items() if name != "counts"} | dict(margin=scores.get("margin")))
+    told = {name: value for name, value in measured.items() if name != "counts"}
+    return dict(numbers=told | dict(margin=scores.get("margin")))
 
-# %% ../../nbs/tasks/51_regress.ipynb #8aa29d01
+# %% ../../nbs/tasks/51_regress.ipynb #f2b2891c
 def make_callbacks(
     recipe: Recipe,  # not used
 ) -> list:           # empty
     "Numbers need no callback of their own"
     return []
 
-task = Task(name="regress", blocks=make_blocks, model=make_model, loss=make_loss_func, metrics=make_metrics, monitor="mae",
-            mode="min", callbacks=make_callbacks, collect=collect_predictions, decode=decode_prediction, show=show_answer,
-            output="number", n_out=count_outputs, measure=measure_numbers, merge=merge_views, decoding=bundle_fields,
-            start=start_numbers)
+task = Task(name="regress", blocks=make_blocks, model=make_model, loss=make_loss_func, metrics=make_metrics,
+            monitor="mae", mode="min", callbacks=make_callbacks, collect=collect_predictions, decode=decode_prediction,
+            show=show_answer, output="number", n_out=count_outputs, measure=measure_numbers, merge=merge_views,
+            decoding=bundle_fields, start=start_numbers)
