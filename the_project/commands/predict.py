@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['add_predict']
 
-# %% ../../nbs/commands/80_predict.ipynb #22438b53
+# %% ../../nbs/commands/80_predict.ipynb #b569f8bc
 import contextlib
 import csv
 import json
@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
+
+from .answers import (add_answer_options, answer_cells, answer_columns, read_given, read_subset)
 
 # %% ../../nbs/commands/80_predict.ipynb #e8757089
 _SUFFIXES = set(".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .avif .heic .jp2 .ppm .pgm".split())
@@ -35,33 +37,36 @@ def _pictures(
         files += found
     return files
 
-# %% ../../nbs/commands/80_predict.ipynb #0581486f
+# %% ../../nbs/commands/80_predict.ipynb #03fe8640
 def _write_csv(
     answers: Iterator[dict],  # from `Predictor.predict_many`
     k: int,                   # labels in a row
     out: TextIO,
+    more: list[str] = (),     # what `answer_columns` gave
 ) -> int:                     # pictures that could not be read
-    "file, label_1, prob_1, ..., error: one row a picture, as they come"
+    "file, label_1, prob_1, ..., what else is told, error: one row a picture, as they come"
     writer, bad = csv.writer(out, lineterminator="\n"), 0
-    writer.writerow(["file", *(f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")), "error"])
+    writer.writerow(["file", *(f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")), *more, "error"])
     for answer in answers:
         bad += "error" in answer
         cells = [c for label, p in answer.get("top", []) for c in (label, f"{p:.6f}")] or [""] * (2 * k)
-        writer.writerow([answer["file"], *cells, answer.get("error", "")])
+        writer.writerow([answer["file"], *cells, *answer_cells(answer, more), answer.get("error", "")])
     return bad
 
-# %% ../../nbs/commands/80_predict.ipynb #ec15d21e
+# %% ../../nbs/commands/80_predict.ipynb #da41d48a
+_TOLD = ("file", "error", "top", "genus", "notes", "given", "subset", "roll_up", "doubt", "set", "venomous", "decision")
+
 def _write_json(
     answers: Iterator[dict],  # from `Predictor.predict_many`
     k: int,                   # not used: `top` has its length
     out: TextIO,
+    more: list[str] = (),     # not used: an object has the keys it needs
 ) -> int:                     # pictures that could not be read
     "A list of objects, one a line, as they come"
     bad, lead = 0, "["
     for answer in answers:
         bad += "error" in answer
-        keys = ("file", "error") if "error" in answer else ("file", "top", "genus", "notes")
-        row = {key: answer[key] for key in keys if answer[key]}
+        row = {key: value for key, value in answer.items() if key in _TOLD and value not in (None, [], {})}
         if "top" in row:
             row["top"] = [{"label": label, "probability": round(p, 6)} for label, p in row["top"]]
         out.write(f"{lead}\n{json.dumps(row, ensure_ascii=False)}")
@@ -90,23 +95,24 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
-# %% ../../nbs/commands/80_predict.ipynb #f34c6354
+# %% ../../nbs/commands/80_predict.ipynb #d9857bf8
 def _predict(args) -> int:
     from the_project.ship.predict import Predictor
 
     if args.k < 1:
         raise ValueError(f"--k is {args.k}: use a number from 1")
-    files = _pictures(args.paths)
+    files, given, subset = _pictures(args.paths), read_given(args.given), read_subset(args.subset)
     predictor = Predictor(args.bundle, args.threads)
     k = min(args.k, len(predictor.labels))
+    answers = predictor.predict_many(files, k, given=given, subset=subset)
     with _output(args.output) as out:
         write = _write_csv if args.format == "csv" else _write_json
-        bad = write(predictor.predict_many(files, k), k, out)
+        bad = write(answers, k, out, answer_columns(predictor.rules))
     if bad:
         print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
     return 1 if bad else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #a5b0a09c
+# %% ../../nbs/commands/80_predict.ipynb #c5289243
 def add_predict(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -115,11 +121,13 @@ def add_predict(
   the_project predict snakes photo.jpg
   the_project predict snakes photos/ more/*.png --k 5 --output answers.csv
   the_project predict snakes photos/ --format json | jq '.[0]'
+  the_project predict snakes photo.jpg --given country=India --subset park.txt
 
 A picture that can't be read gets a row with an error, the rest is answered, and the exit code is 1.
 """, description="Answer pictures, and folders of them, with a bundle: one row a picture.")
     p.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder")
     p.add_argument("paths", nargs="+", metavar="PATH", help="pictures, or folders of them (searched to the bottom)")
+    add_answer_options(p)
     p.add_argument("--k", type=int, default=3, help="labels in a row (default: %(default)s)")
     p.add_argument("--format", choices=("csv", "json"), default="csv", help="of the answers (default: %(default)s)")
     p.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of to stdout")

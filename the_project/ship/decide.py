@@ -93,11 +93,11 @@ def rank_sums(
 
 def _least(item: tuple) -> float: return -item[1]
 
-# %% ../../nbs/ship/72_decide.ipynb #374087b2
+# %% ../../nbs/ship/72_decide.ipynb #fb413f99
 def roll_up(
     p: np.ndarray,      # (n,)
     labels: list[str],  # n
-    ranks: list[dict],  # finest first: {"name", "threshold" (None: never), "of" (one name a label; not for the label itself)}
+    ranks: list[dict],  # finest first: name, threshold (None: never), of (one name a label; none for the label itself)
 ) -> dict:              # rank, name, probability; all None when nothing is sure
     "The finest thing that can be said"
     for rank in ranks:

@@ -492,7 +492,7 @@ def _open_session(
     except Exception as error:  # onnxruntime's own classes are not public
         raise BundleError(f"{path}: onnxruntime can't load it: copy it again, or export the bundle again") from error
 
-# %% ../../nbs/ship/71_predict.ipynb #1edaa286
+# %% ../../nbs/ship/71_predict.ipynb #b178519a
 class BundleModel:
     "A bundle's model: pictures in, probabilities out"
     def __init__(
@@ -515,7 +515,7 @@ class BundleModel:
         return f"{type(self).__name__}({self.config.get('arch', 'model')}, {len(self.labels)} labels)"
 
     def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, list]:
-        "uint8 (B, H, W, C) as logits (B, labels), before temperature and softmax, and each picture's strangeness or None"
+        "uint8 (B, H, W, C) as logits (B, labels), before temperature and softmax, and a strangeness (or None) each"
         names = [output.name for output in self._session.get_outputs() if output.name != "map"]  # that is for `heat`
         found = dict(zip(names, self._session.run(names, {"x": normalise(pixels, self.preprocess)})))
         strange = found.get("strange")
@@ -624,7 +624,7 @@ def most_probable(
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
     return [(labels[i], float(probabilities[i])) for i in order]
 
-# %% ../../nbs/ship/71_predict.ipynb #2452a36c
+# %% ../../nbs/ship/71_predict.ipynb #6a57b75b
 class Predictor(HeatModel):
     "Answers pictures with a bundle, through NumPy, Pillow and onnxruntime alone"
     def roll_up(
@@ -639,7 +639,7 @@ class Predictor(HeatModel):
         k: int = 3,  # labels in `top`
         given: dict | None = None,  # what is known beside the picture, e.g. {"country": "India"}; see `priors`
         subset: Iterable[str] | None = None,  # labels that may be answered; None: all
-    ) -> dict:       # file, notes, genus, and what `make_answer` gives: top, roll_up, doubt, set, venomous, decision ...
+    ) -> dict:       # file, notes, genus, and what `make_answer` gives: top, probabilities, roll_up, doubt, set ...
         item = self._read(source)
         logits, (strange,) = self.outputs(item[0][None])
         return self._answer(_name(source), item[1], logits[0], strange, (k, given, subset))
@@ -674,7 +674,11 @@ class Predictor(HeatModel):
         given: dict | None = None,  # as in `predict`, for all of them
         subset: Iterable[str] | None = None,  # as in `predict`
     ) -> Iterator[dict]:    # in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
-        sources, asked = iter(sources), (k, given, None if subset is None else list(subset))
+        n, asked = len(self.labels), (k, given, None if subset is None else list(subset))
+        make_answer(np.full(n, 1 / n), self.labels, self.rules, *asked)  # a wrong wish is told now, not at the first picture
+        return self._answers(iter(sources), batch, asked)
+
+    def _answers(self, sources: Iterator, batch: int, asked: tuple) -> Iterator[dict]:
         with ThreadPoolExecutor(self.threads) as pool:
             while chunk := list(islice(sources, batch)):
                 yield from _answer_chunk(self, chunk, list(pool.map(self._try, chunk)), asked)

@@ -13,13 +13,14 @@ import numpy as np
 from ..core.files import atomic_write
 from .predict import BundleError
 
-# %% ../../nbs/ship/64_strange.ipynb #b4f34b98
+# %% ../../nbs/ship/64_strange.ipynb #988fd9ae
 def _features(graph) -> str | None:
     "Name of the tensor that the last linear layer is given; None where `y` is made otherwise"
     made_by, weights = {name: node for node in graph.node for name in node.output}, {w.name for w in graph.initializer}
     node = made_by.get(graph.output[0].name)
     if node is not None and node.op_type == "Add":
-        node = next((made_by[name] for name in node.input if made_by.get(name) and made_by[name].op_type == "MatMul"), None)
+        before = [made_by[name] for name in node.input if name in made_by]
+        node = next((one for one in before if one.op_type == "MatMul"), None)
     linear = node is not None and node.op_type in ("Gemm", "MatMul") and node.input[1] in weights
     return node.input[0] if linear else None
 
