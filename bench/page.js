@@ -17,6 +17,7 @@ async function open(width, height, extra = {}) {
   const page = context.pages()[0] || await context.newPage(), outside = [], errors = []
   page.on('request', r => { if (!/^(data|blob):/.test(r.url()) && !r.url().startsWith(url)) outside.push(r.url()) })
   page.on('console', m => { if (m.type() == 'error') errors.push(m.text()) })
+  page.on('filechooser', () => {})  // from now on dialogs are told of, not opened
   page.on('pageerror', e => errors.push(String(e)))
   await page.goto(url)
   await page.waitForSelector('.answer', { timeout: 60000 })

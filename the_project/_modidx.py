@@ -1643,6 +1643,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'the_project.ship.app': { 'the_project.ship.app.Page': ('ship/app.html#page', 'the_project/ship/app.py'),
                                       'the_project.ship.app.Page.__init__': ('ship/app.html#page.__init__', 'the_project/ship/app.py'),
                                       'the_project.ship.app.Page._check': ('ship/app.html#page._check', 'the_project/ship/app.py'),
+                                      'the_project.ship.app.Page.heat': ('ship/app.html#page.heat', 'the_project/ship/app.py'),
                                       'the_project.ship.app.Page.identify': ('ship/app.html#page.identify', 'the_project/ship/app.py'),
                                       'the_project.ship.app._ask': ('ship/app.html#_ask', 'the_project/ship/app.py'),
                                       'the_project.ship.app._blocks': ('ship/app.html#_blocks', 'the_project/ship/app.py'),

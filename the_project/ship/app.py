@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'MAX_WAITING', 'KEEP_SECONDS', 'Page', 'show', 'show_many', 'make_app', 'launch_options', 'demo']
 
-# %% ../../nbs/ship/73_app.ipynb #47864119
+# %% ../../nbs/ship/73_app.ipynb #cd2c0eba
+import io
 import os
 import sys
 import tempfile
@@ -18,9 +19,9 @@ from .decide import prior_weights, subset_mask
 from .page_guard import MAX_BYTES, Guard, RequestError, check_value, shown_name
 from .page_parts import (NAME_EXAMPLES, WAITING, answer_html, csv_text, heading_html, pretty,
                                          table_html)
-from .predict import PictureError, Predictor
+from .predict import PictureError, Predictor, overlay
 
-# %% ../../nbs/ship/73_app.ipynb #8023c531
+# %% ../../nbs/ship/73_app.ipynb #115c025a
 MAX_PIXELS = 120_000_000  # of a photo on the page: unpacked it takes three bytes a pixel of everybody's memory
 _NO_FILE = "no file was sent: use gradio_client's handle_file"
 _OURS = "something went wrong on our side, not with your photo: try again, or tell who runs this page"
@@ -54,21 +55,28 @@ class Page:
             if subset is not None: subset_mask(self.predictor.labels, subset)
         except ValueError as error: raise RequestError(shown_name(error, 300)) from error
 
+    def heat(self, photo: dict, label: str) -> bytes:
+        "A JPEG of the photo as the model saw it, warm where it speaks for a label"
+        found, out = self.predictor.heat(photo["path"], label), io.BytesIO()
+        overlay(found["picture"], found["heat"]).resize((448, 448)).save(out, "JPEG", quality=88)
+        return out.getvalue()
+
 def _log() -> str:
     traceback.print_exc(file=sys.stderr)
     return _OURS
 
-# %% ../../nbs/ship/73_app.ipynb #c94872ad
+# %% ../../nbs/ship/73_app.ipynb #c73221e2
 def show(
     page: Page,
     photo: dict | None,  # as Gradio hands it over
     given: tuple,        # of each prior's choice, in the order of `page.priors`
+    heat: bool = False,  # with a picture of where the model looked
 ) -> str:                # HTML
     "Event of the page: one photo"
     if not photo: return WAITING
     answer = page.identify(photo, dict(zip(page.priors, given)))
-    if "error" in answer: answer = dict(error=f"{answer['file']}: {answer['error']}")
-    return answer_html(answer, page.danger, page.word)
+    if "error" in answer: return answer_html(dict(error=f"{answer['file']}: {answer['error']}"))
+    return answer_html(answer, page.danger, page.word, page.heat(photo, answer["top"][0][0]) if heat else None)
 
 def show_many(
     page: Page,
@@ -90,7 +98,7 @@ def show_many(
     file.write_bytes(text.encode("utf-8-sig", "replace"))  # Excel wants the mark
     yield table_html(answers, len(photos), page.danger, page.word), str(file)
 
-# %% ../../nbs/ship/73_app.ipynb #f8d300d3
+# %% ../../nbs/ship/73_app.ipynb #824a1d6d
 def _blocks(gradio) -> type:
     "Gradio's Blocks, with the guard before every event"
     class GuardedBlocks(gradio.Blocks):
@@ -101,7 +109,8 @@ def _blocks(gradio) -> type:
                     raise RequestError(f"this request brings {len(inputs)} values, 1 to {needed} are expected")
                 checked = check_value([*inputs, *[None] * (needed - len(inputs))], _uploads(gradio))
                 return await super().preprocess_data(block_fn, checked, state, explicit_call)
-            except RequestError as error: raise gradio.Error(escape(str(error), quote=False), print_exception=False) from error
+            except RequestError as error:  # shown as HTML
+                raise gradio.Error(escape(str(error), quote=False), print_exception=False) from error
             except gradio.Error: raise
             except Exception as error: raise gradio.Error(_log(), print_exception=False) from error
     return GuardedBlocks
@@ -110,7 +119,7 @@ def _uploads(gradio) -> str:
     "Where Gradio keeps what it was sent"
     return gradio.utils.get_upload_folder()
 
-# %% ../../nbs/ship/73_app.ipynb #b3bee914
+# %% ../../nbs/ship/73_app.ipynb #078b67cf
 def _one_photo(gradio, page: Page, files: list):
     "The tab for one photo"
     with gradio.Row():
@@ -118,9 +127,10 @@ def _one_photo(gradio, page: Page, files: list):
             photo = gradio.Image(type="filepath", sources=["upload", "webcam", "clipboard"], buttons=["fullscreen"],
                                  height=320, label="Photo", alt_text="The photo to be named", elem_classes="photo")
             given = _choices(gradio, page)
+            if page.predictor.config.get("heat"): given.append(gradio.Checkbox(label="Show where it looked"))
         shown = gradio.HTML(WAITING, label="Answer", container=True, padding=True, min_width=300)
     if files: gradio.Examples([[file] for file in files], photo, label="Or try one of these", elem_id="examples")
-    def answer(photo, *given): return show(page, photo, given)
+    def answer(photo, *given): return show(page, photo, given, bool(given[len(page.priors):] and given[-1]))
     gradio.on([photo.change, *(choice.change for choice in given)], answer, [photo, *given], shown, preprocess=False,
               api_visibility="private", show_progress="minimal", **_LIMITS)
 
