@@ -5,9 +5,11 @@
 # %% auto #0
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
            'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
-           'BATCH_NORMS', 'TRACKERS', 'nearest', 'Stage', 'Recipe', 'load_recipe', 'set_fields', 'diff']
+           'BATCH_NORMS', 'SAMPLERS', 'TRACKERS', 'FORMULA_CALLS', 'nearest', 'Stage', 'Recipe', 'parse_formula',
+           'load_recipe', 'set_fields', 'diff']
 
-# %% ../../nbs/core/02_recipe.ipynb #2df694ee
+# %% ../../nbs/core/02_recipe.ipynb #c25b5fa2
+import ast
 import dataclasses
 import difflib
 import json
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from .files import atomic_write, json_hash, read_json
 
-# %% ../../nbs/core/02_recipe.ipynb #4019ef1e
+# %% ../../nbs/core/02_recipe.ipynb #fe6bd7e1
 PIPELINES = ("fused", "fastai", "albumentations")
 AUGMENTS = ("none", "light", "standard", "strong")
 SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clahe", "random_brightness_contrast",
@@ -40,6 +42,7 @@ SCHEDULES = ("one_cycle", "cosine", "warm_restarts", "flat_cosine", "linear", "s
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 MEMORY_FORMATS = ("auto", "plain", "channels_last")
 BATCH_NORMS = ("auto", "train", "frozen")
+SAMPLERS = ("none", "balanced", "oversample")
 TRACKERS = ("wandb", "tensorboard")
 
 # %% ../../nbs/core/02_recipe.ipynb #b7b96347
@@ -121,7 +124,7 @@ class Stage(_Settings):
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #7b89d4e3
+# %% ../../nbs/core/02_recipe.ipynb #04604ec5
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -154,6 +157,7 @@ class Recipe(_Settings):
     loss: str = "auto"                  # LOSSES; "auto": cross_entropy for labels and bins, huber for numbers
     label_smoothing: float = 0.1        # 0 to 0.9
     class_weights: str = "none"         # CLASS_WEIGHTS
+    sampler: str = "none"               # SAMPLERS: how often a row is shown; or a formula, e.g. "1 + 3 * has_kelp"
     focal_gamma: float = 2.0            # of the focal loss, 0 to 10
     head: str = "plain"                 # of a number: HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
     bins: int = 20                      # of head="bins", equal parts of the bounds, 2 to 1000
@@ -213,7 +217,35 @@ class Recipe(_Settings):
         "Write as JSON, whole or not at all"
         return atomic_write(path, self.to_json() + "\n")
 
-# %% ../../nbs/core/02_recipe.ipynb #d3512954
+# %% ../../nbs/core/02_recipe.ipynb #c10bc7c7
+FORMULA_CALLS = ("abs", "sqrt", "log", "exp", "min", "max", "count")
+_FORMULA = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Load,
+            ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or, ast.cmpop)
+
+def _in_formula(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        known = isinstance(node.func, ast.Name) and node.func.id in FORMULA_CALLS
+        return known and bool(node.args) and not node.keywords
+    if isinstance(node, ast.Constant): return isinstance(node.value, (int, float, str))
+    return isinstance(node, (ast.Name, *_FORMULA)) and not isinstance(node, (ast.Is, ast.IsNot))
+
+def parse_formula(
+    formula: str,     # arithmetic over columns, 500 characters at most
+) -> ast.Expression:  # of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `core.sampling`
+    "Read a sampler's formula; anything but arithmetic is refused"
+    wrong = f"sampler={formula[:60]!r} is none of {', '.join(SAMPLERS)}{nearest(formula[:60], SAMPLERS)}"
+    mend = "write arithmetic over columns, e.g. '1 + 3 * has_kelp' or 'count(label) ** -0.5'"
+    try: tree = ast.parse(formula.strip(), mode="eval") if len(formula) <= 500 else None
+    except SyntaxError as error: raise ValueError(f"{wrong} and no formula ({error.msg}): {mend}") from error
+    nodes = list(ast.walk(tree)) if tree else []
+    if not 0 < len(nodes) <= 200: raise ValueError(f"{wrong}, and too long for a formula (500 characters, 200 parts)")
+    odd = next((node for node in nodes if not _in_formula(node)), None)
+    if isinstance(tree.body, ast.Name) and nearest(formula.strip(), SAMPLERS): odd = tree.body  # "balance" is a slip
+    if odd is None: return tree
+    found, names = getattr(odd, "id", "") or ast.unparse(odd)[:40], ", ".join(FORMULA_CALLS)
+    raise ValueError(f"{wrong} and no formula ({found!r} is no part of one): {mend}; functions are {names}")
+
+# %% ../../nbs/core/02_recipe.ipynb #a2e73918
 def _check_recipe(recipe: "Recipe") -> None:
     "Refuse a setting that is not known, out of range, or at odds with another"
     for field, names in _CHOICES.items(): _one_of(field, getattr(recipe, field), names)
@@ -227,6 +259,10 @@ def _check_recipe(recipe: "Recipe") -> None:
     if None not in (recipe.target_low, recipe.target_high) and recipe.target_low >= recipe.target_high:
         raise ValueError(f"target_low={recipe.target_low:g} is not below target_high={recipe.target_high:g}: swap or mend them")
     if not recipe.stages: raise ValueError("stages is empty: give at least one, e.g. stages=(Stage(224, 5),)")
+    if recipe.sampler not in SAMPLERS: parse_formula(recipe.sampler)
+    elif recipe.sampler != "none" and recipe.class_weights != "none":
+        raise ValueError(f"sampler={recipe.sampler!r} and class_weights={recipe.class_weights!r} both make up for "
+                         "rare classes, together too much: use one of them")
     if recipe.weights == "": raise ValueError('weights is empty: use None, "imagenet" or a .safetensors file')
     if recipe.features_mode == "instead" and not recipe.features:
         raise ValueError(f'features_mode="instead" needs features: use some of {", ".join(FEATURES)}')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PictureLoader', 'make_loader', 'make_loaders', 'open_item', 'split_rows', 'picture_block']
 
-# %% ../../nbs/data/17_loaders.ipynb #3a994f24
+# %% ../../nbs/data/17_loaders.ipynb #d8a0d502
 from functools import partial
 from pathlib import Path
 
@@ -26,12 +26,13 @@ from matplotlib.figure import Figure
 
 from ..core.env import rng_for
 from ..core.recipe import Recipe, Stage
+from ..core.sampling import draw_rows
 from ..core.task import Blocks
 from .augment import fastai_augment
 from .image import open_image, picture_grid, presize_side
 from .rows import PictureRows, preprocess_for
 
-# %% ../../nbs/data/17_loaders.ipynb #5c02562c
+# %% ../../nbs/data/17_loaders.ipynb #d821557d
 class PictureLoader(DataLoader):
     "A fastai DataLoader over `PictureRows`"
     def __init__(self,
@@ -52,6 +53,7 @@ class PictureLoader(DataLoader):
                          num_workers=num_workers, device=device, indexed=indexed, pin_memory=pin_memory,
                          timeout=timeout)
         if get_idxs is not None: self.get_idxs = get_idxs
+        if shuffle and dataset.draws is not None: self.n = round(dataset.draws.sum())  # an epoch of the recipe's sampler
         self.epoch, self.passed, self.told = epoch, False, set()
         self.fake_l.generator = torch.Generator()  # or torch would draw from the global one at each pass
 
@@ -69,13 +71,15 @@ class PictureLoader(DataLoader):
 
     def wif(self) -> None: cv2.setNumThreads(0)
 
-# %% ../../nbs/data/17_loaders.ipynb #cbfaa20f
+# %% ../../nbs/data/17_loaders.ipynb #00a0d1f0
 @patch
 def get_idxs(self: PictureLoader) -> list[int]:
     "The rows of this epoch, in order; a last batch that would be dropped is left out"
-    data, n = self.dataset, len(self.dataset)
-    rows = np.arange(n)
-    if self.shuffle: rows = rng_for(data.recipe.seed, "order", data.size, self.epoch).permutation(n)
+    data, n = self.dataset, self.n
+    rng = rng_for(data.recipe.seed, "order", data.size, self.epoch)
+    if not self.shuffle: rows = np.arange(n)
+    elif data.draws is None: rows = rng.permutation(n)
+    else: rows = draw_rows(data.draws, data.strata, rng)
     return rows[:n // self.bs * self.bs if self.drop_last else n].tolist()
 
 @patch

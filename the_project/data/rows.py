@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['preprocess_for', 'PictureRows']
 
-# %% ../../nbs/data/16_rows.ipynb #8bfd97e6
+# %% ../../nbs/data/16_rows.ipynb #c0b3a5d2
 import random
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from fastcore.basics import patch
 from ..core.env import rng_for, say, seed_for
 from ..core.files import json_hash
 from ..core.recipe import Recipe
+from ..core.sampling import expected_draws
 from ..core.task import Blocks
 from .augment import albumentations_augment, augment_level, fastai_augment, fused_augment
 from .image import (PictureCache, PictureError, load_cached, open_image, picture_key, presize_side,
@@ -111,7 +112,7 @@ def _check_rows(rows: pd.DataFrame, blocks: Blocks) -> None:
     if blocks.follow != "none":
         raise ValueError(f"follow={blocks.follow!r}: these rows carry labels and numbers only, no masks or boxes")
 
-# %% ../../nbs/data/16_rows.ipynb #908d7401
+# %% ../../nbs/data/16_rows.ipynb #bfd556f9
 class PictureRows:
     "Rows of a table as pictures of one size with their targets, in bytes"
     def __init__(self,
@@ -130,6 +131,9 @@ class PictureRows:
         self.vocab, self.c, self.n_inp = list(labels), len(labels), 1
         self.files = [str(file) for file in self.table["file"]]
         self.targets = [blocks.target(row, labels, recipe) for row in self.table.to_dict("records")]
+        target = recipe.targets[0]
+        self.draws = expected_draws(self.table, recipe.sampler, target) if train else None
+        self.strata = pd.factorize(self.table[target].astype(str))[0] if self.draws is not None else None
         whole = recipe.last_size if recipe.resize_mode == "crop" else self.size
         self.stored = presize_side(whole, recipe.presize)
         self.make = partial(open_image, size=self.stored) if train else partial(read_uint8, preprocess=preprocess)
@@ -188,20 +192,20 @@ def find(self: PictureRows, row: int, epoch: int) -> tuple[int, np.ndarray]:  # 
     ground = [round(255 * m) for m in self.preprocess["mean"]]
     return row, np.full((self.size, self.size, self.channels), ground, np.uint8)
 
-# %% ../../nbs/data/16_rows.ipynb #e96eec6a
+# %% ../../nbs/data/16_rows.ipynb #3ae80bba
 @patch
 def batch(self: PictureRows,
-    rows: list[int],  # positions in the table
+    rows: list[int],  # positions in the table; a row's next draw in the same epoch: position + rows of the table
     epoch: int,       # decides what is drawn, together with seed, size and row
 ) -> tuple:           # uint8 (B, side, side, C), targets (B, ...), keys for the batch's transforms, notes for `hear`
     "The rows' pictures and targets; nothing that is random depends on who calls, or when"
     side = self.augment.side if self.train else self.size
     out, shown = np.empty((len(rows), side, side, self.channels), np.uint8), []
-    for place, row in zip(out, rows):
+    for place, (repeat, row) in zip(out, (divmod(item, len(self)) for item in rows)):
         other, pixels = self.find(row, epoch)
         shown.append(other)
         if self.train:
-            keys = self.recipe.seed, "augment", self.size, epoch, row
+            keys = self.recipe.seed, "augment", self.size, epoch, row, *([repeat] if repeat else [])
             pixels = self.augment.picture(pixels, keys, place)
         if not np.may_share_memory(pixels, place): place[...] = pixels
     notes, self.notes[:] = tuple(self.notes), []
