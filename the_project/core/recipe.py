@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
            'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
-           'BATCH_NORMS', 'SAMPLERS', 'TRACKERS', 'FORMULA_CALLS', 'nearest', 'Stage', 'Recipe', 'parse_formula',
-           'load_recipe', 'set_fields', 'diff']
+           'BATCH_NORMS', 'OFFSETS', 'SAMPLERS', 'TRACKERS', 'FORMULA_CALLS', 'nearest', 'Stage', 'Recipe',
+           'parse_formula', 'load_recipe', 'set_fields', 'diff']
 
 # %% ../../nbs/core/02_recipe.ipynb #c25b5fa2
 import ast
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .files import atomic_write, json_hash, read_json
 
-# %% ../../nbs/core/02_recipe.ipynb #fe6bd7e1
+# %% ../../nbs/core/02_recipe.ipynb #3dea1af8
 PIPELINES = ("fused", "fastai", "albumentations")
 AUGMENTS = ("none", "light", "standard", "strong")
 SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clahe", "random_brightness_contrast",
@@ -42,6 +42,7 @@ SCHEDULES = ("one_cycle", "cosine", "warm_restarts", "flat_cosine", "linear", "s
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 MEMORY_FORMATS = ("auto", "plain", "channels_last")
 BATCH_NORMS = ("auto", "train", "frozen")
+OFFSETS = ("none", "valid")
 SAMPLERS = ("none", "balanced", "oversample")
 TRACKERS = ("wandb", "tensorboard")
 
@@ -124,7 +125,7 @@ class Stage(_Settings):
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #04604ec5
+# %% ../../nbs/core/02_recipe.ipynb #7be41803
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -157,6 +158,7 @@ class Recipe(_Settings):
     loss: str = "auto"                  # LOSSES; "auto": cross_entropy for labels and bins, huber for numbers
     label_smoothing: float = 0.1        # 0 to 0.9
     class_weights: str = "none"         # CLASS_WEIGHTS
+    offsets: str = "none"               # OFFSETS: a threshold for each class, chosen on "valid" at the end, or not
     sampler: str = "none"               # SAMPLERS: how often a row is shown; or a formula, e.g. "1 + 3 * has_kelp"
     focal_gamma: float = 2.0            # of the focal loss, 0 to 10
     head: str = "plain"                 # of a number: HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
@@ -269,10 +271,10 @@ def _check_recipe(recipe: "Recipe") -> None:
     if recipe.transforms and recipe.pipeline != "albumentations":
         raise ValueError(f'transforms={recipe.transforms} need pipeline="albumentations" (it is {recipe.pipeline!r})')
 
-# %% ../../nbs/core/02_recipe.ipynb #76f1370b
+# %% ../../nbs/core/02_recipe.ipynb #2a5445d8
 _CHOICES = dict(features_mode=FEATURES_MODES, pool=POOLS, resize_mode=RESIZE_MODES, fit=FITS, pipeline=PIPELINES,
                 augment=AUGMENTS, loss=LOSSES, head=HEADS, target_scale=TARGET_SCALES, class_weights=CLASS_WEIGHTS,
-                optimiser=OPTIMISERS, schedule=SCHEDULES, precision=PRECISIONS, batch_norm=BATCH_NORMS,
+                offsets=OFFSETS, optimiser=OPTIMISERS, schedule=SCHEDULES, precision=PRECISIONS, batch_norm=BATCH_NORMS,
                 memory_format=MEMORY_FORMATS)
 _RANGES = dict(
     channels=(1, 1024, "1 to 1024"), head_layers=(0, 8, "0 to 8"), head_width=(1, 65536, "1 to 65536 units"),

@@ -27,9 +27,11 @@ from .metrics import bootstrap, bootstrap_mean
 from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
+from .offsets import keep_offsets
 from .predictions import update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, score_text
 from .rules import answer_section, score_rules
+from .slices import slice_section
 
 # %% ../../nbs/evaluate/140_page.ipynb #cf2b8599
 def peak_memory() -> float:  # MB of this process, and of the GPU when there is one
@@ -105,7 +107,8 @@ def _label_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
                                         "classifier's")
     trust = {name: run.scores[name] for name in ("temperature", "ece_before", "ece_after")}
     page = make_report(predictions, split=asked.split, title=asked.title, rows=asked.rows, valid=asked.valid,
-                       history=run.history, recipe=run.recipe, calibration=trust, test_reads=asked.reads)
+                       history=run.history, recipe=run.recipe, calibration=trust, test_reads=asked.reads,
+                       more=(slice_section(predictions, run.table),))
     if not getattr(run, "rules", None) or asked.views > 1: return page
     return add_answers(page, run, apply_temperature(predictions, run.temperature), asked.split)
 
@@ -185,6 +188,8 @@ def write_scores(
 ) -> None:
     "Answer the validation rows, fit what is fitted on them, note time and memory, and call the run finished"
     start, predictions, history = time.perf_counter(), run.predictions("valid"), run.history
+    if run.recipe.offsets == "valid" and run.task.output == "label" and keep_offsets(run, predictions):
+        predictions = run.predictions("valid")
     scores = judge_of(run).settle(run, predictions)
     update_scores(run.folder, scores)
     scores |= dict(valid=split_scores(run, predictions))

@@ -22,6 +22,7 @@ from ..core.env import environment, say
 from ..core.files import atomic_write, exact_floats, json_hash, load_tensors, read_json, table_hash, write_json
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe, diff, load_recipe
+from ..core.sampling import sampler_line
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..data.splits import check_split, split_table
@@ -290,13 +291,15 @@ def prepare_run(
     sound = drop_broken(table, report)
     sound, task = ensure_split(sound, recipe), find_task(recipe.task)
     blocks = task.blocks(recipe)
-    labels = blocks.labels(sound[sound["split"] == "train"], recipe)
+    learned = sound[sound["split"] == "train"]
+    labels = blocks.labels(learned, recipe)
+    if recipe.sampler != "none": say(sampler_line(learned, recipe.sampler, recipe.targets[0]))
     if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): blocks.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")
     atomic_write(folder/"broken.csv", report.to_csv(index=False))
     write_json(folder/"labels.json", labels)
-    write_json(folder/"measured.json", task.measure(sound[sound["split"] == "train"], labels, recipe))
+    write_json(folder/"measured.json", task.measure(learned, labels, recipe))
     write_json(folder/"environment.json", environment() | dict(table=table_hash(table)))
     recipe.save(folder/"recipe.json")
 
