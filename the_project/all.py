@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History', 'Logbook', 'MixBoth',
-           'MixUp', 'PictureModel', 'Predictor', 'ProgressiveResize', 'Recipe', 'ReduceOnPlateau', 'Run',
+           'MixUp', 'PictureModel', 'Predictor', 'ProgressiveResize', 'Range', 'Recipe', 'ReduceOnPlateau', 'Run',
            'SaveBestCallback', 'Snapshots', 'SoftVote', 'Stage', 'Task', 'ablate', 'add_taxonomy', 'average_weights',
            'backbone_names', 'bootstrap', 'build_model', 'check_split', 'check_table', 'check_task', 'compare',
            'create_backbone', 'crossval', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment', 'export_bundle',
@@ -13,10 +13,10 @@ __all__ = ['Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'Gr
            'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mean_score', 'noise_floor', 'open_image',
            'open_picture', 'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_history',
            'plot_per_class', 'plot_worst', 'rank_average', 'read_table', 'register_task', 'resume', 'run_recipe',
-           'run_stages', 'sample_strangers', 'sample_table', 'set_fields', 'set_seed', 'show_pairs', 'show_sample',
-           'split_balance', 'split_table', 'task_names', 'train', 'tune_weights', 'verify_images']
+           'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed', 'show_pairs',
+           'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'tune_weights', 'verify_images']
 
-# %% ../nbs/all.ipynb #4181d673
+# %% ../nbs/all.ipynb #ae5d6860
 from .core.env import environment, set_seed
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
@@ -39,6 +39,7 @@ from .experiments.ablate import ablate
 from .experiments.crossval import crossval
 from .experiments.logbook import Logbook
 from .experiments.run import Run, resume, train
+from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
 from .models.backbone import backbone_names, create_backbone, input_stats
 from .models.heads import PictureModel, build_model, param_groups
@@ -56,17 +57,18 @@ from .train.stability import EMA, ClipGrad, FrozenNorm, GradAccum
 from .train.stages import run_stages
 from .train.track import History
 
-# %% ../nbs/all.ipynb #df0d85e0
+# %% ../nbs/all.ipynb #d7c5ba0a
 _all_ = [
     "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History", "Logbook",
-    "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Recipe", "ReduceOnPlateau", "Run",
-    "SaveBestCallback", "Snapshots", "SoftVote", "Stage", "Task", "ablate", "add_taxonomy", "average_weights",
-    "backbone_names", "bootstrap", "build_model", "check_split", "check_table", "check_task", "compare",
-    "create_backbone", "crossval", "demo", "diff", "drop_broken", "drop_leaks", "environment", "export_bundle",
-    "find_task", "fit_temperature", "greedy_soup", "group_duplicates", "hold_out_group", "input_stats",
-    "kfold_table", "leave_one_group_out", "load_recipe", "make_app", "make_learner", "make_loader",
-    "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mean_score", "noise_floor", "open_image",
-    "open_picture", "paired_difference", "param_groups", "picture_block", "plot_confusion", "plot_history",
-    "plot_per_class", "plot_worst", "rank_average", "read_table", "register_task", "resume", "run_recipe",
-    "run_stages", "sample_strangers", "sample_table", "set_fields", "set_seed", "show_pairs", "show_sample",
-    "split_balance", "split_table", "task_names", "train", "tune_weights", "verify_images"]
+    "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Range", "Recipe", "ReduceOnPlateau",
+    "Run", "SaveBestCallback", "Snapshots", "SoftVote", "Stage", "Task", "ablate", "add_taxonomy",
+    "average_weights", "backbone_names", "bootstrap", "build_model", "check_split", "check_table", "check_task",
+    "compare", "create_backbone", "crossval", "demo", "diff", "drop_broken", "drop_leaks", "environment",
+    "export_bundle", "find_task", "fit_temperature", "greedy_soup", "group_duplicates", "hold_out_group",
+    "input_stats", "kfold_table", "leave_one_group_out", "load_recipe", "make_app", "make_learner",
+    "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mean_score", "noise_floor",
+    "open_image", "open_picture", "paired_difference", "param_groups", "picture_block", "plot_confusion",
+    "plot_history", "plot_per_class", "plot_worst", "rank_average", "read_table", "register_task", "resume",
+    "run_recipe", "run_stages", "sample_strangers", "sample_table", "search", "set_fields", "set_seed",
+    "show_pairs", "show_sample", "split_balance", "split_table", "task_names", "train", "tune_weights",
+    "verify_images"]

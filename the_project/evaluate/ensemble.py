@@ -6,7 +6,7 @@
 __all__ = ['tune_weights', 'rank_average', 'SoftVote', 'average_weights', 'greedy_soup', 'Snapshots', 'milliseconds',
            'model_latency']
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #3fd405d1
+# %% ../../nbs/evaluate/45_ensemble.ipynb #40df0c68
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +19,8 @@ from scipy.stats import rankdata
 from torch import nn
 
 from ..core.files import load_tensors, save_tensors
-from .predictions import average_predictions, label_codes, label_names, make_predictions, probability_matrix
+from .predictions import (average_predictions, label_codes, label_names, make_predictions,
+                                              probability_matrix)
 
 # %% ../../nbs/evaluate/45_ensemble.ipynb #dca5f84c
 def tune_weights(
@@ -39,18 +40,19 @@ def tune_weights(
         weights = new
     return [float(weight) for weight in weights]
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #8ed64d8a
+# %% ../../nbs/evaluate/45_ensemble.ipynb #873ebde9
 def rank_average(
     tables: Sequence[pd.DataFrame],  # predictions tables of the same rows and labels
 ) -> pd.DataFrame:                   # a predictions table; its probabilities are shares of ranks, not calibrated
     "Average how high each picture ranks among all for each label"
     first = average_predictions(list(tables))
     ranks = np.mean([rankdata(probability_matrix(table), axis=0) for table in tables], axis=0)
-    sharp = (ranks / len(first))**8  # ranks are spread evenly: without a power a picture's labels would lie close together
+    sharp = (ranks / len(first))**8  # ranks alone lie close together
     group = first["group"] if "group" in first else None
-    return make_predictions(first["file"].tolist(), label_codes(first), sharp / sharp.sum(1, keepdims=True), label_names(first), group)
+    return make_predictions(first["file"].tolist(), label_codes(first), sharp / sharp.sum(1, keepdims=True),
+                            label_names(first), group)
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #d0511cff
+# %% ../../nbs/evaluate/45_ensemble.ipynb #34e33667
 class SoftVote(nn.Module):
     "Several classifiers as one; its logits are the log of their mean probability"
 
@@ -64,7 +66,8 @@ class SoftVote(nn.Module):
         weights = [1.] * len(models) if weights is None else list(weights)
         temperatures = [1.] * len(models) if temperatures is None else list(temperatures)
         if not models or len(weights) != len(models) or len(temperatures) != len(models):
-            raise ValueError(f"{len(models)} models, {len(weights)} weights, {len(temperatures)} temperatures: give one of each a model")
+            raise ValueError(f"{len(models)} models, {len(weights)} weights, {len(temperatures)} temperatures: give "
+                             f"one of each a model")
         if min(weights) < 0 or sum(weights) <= 0: raise ValueError(f"weights {weights}: use 0 or more, and one above 0")
         self.models = nn.ModuleList(models)
         self.shares, self.temperatures = [weight / sum(weights) for weight in weights], temperatures
@@ -74,7 +77,7 @@ class SoftVote(nn.Module):
                  zip(self.models, self.shares, self.temperatures) if share]
         return torch.stack(votes).sum(0).clamp_min(1e-30).log()
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #41de1945
+# %% ../../nbs/evaluate/45_ensemble.ipynb #69c181fa
 def average_weights(
     states: Sequence[dict],  # name -> tensor, of models built alike
 ) -> dict:                   # name -> tensor: means of numbers with a point, the first's integers
@@ -82,8 +85,10 @@ def average_weights(
     first = states[0]
     for state in states[1:]:
         odd = sorted(state.keys() ^ first.keys()) or [name for name in first if state[name].shape != first[name].shape]
-        if odd: raise ValueError(f"these weights are of models built differently ({odd[0]}): average models of one recipe")
-    return {name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype) if tensor.is_floating_point() else tensor
+        if odd:
+            raise ValueError(f"these weights are of models built differently ({odd[0]}): average models of one recipe")
+    return {name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
+            if tensor.is_floating_point() else tensor
             for name, tensor in first.items()}
 
 def greedy_soup(

@@ -74,8 +74,8 @@ def align_predictions(
                              "runs of the same split, or cross-validate both with the same folds")
     return [table.set_index("file").loc[files].reset_index() for table in tables]
 
-# %% ../../nbs/evaluate/49_paired.ipynb #4a7a90a8
-def _seed_weights(n_tables: int, draws: int, seed: int) -> np.ndarray:  # (1 + draws, tables), the first row the plain mean
+# %% ../../nbs/evaluate/49_paired.ipynb #54a76156
+def _seed_weights(n_tables: int, draws: int, seed: int) -> np.ndarray:  # (1 + draws, tables)
     "How often each training counts in each draw"
     drawn = rng_for(seed, "seeds").multinomial(n_tables, [1 / n_tables] * n_tables, draws)
     return np.vstack([np.ones((1, n_tables)), drawn]) / n_tables
@@ -84,7 +84,8 @@ def _draws(n_groups: int, n: int, seed: int) -> Iterator[np.ndarray]:  # all gro
     yield np.ones((1, n_groups))
     yield from draw_weights(n_groups, n, seed)
 
-def _side(tables: list[pd.DataFrame], metric: str, blocks: Callable, share: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _side(tables: list[pd.DataFrame], metric: str, blocks: Callable, share: np.ndarray,
+          codes: np.ndarray) -> np.ndarray:
     "Mean score of one side's trainings in each draw; `blocks` gives the draws' group weights piece by piece"
     counts = [_counts(table, metric, codes) for table in tables]
     scores = [np.concatenate([_score(part, metric, weights) for weights in blocks()]) for part in counts]

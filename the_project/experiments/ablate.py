@@ -31,7 +31,7 @@ from .crossval import fold_tables, series_name
 from .run import Run, check_input, ensure_split
 from .sweep import Job, run_jobs
 
-# %% ../../nbs/experiments/63_ablate.ipynb #bafe21be
+# %% ../../nbs/experiments/63_ablate.ipynb #474f7009
 BASE = "base"
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def make_arms(
     if mode not in ("one", "factorial"): raise ValueError(f"mode={mode!r} is not known: use one or factorial")
     if not changes: raise ValueError('changes is empty: name at least one, e.g. {"mixup": dict(mixup=0.4)}')
     if mode == "factorial" and len(changes) > 6:
-        raise ValueError(f"{len(changes)} changes make {2**len(changes)} combinations: use 6 changes at most, or mode='one'")
+        raise ValueError(f"{len(changes)} changes make {2**len(changes)} combinations: use 6 changes at most, or "
+                         f"mode='one'")
     sizes = (1,) if mode == "one" else range(1, len(changes) + 1)
     arms = [_arm(recipe, changes, parts) for size in sizes for parts in itertools.combinations(changes, size)]
     return [Arm(BASE, recipe), *arms]
@@ -105,7 +106,7 @@ class ArmResult:
         "Seconds of a training, on average"
         return float(np.mean([run.scores["seconds"] for run in self.runs])) if self.runs else math.nan
 
-# %% ../../nbs/experiments/63_ablate.ipynb #d07966f8
+# %% ../../nbs/experiments/63_ablate.ipynb #49849583
 class Ablation:
     "A base, its changes, and what each did to the score"
 
@@ -116,7 +117,8 @@ class Ablation:
     ):
         score_mode(metric)
         self.results, self.metric, self.base = results, metric, results[0]
-        if not self.base.answers: raise ValueError("the base has no finished run: mend it first, its log.json has the error")
+        if not self.base.answers:
+            raise ValueError("the base has no finished run: mend it first, its log.json has the error")
         self.base_scores = [one_score(answers, metric) for _, answers in sorted(self.base.answers.items())]
         seeds = max((len(result.answers) for result in results[1:]), default=1) or 1
         self.floor: float = noise_floor([self.base_scores], seeds)
@@ -158,14 +160,15 @@ def _change_text(base: Arm, arm: Arm) -> str:
     lines = diff(base.recipe, arm.recipe) + ([f"training rows: {arm.rows:.0%}"] if arm.rows < 1 else [])
     return "; ".join(re.sub(r"\S*/(?=[^/\s]+\.safetensors)", "", line) for line in lines)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #497b333c
+# %% ../../nbs/experiments/63_ablate.ipynb #85e98f54
 @patch(as_prop=True)
 def markdown(self: Ablation) -> str:
     "The table for a page, and how to read it"
     table = self.table
     text = pd.DataFrame({
         "change": table["name"], "in words": table["change"].fillna(""), "seeds": table["seeds"].map(str),
-        self.metric: [score_text(row) if np.isfinite(row[0]) else "-" for row in table[["score", "low", "high"]].to_numpy()],
+        self.metric: [score_text(row) if np.isfinite(row[0]) else "-"
+                      for row in table[["score", "low", "high"]].to_numpy()],
         "difference": [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" if np.isfinite(d) else "-" for d, low, high in
                        table[["difference", "difference_low", "difference_high"]].to_numpy(float)],
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
@@ -173,12 +176,13 @@ def markdown(self: Ablation) -> str:
 
 def _how_to_read(self: Ablation) -> str:
     compared = sum(bool(result.answers) for result in self.results[1:])
-    floor = (f"Noise floor {self.floor:.3f}: {len(self.base_scores)} runs of the base differ by so much from seed to seed, for means of as many "
+    floor = (f"Noise floor {self.floor:.3f}: {len(self.base_scores)} runs of the base differ by so much from seed to "
+             f"seed, for means of as many "
              "runs as a change has." if np.isfinite(self.floor) else "No noise floor: the base ran once.")
-    chance = f" Of {compared} comparisons about {compared / 20:.1g} would leave zero out by luck alone." if compared > 4 else ""
+    chance = f" Of {compared} comparisons {compared / 20:.1g} would leave zero out by luck." if compared > 4 else ""
     return f"{floor} Intervals are 95 %, paired, by group and seed, on the same validation rows.{chance}"
 
-# %% ../../nbs/experiments/63_ablate.ipynb #c0477176
+# %% ../../nbs/experiments/63_ablate.ipynb #480b8672
 @patch
 def plot(
     self: Ablation,
@@ -188,7 +192,8 @@ def plot(
     figure, (panel,) = make_axes(6.4, 1.1 + .3 * len(table))
     if np.isfinite(self.floor): panel.axvspan(-self.floor, self.floor, color="#eceff2", lw=0, zorder=0)
     panel.axvline(0, color=GREY, lw=1)
-    y, colours = np.arange(len(table)), [dict(helped=BLUE, hurt=ORANGE).get(verdict, GREY) for verdict in table["verdict"]]
+    y, colours = np.arange(len(table)), [dict(helped=BLUE, hurt=ORANGE).get(verdict, GREY)
+                                         for verdict in table["verdict"]]
     panel.hlines(y, table["difference_low"], table["difference_high"], color=colours, lw=2, alpha=.55)
     panel.scatter(table["difference"], y, color=colours, s=26, zorder=3)
     panel.set_yticks(y, table["name"], fontsize=8)
@@ -214,7 +219,7 @@ def arm_jobs(
         jobs.append(Job(recipe, rows, note))
     return jobs
 
-# %% ../../nbs/experiments/63_ablate.ipynb #a5af52c1
+# %% ../../nbs/experiments/63_ablate.ipynb #aa8aa69c
 def collect_arm(
     arm: Arm,                # what was trained
     runs: list[Run | None],  # of `arm_jobs`; None: failed
@@ -225,11 +230,14 @@ def collect_arm(
     for start in range(0, len(runs), folds):
         part = runs[start:start + folds]
         if any(run is None for run in part): result.note = "failed"
-        else: result.answers[part[0].recipe.seed] = pd.concat([run.predictions("valid") for run in part], ignore_index=True)
+        else:
+            result.answers[part[0].recipe.seed] = pd.concat([run.predictions("valid") for run in part],
+                                                            ignore_index=True)
     return result
 
-# %% ../../nbs/experiments/63_ablate.ipynb #0a7e2a3c
-def _train_arms(arms: list[Arm], tables: list, seeds: dict[str, list[int]], runs: Path, runner: Callable) -> list[ArmResult]:
+# %% ../../nbs/experiments/63_ablate.ipynb #cce37c33
+def _train_arms(arms: list[Arm], tables: list, seeds: dict[str, list[int]], runs: Path,
+                runner: Callable) -> list[ArmResult]:
     "All jobs, seed by seed, and what came of each arm"
     jobs = [(arm, job) for arm in arms for job in arm_jobs(arm, tables, seeds[arm.name])]
     jobs.sort(key=_seed_of)  # stable: within a seed the arms stay in order
@@ -291,7 +299,7 @@ def ablate(
 
 def _place(arms: list[Arm], result: ArmResult) -> int: return [arm.name for arm in arms].index(result.arm.name)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #c99c4585
+# %% ../../nbs/experiments/63_ablate.ipynb #a7d5dc19
 @patch
 def effects(
     self: Ablation,   # of mode="factorial"
@@ -299,13 +307,17 @@ def effects(
     "Main effects and interactions of two, with paired intervals"
     names = sorted({part for result in self.results for part in result.arm.parts}, key=_order_of(self))
     whole = [result for result in self.results if result.answers]
-    if len(whole) < 2**len(names): raise ValueError(f"{2**len(names) - len(whole)} combinations are missing: use mode='factorial', and mend what failed")
+    if len(whole) < 2**len(names):
+        raise ValueError(f"{2**len(names) - len(whole)} combinations are missing: use mode='factorial', and mend what "
+                         f"failed")
     rows = []
     for chosen in [(name,) for name in names] + list(itertools.combinations(names, 2)):
         signs = [math.prod(1 if name in result.arm.parts else -1 for name in chosen) for result in whole]
-        sides = [[t for s, result in zip(signs, whole) if s == side for t in result.answers.values()] for side in (1, -1)]
+        sides = [[t for s, result in zip(signs, whole) if s == side for t in result.answers.values()]
+                 for side in (1, -1)]
         found = paired_difference(*sides, self.metric)
         rows.append(dict(effect=" x ".join(chosen), value=found.value, low=found.low, high=found.high))
     return pd.DataFrame(rows)
 
-def _order_of(ablation: Ablation) -> Callable: return [part for result in ablation.results for part in result.arm.parts].index
+def _order_of(ablation: Ablation) -> Callable:
+    return [part for result in ablation.results for part in result.arm.parts].index

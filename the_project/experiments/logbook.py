@@ -29,7 +29,7 @@ from ..evaluate.report import markdown_table, score_text
 from .run import Run, run_name
 from .sweep import read_log
 
-# %% ../../nbs/experiments/161_logbook.ipynb #54bd875e
+# %% ../../nbs/experiments/161_logbook.ipynb #e24346dd
 @dataclass
 class Entry:
     "Trainings of one recipe on the same rows, with one seed or several"
@@ -54,14 +54,15 @@ class Entry:
         for run, log in zip(self.runs, map(read_log, (run.folder for run in self.runs))):
             by_seed.setdefault(run.recipe.seed, {})[log.get("fold")] = run.predictions("valid")
         whole = max(map(len, by_seed.values()), default=0)  # a seed with folds still missing has no score yet
-        return [pd.concat(folds.values(), ignore_index=True) for seed, folds in sorted(by_seed.items()) if len(folds) == whole]
+        return [pd.concat(folds.values(), ignore_index=True) for seed,
+                folds in sorted(by_seed.items()) if len(folds) == whole]
 
     @cached_property
     def rows(self) -> str:
         "A name for the rows that were answered; entries with the same one can be compared"
         return json_hash(sorted(self.answers[0]["file"])) if self.answers else ""
 
-# %% ../../nbs/experiments/161_logbook.ipynb #62fb7e8c
+# %% ../../nbs/experiments/161_logbook.ipynb #99ef3f0c
 def read_entries(
     runs: str | Path,  # a folder of runs
 ) -> list[Entry]:      # the earliest first; failed and unfinished ones too
@@ -76,7 +77,8 @@ def read_entries(
         entry.folders.append(folder)
         entry.logs.append(log)
         if log["finished"]: entry.runs.append(Run(folder))
-    for entry in entries.values(): entry.recipe = min((r.recipe for r in entry.runs), key=_seed_of, default=entry.recipe)
+    for entry in entries.values():
+        entry.recipe = min((r.recipe for r in entry.runs), key=_seed_of, default=entry.recipe)
     return sorted(entries.values(), key=_date_of)
 
 def _seed_of(recipe: Recipe) -> int: return recipe.seed
@@ -174,7 +176,7 @@ def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list) 
     n = min(len(entry.answers), len(parent.answers))
     return paired_difference(entry.answers[:n], parent.answers[:n], metric, noise_floor(repeats, n))
 
-# %% ../../nbs/experiments/161_logbook.ipynb #f3ec8412
+# %% ../../nbs/experiments/161_logbook.ipynb #3c91c677
 class Logbook:
     "The runs of a folder: what was tried, whether it helped, what it cost"
 
@@ -190,7 +192,8 @@ class Logbook:
     @property
     def table(self) -> pd.DataFrame:
         "One row an entry: date, name, change, parent, seeds, score and difference with intervals, verdict, cost, error"
-        names = ("date name change parent seeds score low high difference difference_low difference_high luck floor verdict "
+        names = ("date name change parent seeds score low high difference difference_low difference_high luck floor "
+                 "verdict "
                  "seconds memory_mb notes error").split()
         return pd.DataFrame([_row(line) for line in self.lines]).reindex(columns=names)
 
@@ -207,16 +210,20 @@ class Logbook:
         path = self.runs/name/"notes.md"
         atomic_write(path, (path.read_text() if path.exists() else "") + " ".join(text.split()) + "\n")
 
-# %% ../../nbs/experiments/161_logbook.ipynb #38eee7ee
+# %% ../../nbs/experiments/161_logbook.ipynb #fde5efaf
 def _row(line: Line) -> dict:
     "A line as plain cells"
     entry, found = line.entry, line.difference
-    notes = [entry.recipe.notes] + [(folder/"notes.md").read_text().strip() for folder in entry.folders if (folder/"notes.md").exists()]
-    row = dict(date=entry.date, name=entry.name, change="; ".join(line.changes), parent=line.parent.name if line.parent else "",
+    notes = [entry.recipe.notes] + [(folder/"notes.md").read_text().strip() for folder in entry.folders
+                                    if (folder/"notes.md").exists()]
+    row = dict(date=entry.date, name=entry.name, change="; ".join(line.changes),
+               parent=line.parent.name if line.parent else "",
                seeds=len(entry.answers), **dict(zip(("score", "low", "high"), line.score)), verdict=line.verdict,
                seconds=entry.seconds, memory_mb=max((log.get("memory_mb") or 0 for log in entry.logs), default=0),
                notes="; ".join(filter(None, notes)), error=entry.error)
-    if found: row |= dict(difference=found.value, difference_low=found.low, difference_high=found.high, luck=found.luck, floor=found.floor)
+    if found:
+        row |= dict(difference=found.value, difference_low=found.low, difference_high=found.high, luck=found.luck,
+                    floor=found.floor)
     return row
 
 # %% ../../nbs/experiments/161_logbook.ipynb #8134bde9
@@ -232,24 +239,30 @@ def _list(lines: list[Line]) -> str:
 
 def _size_of(line: Line) -> float: return abs(line.difference.value) if line.difference else 0.
 
-# %% ../../nbs/experiments/161_logbook.ipynb #727bd4ce
+# %% ../../nbs/experiments/161_logbook.ipynb #11a4700b
 def _text_rows(lines: list[Line]) -> pd.DataFrame:
     cells = []
     for line in lines:
         row = _row(line)
-        cells.append({"date": row["date"][:16].replace("T", " "), "run": row["name"], "what changed": row["change"] or "(the first)",
-                      "seeds": str(row["seeds"]), "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
-                      "difference": str(line.difference).rpartition(",")[0] if line.difference else "-", "verdict": row["verdict"],
+        cells.append({"date": row["date"][:16].replace("T", " "), "run": row["name"],
+                      "what changed": row["change"] or "(the first)",
+                      "seeds": str(row["seeds"]),
+                      "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
+                      "difference": str(line.difference).rpartition(",")[0] if line.difference else "-",
+                      "verdict": row["verdict"],
                       "time": duration_text(row["seconds"]), "notes": row["notes"]})
     return pd.DataFrame(cells)
 
 @patch
 def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each part that the library keeps
     "The page in parts"
-    by = {verdict: [line for line in self.lines if line.verdict == verdict] for verdict in {line.verdict for line in self.lines}}
-    floors = sorted({round(line.difference.floor, 4) for line in self.lines if line.difference and np.isfinite(line.difference.floor)})
-    floor = (f"Noise floor {floors[0]:.3f}" + (f" to {floors[-1]:.3f}" if floors[1:] else "") + ": smaller differences are what seeds do."
-             if floors else "No recipe was run with two seeds yet: the intervals know the luck of the pictures, not that of a training.")
+    by = {verdict: [line for line in self.lines if line.verdict == verdict]
+          for verdict in {line.verdict for line in self.lines}}
+    floors = sorted({round(line.difference.floor, 4) for line in self.lines if line.difference
+                     and np.isfinite(line.difference.floor)})
+    floor = (f"Noise floor {floors[0]:.3f}" + (f" to {floors[-1]:.3f}" if floors[1:]
+                                               else "") + ": smaller differences are what seeds do."
+             if floors else "No recipe was run with two seeds yet: the intervals know the luck of the pictures alone.")
     table = "\n".join(markdown_table(_text_rows(self.lines))) if self.lines else "no runs yet"
     parts = [("runs", f"## Runs\n\n{table}\n\n{floor}")]
     parts.append(("worked", "## What worked\n\n" + _list(by.get("helped", []))))
@@ -258,7 +271,7 @@ def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each 
     if "failed" in by: parts.append(("failed", "## Failed\n\n" + _list(by["failed"])))
     return parts
 
-# %% ../../nbs/experiments/161_logbook.ipynb #2222580d
+# %% ../../nbs/experiments/161_logbook.ipynb #bd60cd17
 _MARK = "<!-- logbook: {} (written by the library) -->"
 _END = "<!-- logbook: end -->"
 
@@ -275,11 +288,13 @@ def merge_page(
         start = page.find(mark := _MARK.format(name))
         if start < 0: page, start = page.rstrip() + f"\n\n{mark}\n{_END}\n", len(page.rstrip()) + 2
         end = page.find(_END, start)
-        if end < 0: raise ValueError(f"the part {name!r} of the page has no end mark {_END}: put it back, or delete the part's first mark")
+        if end < 0:
+            raise ValueError(f"the part {name!r} of the page has no end mark {_END}: put it back, or delete the "
+                             f"part's first mark")
         page = page[:start] + f"{mark}\n{text}\n" + page[end:]
     return page
 
-# %% ../../nbs/experiments/161_logbook.ipynb #25ca147b
+# %% ../../nbs/experiments/161_logbook.ipynb #63648d01
 @patch
 def write(
     self: Logbook,
@@ -311,7 +326,8 @@ def plot(
     best = _frontier(seconds, scores[:, 0] * (1 if score_mode(metric) == "max" else -1))
     panel.plot(seconds[best], scores[best, 0], color=GREEN, lw=1, ls=(0, (4, 3)), zorder=1)
     for line, x, y in zip(lines, seconds, scores[:, 0]):
-        panel.annotate(_sign(line)[:34] if line.changes else "first", (x, y), (5, 4), textcoords="offset points", fontsize=6.5, color=GREY)
+        panel.annotate(_sign(line)[:34] if line.changes else "first", (x, y), (5, 4), textcoords="offset points",
+                       fontsize=6.5, color=GREY)
     if seconds.max() > 8 * seconds.min() > 0: panel.set_xscale("log")
     panel.set_xlabel("seconds a training", fontsize=9, color=GREY)
     set_title(panel, metric, "blue helped, orange hurt, grey no evidence; dashes: best for its cost")
