@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ADDERS', 'command_names', 'main']
 
-# %% ../../nbs/ship/75_cli.ipynb #da76f331
+# %% ../../nbs/ship/75_cli.ipynb #e6b29143
 import argparse
 import os
 import re
@@ -13,12 +13,14 @@ import shlex
 import sys
 import warnings
 
+from ..commands.experiments import add_ablate, add_crossval, add_logbook, add_search
 from ..commands.predict import add_predict
 from ..commands.show import add_app, add_bundle, add_demo
 from ..commands.train import add_recipe, add_report, add_train
 
-# %% ../../nbs/ship/75_cli.ipynb #83d7bce0
-ADDERS = (add_demo, add_train, add_report, add_bundle, add_predict, add_app, add_recipe)  # in the order of the help
+# %% ../../nbs/ship/75_cli.ipynb #5e8f9104
+ADDERS = (add_demo, add_train, add_report, add_ablate, add_crossval, add_search, add_logbook, add_bundle,
+          add_predict, add_app, add_recipe)  # in the order of the help
 
 # %% ../../nbs/ship/75_cli.ipynb #affa63de
 class _Parser(argparse.ArgumentParser):
@@ -33,12 +35,14 @@ class _Parser(argparse.ArgumentParser):
             message += nearest(message.split("'")[1], command_names())
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
-# %% ../../nbs/ship/75_cli.ipynb #383a2689
+# %% ../../nbs/ship/75_cli.ipynb #bff32d25
 _ABOUT = """From labelled pictures to a score that can be believed and a top-3 page.
 
   the_project demo                                         see it all on drawn pictures, in 3 minutes
   the_project train photos/ --set arch=resnet18            learn from a folder of class folders, or a table
   the_project report runs/classify-resnet18-0a1b2c3d4e5f   read how good it is
+  the_project ablate photos/ --change mixup=0.2,0.4        see whether a change helps, beyond luck
+  the_project logbook runs                                 what was tried, and what came of it
   the_project bundle runs/classify-... --out snakes        export it, checked
   the_project predict snakes more-photos/ > answers.csv    answer new pictures
   the_project app snakes                                   open the page
@@ -63,8 +67,10 @@ def command_names() -> list[str]:  # in the order of the help
     "What can stand after `the_project`"
     return list(next(a for a in _make_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices)
 
-# %% ../../nbs/ship/75_cli.ipynb #2ab7be33
-_GO_ON = {"train": ": the same command goes on after the last finished epoch",
+# %% ../../nbs/ship/75_cli.ipynb #7abe9577
+_GO_ON = {"ablate": ": the same command does what is missing", "crossval": ": the same command does what is missing",
+          "search": ": the same command goes on with its trials",
+          "train": ": the same command goes on after the last finished epoch",
           "demo": ": the same command goes on after the last finished epoch",
           "predict": ": an --output file is as it was before"}
 
