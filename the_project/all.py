@@ -5,18 +5,20 @@
 # %% auto #0
 __all__ = ['Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History', 'Logbook', 'MixBoth',
            'MixUp', 'PictureModel', 'Predictor', 'ProgressiveResize', 'Range', 'Recipe', 'ReduceOnPlateau', 'Run',
-           'SaveBestCallback', 'Snapshots', 'SoftVote', 'Stage', 'Task', 'ablate', 'add_taxonomy', 'average_weights',
-           'backbone_names', 'bootstrap', 'build_model', 'check_split', 'check_table', 'check_task', 'compare',
-           'create_backbone', 'crossval', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment', 'export_bundle',
-           'find_task', 'fit_temperature', 'greedy_soup', 'group_duplicates', 'hold_out_group', 'input_stats',
+           'SaveBestCallback', 'Snapshots', 'SoftVote', 'Stage', 'Task', 'ablate', 'add_taxonomy', 'answer_folder',
+           'average_weights', 'backbone_names', 'bootstrap', 'build_model', 'check_files', 'check_no_pickle',
+           'check_probes', 'check_split', 'check_table', 'check_task', 'compare', 'create_backbone', 'crossval', 'demo',
+           'diff', 'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle', 'find_task',
+           'fit_temperature', 'from_bundle', 'greedy_soup', 'group_duplicates', 'hold_out_group', 'input_stats',
            'kfold_table', 'leave_one_group_out', 'load_recipe', 'make_app', 'make_learner', 'make_loader',
            'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mean_score', 'noise_floor', 'open_image',
-           'open_picture', 'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_history',
-           'plot_per_class', 'plot_worst', 'rank_average', 'read_table', 'register_task', 'resume', 'run_recipe',
-           'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed', 'show_pairs',
-           'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'tune_weights', 'verify_images']
+           'open_picture', 'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_heat',
+           'plot_history', 'plot_per_class', 'plot_worst', 'rank_average', 'read_table', 'register_task', 'resume',
+           'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed',
+           'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'tune_weights',
+           'verify_images']
 
-# %% ../nbs/all.ipynb #ae5d6860
+# %% ../nbs/all.ipynb #8df0ade2
 from .core.env import environment, set_seed
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
@@ -32,12 +34,14 @@ from .evaluate.calibrate import fit_temperature
 from .evaluate.compare import compare
 from .evaluate.contract import check_task
 from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup, rank_average, tune_weights
+from .evaluate.explain import explain, plot_heat
 from .evaluate.metrics import bootstrap
 from .evaluate.paired import mean_score, noise_floor, paired_difference
 from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
 from .experiments.ablate import ablate
 from .experiments.crossval import crossval
 from .experiments.logbook import Logbook
+from .experiments.reopen import from_bundle
 from .experiments.run import Run, resume, train
 from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
@@ -46,8 +50,10 @@ from .models.heads import PictureModel, build_model, param_groups
 from .models.losses import make_loss
 from .models.optim import make_opt_func, make_schedule
 from .ship.app import demo, make_app
-from .ship.bundle import export_bundle
+from .ship.batch import answer_folder
+from .ship.bundle import check_probes, export_bundle
 from .ship.predict import Predictor, open_picture
+from .ship.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback
 from .train.learner import make_learner
 from .train.mix import CutMix, MixBoth, MixUp
@@ -57,18 +63,19 @@ from .train.stability import EMA, ClipGrad, FrozenNorm, GradAccum
 from .train.stages import run_stages
 from .train.track import History
 
-# %% ../nbs/all.ipynb #d7c5ba0a
+# %% ../nbs/all.ipynb #cdaa9773
 _all_ = [
     "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History", "Logbook",
-    "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Range", "Recipe", "ReduceOnPlateau",
-    "Run", "SaveBestCallback", "Snapshots", "SoftVote", "Stage", "Task", "ablate", "add_taxonomy",
-    "average_weights", "backbone_names", "bootstrap", "build_model", "check_split", "check_table", "check_task",
-    "compare", "create_backbone", "crossval", "demo", "diff", "drop_broken", "drop_leaks", "environment",
-    "export_bundle", "find_task", "fit_temperature", "greedy_soup", "group_duplicates", "hold_out_group",
-    "input_stats", "kfold_table", "leave_one_group_out", "load_recipe", "make_app", "make_learner",
-    "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mean_score", "noise_floor",
-    "open_image", "open_picture", "paired_difference", "param_groups", "picture_block", "plot_confusion",
-    "plot_history", "plot_per_class", "plot_worst", "rank_average", "read_table", "register_task", "resume",
-    "run_recipe", "run_stages", "sample_strangers", "sample_table", "search", "set_fields", "set_seed",
-    "show_pairs", "show_sample", "split_balance", "split_table", "task_names", "train", "tune_weights",
-    "verify_images"]
+    "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Range", "Recipe",
+    "ReduceOnPlateau", "Run", "SaveBestCallback", "Snapshots", "SoftVote", "Stage", "Task", "ablate",
+    "add_taxonomy", "answer_folder", "average_weights", "backbone_names", "bootstrap", "build_model",
+    "check_files", "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare",
+    "create_backbone", "crossval", "demo", "diff", "drop_broken", "drop_leaks", "environment", "explain",
+    "export_bundle", "find_task", "fit_temperature", "from_bundle", "greedy_soup", "group_duplicates",
+    "hold_out_group", "input_stats", "kfold_table", "leave_one_group_out", "load_recipe", "make_app",
+    "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_schedule",
+    "mean_score", "noise_floor", "open_image", "open_picture", "paired_difference", "param_groups",
+    "picture_block", "plot_confusion", "plot_heat", "plot_history", "plot_per_class", "plot_worst",
+    "rank_average", "read_table", "register_task", "resume", "run_recipe", "run_stages", "sample_strangers",
+    "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample", "split_balance",
+    "split_table", "task_names", "train", "tune_weights", "verify_images"]

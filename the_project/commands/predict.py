@@ -95,12 +95,25 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
-# %% ../../nbs/commands/80_predict.ipynb #d9857bf8
+# %% ../../nbs/commands/80_predict.ipynb #c8e5f103
+def _large(args) -> int:
+    from the_project.ship.batch import answer_folder
+
+    if args.format != "csv" or not args.output:
+        raise ValueError("--resume and --ray write a CSV in a file: give --output FILE, without --format json")
+    told = answer_folder(args.bundle, args.paths, args.output, args.k, threads=args.threads, resume=args.resume,
+                         ray=args.ray)
+    kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
+    print(f"{told['pictures']} pictures{kept}; {told['unreadable']} could not be read", file=sys.stderr)
+    return 1 if told["unreadable"] else 0
+
+# %% ../../nbs/commands/80_predict.ipynb #2a50d0e4
 def _predict(args) -> int:
     from the_project.ship.predict import Predictor
 
     if args.k < 1:
         raise ValueError(f"--k is {args.k}: use a number from 1")
+    if args.resume or args.ray is not None: return _large(args)
     files, given, subset = _pictures(args.paths), read_given(args.given), read_subset(args.subset)
     predictor = Predictor(args.bundle, args.threads)
     k = min(args.k, len(predictor.labels))
@@ -112,7 +125,7 @@ def _predict(args) -> int:
         print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
     return 1 if bad else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #c5289243
+# %% ../../nbs/commands/80_predict.ipynb #02c02c0a
 def add_predict(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -121,6 +134,7 @@ def add_predict(
   the_project predict snakes photo.jpg
   the_project predict snakes photos/ more/*.png --k 5 --output answers.csv
   the_project predict snakes photos/ --format json | jq '.[0]'
+  the_project predict snakes /season --output season.csv --resume --ray 8
   the_project predict snakes photo.jpg --given country=India --subset park.txt
 
 A picture that can't be read gets a row with an error, the rest is answered, and the exit code is 1.
@@ -132,4 +146,6 @@ A picture that can't be read gets a row with an error, the rest is answered, and
     p.add_argument("--format", choices=("csv", "json"), default="csv", help="of the answers (default: %(default)s)")
     p.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of to stdout")
     p.add_argument("--threads", type=int, default=1, help="processors to use (default: %(default)s)")
+    p.add_argument("--resume", action="store_true", help="go on with an --output that was interrupted, even by a kill")
+    p.add_argument("--ray", nargs="?", type=int, const=0, metavar="N", help="N predictors on Ray; no N: one a processor")
     p.set_defaults(command=_predict)

@@ -6,7 +6,7 @@
 __all__ = ['LABELS', 'NUMBERS', 'ANYTHING', 'peak_memory', 'duration_text', 'Judge', 'Asked', 'add_answers', 'save_trust',
            'judge_of', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/evaluate/140_page.ipynb #2fa67cb0
+# %% ../../nbs/evaluate/140_page.ipynb #a964ebc7
 import math
 import resource
 import sys
@@ -23,7 +23,8 @@ from ..core.files import atomic_write
 from .baseline import baseline_answers
 from .calibrate import apply_temperature, calibrate, plot_reliability, reliability
 from .doubt import first_answer, plot_risk, risk_coverage
-from .metrics import bootstrap, bootstrap_mean
+from .explain import plot_worst_heat
+from .metrics import bootstrap, bootstrap_mean, worst_mistakes
 from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
@@ -98,7 +99,7 @@ def save_trust(
     figure = plot_risk(told, rules["ranks"][0]["threshold"], rules["risk"])
     return [*paths, save_plot(figure, risk_coverage(*first_answer(told)), folder, "risk")]
 
-# %% ../../nbs/evaluate/140_page.ipynb #209ecd7a
+# %% ../../nbs/evaluate/140_page.ipynb #98bdb574
 def _label_scores(run, predictions: pd.DataFrame) -> dict: return bootstrap(predictions)
 def _label_settle(run, valid: pd.DataFrame) -> dict: return calibrate(valid)
 
@@ -114,7 +115,18 @@ def _label_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
 
 def _label_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
     paths = save_plots(run.folder/"plots", predictions, run.history, run.task.monitor, run.task.mode)
-    return paths + save_trust(run.folder/"plots", predictions, run.temperature, getattr(run, "rules", None))
+    paths += save_trust(run.folder/"plots", predictions, run.temperature, getattr(run, "rules", None))
+    return paths + _heat_plot(run, predictions)
+
+# %% ../../nbs/evaluate/140_page.ipynb #11943097
+def _heat_plot(run, predictions: pd.DataFrame) -> list[Path]:
+    "What the model looked at when it was most wrong; a model without a feature map has none, and that is said"
+    try: figure = plot_worst_heat(run, predictions)
+    except ValueError as error:
+        say(f"the report has no heat maps: {error}")
+        return []
+    if figure is None: return []
+    return [save_plot(figure, worst_mistakes(predictions, 8), run.folder/"plots", "worst_heat")]
 
 # %% ../../nbs/evaluate/140_page.ipynb #9ccb1d8c
 def _number_scores(run, predictions: pd.DataFrame) -> dict:
