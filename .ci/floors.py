@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "the_project"
 BELOW = {  # floor: the floors it may import; within a floor, only a notebook of a lower number
     "core": set(), "data": {"core"}, "models": {"core", "data"}, "train": {"core", "data", "models"},
-    "evaluate": {"core", "data", "models", "train"}, "experiments": {"core", "data", "models", "train", "evaluate"},
+    "evaluate": {"core", "data", "models", "train"},
+    "audit": {"core", "data", "models", "train", "evaluate"},  # looks at data with models, before any experiment
+    "experiments": {"core", "data", "models", "train", "evaluate", "audit"},
     "tasks": {"core", "data", "models"}, "ship": {"core"}}
 GROUND = {"ship.decide": set(), "ship.numbers": set(), "ship.predict": {"ship.decide", "ship.numbers"}}  # module: what of ours it may import; every floor may stand on these, so
                                                                   # a picture is opened, prepared and answered by one definition

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['nearest', 'placed_likeness', 'unit_vectors', 'rooted', 'copy_pairs']
 
-# %% ../../nbs/audit/82_copies.ipynb #2a559edf
-from typing import TYPE_CHECKING
+# %% ../../nbs/audit/82_copies.ipynb #8d0eed91
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -109,15 +109,23 @@ def _place(outer: np.ndarray, inner: np.ndarray) -> tuple[float, np.ndarray]:  #
             best = (match, np.float32([[scale, 0, x - _MARGIN], [0, scale, y - _MARGIN]]))
     return best
 
-# %% ../../nbs/audit/82_copies.ipynb #cdd6328f
-def _agreement(outer: np.ndarray, inner: np.ndarray, matrix: np.ndarray) -> float:  # -1..1
-    "Correlation of the details where the two overlap"
-    how = dict(dsize=(_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    inside = cv2.warpAffine(np.full((_SIDE, _SIDE), 255, np.uint8), matrix, **how) > 250
-    if inside.mean() < .4: return 0.
-    a, b = _fine(cv2.warpAffine(outer, matrix, **how))[inside], _fine(inner)[inside]
+# %% ../../nbs/audit/82_copies.ipynb #ae6a2a8a
+_WHOLE = np.full((_SIDE, _SIDE), 255, np.uint8)
+_MIDDLE = cv2.copyMakeBorder(np.full((34, 34), 255, np.uint8), *(7,) * 4, cv2.BORDER_CONSTANT)
+_WARP = dict(dsize=(_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:  # -1..1
     spread = a.std() * b.std()
     return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1 else 0.
+
+def _agreement(outer: np.ndarray, inner: np.ndarray, matrix: np.ndarray) -> float:  # -1..1
+    "Correlation of the details where the two overlap, and, with a tenth of grace, away from both their margins"
+    inside = cv2.warpAffine(_WHOLE, matrix, **_WARP) > 250
+    if inside.mean() < .4: return 0.
+    a, b = _fine(cv2.warpAffine(outer, matrix, **_WARP)), _fine(inner)
+    middle = inside & (cv2.warpAffine(_MIDDLE, matrix, **_WARP) > 250) & (_MIDDLE > 0)
+    whole = _correlation(a[inside], b[inside])
+    return whole if middle.mean() < .15 else min(whole, _correlation(a[middle], b[middle]) + .1)
 
 def _refined(outer: np.ndarray, inner: np.ndarray, start: np.ndarray) -> float:  # -1..1
     direct = _agreement(outer, inner, start)
@@ -170,25 +178,39 @@ def rooted(
     vectors = np.asarray(vectors, np.float32)
     return np.sign(vectors) * np.sqrt(np.abs(vectors))
 
-# %% ../../nbs/audit/82_copies.ipynb #f29e9ee2
-def _candidates(looks: Looks, rows: np.ndarray, k: int) -> np.ndarray:  # (pairs, 3): a, b, cosine; most alike first
+# %% ../../nbs/audit/82_copies.ipynb #56d713d1
+_PARTS = ((0, 0, 48), *((x, y, 34) for x in (0, 7, 14) for y in (0, 7, 14)))  # x, y, side: all, and nine crops
+
+def _edges(thumbs: np.ndarray, part: tuple) -> np.ndarray:  # (n, 4, 4, 9): what a crop of each thumbnail looks like
+    x, y, side = part
+    cut = thumbs[:, y:y + side, x:x + side]
+    return np.stack([np.sqrt(edge_histograms(cv2.resize(thumb, (_SIDE, _SIDE)), 4)) for thumb in cut])
+
+def _edge_views(thumbs: np.ndarray) -> Iterator[np.ndarray]:  # unit vectors (n, F): the pictures, then other views of them
+    centre = None
+    for part in _PARTS:
+        plain = _edges(thumbs, part)
+        for view in (plain, plain[:, :, ::-1, -np.arange(plain.shape[-1]) % plain.shape[-1]]):
+            flat = view.reshape(len(view), -1)
+            centre = flat.mean(0) if centre is None else centre
+            yield (flat - centre) / np.linalg.norm(flat - centre, axis=1, keepdims=True).clip(1e-9)
+
+# %% ../../nbs/audit/82_copies.ipynb #a733e2e1
+def _candidates(looks: Looks, rows: np.ndarray, k: int) -> np.ndarray:  # (pairs, 3): a, b, cosine; nearest first
     "Pictures that lie near each other and may be copies"
-    if looks.embedder.learned: views = [unit_vectors(looks.vectors, looks.sound)]
-    else: views = list(_edge_views(looks.thumbs[rows]))
-    found = [nearest(views[0], k, view) for view in views]
-    sides = [np.stack([np.repeat(rows, ids.shape[1]), rows[ids.ravel()], scores.ravel()], 1) for ids, scores in found]
-    pairs = np.concatenate(sides)
+    views = [unit_vectors(looks.vectors, looks.sound)] if looks.embedder.learned else _edge_views(looks.thumbs[rows])
+    found, plain = [], None
+    for view in views:
+        plain = view if plain is None else plain
+        found.append(nearest(plain, k, view))
+    ids, scores = (np.concatenate(part, 1) for part in zip(*found))
+    best = np.argsort(-scores, 1, kind="stable")[:, :k + (len(found) > 1)]  # another view may find a neighbour again
+    ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
+    pairs = np.stack([np.repeat(rows, ids.shape[1]), rows[ids.ravel()], scores.ravel()], 1)
     pairs[:, :2].sort(1)
     pairs = pairs[np.argsort(-pairs[:, 2], kind="stable")]
     _, first = np.unique(pairs[:, 0] * len(looks.thumbs) + pairs[:, 1], return_index=True)
     return pairs[np.sort(first)]
-
-def _edge_views(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # unit vectors of pictures and of their mirrors
-    plain = np.stack([np.sqrt(edge_histograms(thumb)) for thumb in thumbs])
-    mirrored = plain[:, :, ::-1, -np.arange(plain.shape[-1]) % plain.shape[-1]]
-    both = np.concatenate([plain, mirrored]).reshape(2 * len(thumbs), -1)
-    both -= both.mean(0)
-    return tuple(np.split(both / np.linalg.norm(both, axis=1, keepdims=True).clip(1e-9), 2))
 
 # %% ../../nbs/audit/82_copies.ipynb #571f633b
 def copy_pairs(

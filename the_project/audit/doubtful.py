@@ -63,7 +63,7 @@ def _distances(sums: _Sums, vectors: np.ndarray, shrink: float = .1) -> np.ndarr
     away = vectors - mean
     return np.einsum("nd,nd->n", away @ _shrunk(sums.product, mean, count, shrink), away)
 
-# %% ../../nbs/audit/85_doubtful.ipynb #b22e055b
+# %% ../../nbs/audit/85_doubtful.ipynb #58bb22c9
 _MOST = 12_000  # rows that a logistic regression is fitted to; more change little
 
 @dataclass(frozen=True)
@@ -74,12 +74,13 @@ class OutOfFold:
     distance: np.ndarray      # (n,) squared Mahalanobis distance from all others
 
 def _logistic(vectors: np.ndarray, codes: np.ndarray, asked: np.ndarray, n_labels: int, strength: float) -> np.ndarray:
-    rows = np.arange(len(codes))
-    if len(rows) > _MOST: rows = rng_for("logistic", len(rows)).choice(rows, _MOST, replace=False)
+    "Scores of the rows that are `asked`, a mask, by a model of the others"
+    rows = np.flatnonzero(~asked)
+    if len(rows) > _MOST: rows = np.sort(rng_for("logistic", len(rows)).choice(rows, _MOST, replace=False))
     weight, bias = fit_linear(torch.from_numpy(vectors[rows]), torch.from_numpy(codes[rows]), n_labels, strength, 60)
-    return asked @ weight.numpy().T + bias.numpy()
+    return vectors[asked] @ weight.numpy().T + bias.numpy()
 
-# %% ../../nbs/audit/85_doubtful.ipynb #e960f107
+# %% ../../nbs/audit/85_doubtful.ipynb #235d5a39
 def standardised(
     vectors: np.ndarray,  # (n, F)
     most: int = 1024,     # features that are kept: principal components, where there are more
@@ -100,13 +101,13 @@ def out_of_fold(
     strength: float = .003,    # of the logistic regression, as scikit-learn's C
 ) -> OutOfFold:
     "Answers for each fold by models of the others"
-    found = OutOfFold(*(np.zeros((len(codes), n_labels)) for _ in range(2)), np.zeros(len(codes)))
+    found = OutOfFold(*(np.zeros((len(codes), n_labels), np.float32) for _ in range(2)), np.zeros(len(codes)))
     parts = {fold: _sums(vectors[folds == fold], codes[folds == fold], n_labels) for fold in np.unique(folds)}
     total = None
     for part in parts.values(): total = part if total is None else total + part
     for fold, part in parts.items():
         asked, others = folds == fold, total - part
-        found.linear[asked] = _logistic(vectors[~asked], codes[~asked], vectors[asked], n_labels, strength)
+        found.linear[asked] = _logistic(vectors, codes, asked, n_labels, strength)
         found.discriminant[asked] = _discriminants(others, vectors[asked])
         found.distance[asked] = _distances(others, vectors[asked])
     return found

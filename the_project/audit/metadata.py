@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['FILE_FACTS', 'file_facts', 'metadata_columns', 'metadata_scores', 'metadata_note']
 
-# %% ../../nbs/audit/84_metadata.ipynb #b17d863d
+# %% ../../nbs/audit/84_metadata.ipynb #c9f1854f
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def _usable(values: pd.Series) -> bool:
     count = values.nunique()
     return count > 1 and (pd.api.types.is_numeric_dtype(values) or count <= max(len(values) / 5, 2))
 
-# %% ../../nbs/audit/84_metadata.ipynb #6767c90d
+# %% ../../nbs/audit/84_metadata.ipynb #dc5bcaa3
 def metadata_columns(
     table: pd.DataFrame,  # file, label, and whatever else
     facts: pd.DataFrame,  # from `look_through`, rows as in `table`
@@ -57,16 +58,17 @@ def metadata_columns(
     known = pd.concat([known, others], axis=1)
     known = known[[name for name in known if _usable(known[name])]]
     bound = [name for name in known if name in others and _belongs(known[name], labels)]
-    if "folder" in known and _belongs(labels, known["folder"]): bound.append("folder")  # the label was read from it
+    named = [label in Path(file).parts for file, label in zip(table["file"], labels.astype("str"))]
+    if "folder" in known and np.mean(named) > .5: bound.append("folder")  # folders of classes say nothing new
     return known.drop(columns=bound), [name for name in bound if name != "folder"]
 
-# %% ../../nbs/audit/84_metadata.ipynb #5061f510
+# %% ../../nbs/audit/84_metadata.ipynb #cbd6aa8c
 def _guess(columns: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> np.ndarray:  # (n,) predicted codes
     from sklearn.ensemble import RandomForestClassifier
     columns, guess = np.where(np.isfinite(columns), columns, -1e9), np.zeros_like(truth)
     for fold in np.unique(folds):
         seen = folds != fold
-        forest = RandomForestClassifier(60, min_samples_leaf=3, class_weight="balanced", random_state=0)
+        forest = RandomForestClassifier(30, min_samples_leaf=3, class_weight="balanced", random_state=0)
         guess[~seen] = forest.fit(columns[seen], truth[seen]).predict(columns[~seen])
     return guess
 
