@@ -14,12 +14,13 @@ import sys
 import warnings
 
 from ..commands.experiments import add_ablate, add_crossval, add_logbook, add_search
+from ..commands.audit import add_audit
 from ..commands.predict import add_predict
 from ..commands.show import add_app, add_bundle, add_demo
 from ..commands.train import add_recipe, add_report, add_train
 
 # %% ../../nbs/ship/75_cli.ipynb #5e8f9104
-ADDERS = (add_demo, add_train, add_report, add_ablate, add_crossval, add_search, add_logbook, add_bundle,
+ADDERS = (add_demo, add_audit, add_train, add_report, add_ablate, add_crossval, add_search, add_logbook, add_bundle,
           add_predict, add_app, add_recipe)  # in the order of the help
 
 # %% ../../nbs/ship/75_cli.ipynb #affa63de
@@ -39,6 +40,8 @@ class _Parser(argparse.ArgumentParser):
 _ABOUT = """From labelled pictures to a score that can be believed and a top-3 page.
 
   the_project demo                                         see it all on drawn pictures, in 3 minutes
+  the_project audit photos/ --out audit                    find broken, doubled and doubtful pictures first
+  the_project audit photos/ --out audit                    find broken, doubled and doubtful pictures first
   the_project train photos/ --set arch=resnet18            learn from a folder of class folders, or a table
   the_project report runs/classify-resnet18-0a1b2c3d4e5f   read how good it is
   the_project ablate photos/ --change mixup=0.2,0.4        see whether a change helps, beyond luck
