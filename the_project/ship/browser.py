@@ -8,7 +8,7 @@ __all__ = ['CORE_JS', 'check_browser']
 # %% ../../nbs/ship/77_browser.ipynb #2f350d8a
 from .predict import BundleError
 
-# %% ../../nbs/ship/77_browser.ipynb #1eb53f64
+# %% ../../nbs/ship/77_browser.ipynb #c389b139
 _WEIGHTS_JS = r"""
 const sinc = x => x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)
 const cubic = x => x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((x - 5) * x + 8) * x * -.5 + 2 : 0
@@ -25,7 +25,8 @@ function weights(length, from, to, size, [reach, filter]) {
   const scale = Math.fround(to - from) / size, wide = Math.max(scale, 1), support = reach * wide, lines = []
   for (let i = 0; i < size; i++) {
     const centre = from + (i + .5) * scale
-    const first = Math.max(0, Math.trunc(centre - support + .5)), last = Math.min(length, Math.trunc(centre + support + .5))
+    const first = Math.max(0, Math.trunc(centre - support + .5))
+    const last = Math.min(length, Math.trunc(centre + support + .5))
     const parts = Array.from({length: last - first}, (_, k) => filter((k + first - centre + .5) * (1 / wide)))
     let total = 0
     for (const part of parts) total += part
@@ -37,7 +38,7 @@ function weights(length, from, to, size, [reach, filter]) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #f92b5b37
+# %% ../../nbs/ship/77_browser.ipynb #a3d43ad7
 _RESIZE_JS = r"""
 // along one axis: `count` lines of pixels that lie `step` apart, the lines themselves `next` apart
 function pass(source, target, lines, count, channels, [step, next], [toStep, toNext]) {
@@ -51,7 +52,7 @@ function pass(source, target, lines, count, channels, [step, next], [toStep, toN
   }
 }
 
-// picture {data: uint8 rows x columns x channels, width, height, channels}, box [left, top, right, bottom] in its pixels
+// picture {data: uint8 rows x columns x channels, width, height, channels}; box [left, top, right, bottom] in pixels
 export function resize(picture, width, height, box, interpolation) {
   const filter = FILTERS[interpolation], {channels} = picture
   let {data} = picture, rows = picture.height, columns = picture.width
@@ -101,14 +102,15 @@ export function reduce(rgba, width, height, factor, fromRight = false, fromBotto
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #335e16e9
+# %% ../../nbs/ship/77_browser.ipynb #b9aab26b
 _ORIENTATION_JS = r"""
 export const isJpeg = bytes => bytes[0] === 0xFF && bytes[1] === 0xD8 && bytes[2] === 0xFF
 
 // 1 .. 8 as EXIF counts; 1 where a JPEG says nothing, or nonsense
 export function orientation(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let at = 2; isJpeg(bytes) && at + 4 < bytes.length && bytes[at] === 0xFF && bytes[at + 1] !== 0xDA; at += 2 + view.getUint16(at + 2)) {
+  const inside = at => isJpeg(bytes) && at + 4 < bytes.length && bytes[at] === 0xFF && bytes[at + 1] !== 0xDA
+  for (let at = 2; inside(at); at += 2 + view.getUint16(at + 2)) {
     if (bytes[at + 1] !== 0xE1 || view.getUint32(at + 4) !== 0x45786966) continue
     const tiff = at + 10, little = view.getUint16(tiff) === 0x4949
     const directory = tiff + view.getUint32(tiff + 4, little), count = view.getUint16(directory, little)
@@ -120,7 +122,7 @@ export function orientation(bytes) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #5ab9c996
+# %% ../../nbs/ship/77_browser.ipynb #59f84402
 _FILES_JS = r"""
 const starts = (bytes, text) => [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0))
 const holds = (bytes, text, at) => starts(bytes.subarray(at), text)
@@ -130,14 +132,16 @@ export function isWhole(bytes) {
   const jpeg = isJpeg(bytes)
   if (!jpeg && !starts(bytes, "\x89PNG")) return true
   let at = 2
-  if (jpeg) while (at + 4 < bytes.length && bytes[at] === 0xFF && bytes[at + 1] !== 0xDA) at += 2 + bytes[at + 2] * 256 + bytes[at + 3]
+  const marker = at => at + 4 < bytes.length && bytes[at] === 0xFF && bytes[at + 1] !== 0xDA
+  while (jpeg && marker(at)) at += 2 + bytes[at + 2] * 256 + bytes[at + 3]
   for (let end = bytes.length - (jpeg ? 2 : 8); end >= at; end--)
     if (jpeg ? bytes[end] === 0xFF && bytes[end + 1] === 0xD9 : holds(bytes, "IEND", end)) return true
   return false
 }
 
 const KNOWN = [
-  ["\x89PNG", "a PNG that is damaged: copy or download it again"], ["GIF8", "a GIF that is damaged: copy or download it again"],
+  ["\x89PNG", "a PNG that is damaged: copy or download it again"],
+  ["GIF8", "a GIF that is damaged: copy or download it again"],
   ["<svg", "an SVG drawing: save it as PNG"], ["<?xml", "an XML file (an SVG drawing?): save it as PNG"],
   ["<!doctype html", "a web page: download the picture itself"], ["<html", "a web page: download the picture itself"],
   ["%pdf", "a PDF: save its page as PNG"], ["pk\x03\x04", "a zip archive: unpack it first"]]
@@ -154,7 +158,7 @@ export function whatIsIt(bytes) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #6872d881
+# %% ../../nbs/ship/77_browser.ipynb #a5b26ccf
 _PREPARE_JS = r"""
 const evenly = x => Math.abs(x % 1) === .5 ? 2 * Math.round(x / 2) : Math.round(x)  // as Python rounds
 
@@ -171,13 +175,15 @@ function padded(picture, [w, h], {size: [height, width], mean, interpolation}) {
   const data = new Uint8Array(height * width * channels).map((_, i) => ground[i % channels])
   const left = Math.floor((width - inner[0]) / 2), top = Math.floor((height - inner[1]) / 2)
   for (let y = 0; y < inner[1]; y++)
-    data.set(small.data.subarray(y * inner[0] * channels, (y + 1) * inner[0] * channels), ((y + top) * width + left) * channels)
+    data.set(small.data.subarray(y * inner[0] * channels, (y + 1) * inner[0] * channels),
+             ((y + top) * width + left) * channels)
   return {data, width, height, channels}
 }
 
 function grey({data, width, height}) {
   const one = new Uint8Array(width * height)
-  for (let i = 0; i < one.length; i++) one[i] = (data[3 * i] * 19595 + data[3 * i + 1] * 38470 + data[3 * i + 2] * 7471 + 32768) >> 16
+  for (let i = 0, at = 0; i < one.length; i++, at += 3)
+    one[i] = (data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 32768) >> 16
   return {data: one, width, height, channels: 1}
 }
 
@@ -186,7 +192,8 @@ export function prepareBytes(picture, preprocess, extent = [picture.width, pictu
   const {size: [height, width], fit, interpolation} = preprocess
   if (preprocess.channels === 1) picture = grey(picture)
   if (fit === "pad") return padded(picture, extent, preprocess)
-  return resize(picture, width, height, fit === "crop" ? centre(extent, height, width) : [0, 0, ...extent], interpolation)
+  return resize(picture, width, height, fit === "crop" ? centre(extent, height, width) : [0, 0, ...extent],
+                interpolation)
 }
 
 // float32, channels first, as `normalise`
@@ -229,7 +236,7 @@ function group(p, names) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #9124a98a
+# %% ../../nbs/ship/77_browser.ipynb #a8fe133b
 _RULES_JS = r"""
 function rollUp(p, labels, ranks) {
   for (const {name: rank, of = labels, threshold} of ranks) {
@@ -252,7 +259,8 @@ function likely(p, order, {method, threshold, penalty = 0, free = 0}) {
   let running = 0
   return order.filter((i, place) => {
     running += p[i]
-    const inside = method === "lac" ? p[i] >= 1 - threshold : running + penalty * Math.max(0, place + 1 - free) <= threshold
+    const score = running + penalty * Math.max(0, place + 1 - free)
+    const inside = method === "lac" ? p[i] >= 1 - threshold : score <= threshold
     return place === 0 || (inside && p[i] > 0)
   })
 }
@@ -266,7 +274,7 @@ function cheapest(p, order, allowed, {costs, danger}) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #dffb4a43
+# %% ../../nbs/ship/77_browser.ipynb #35f0114e
 _DECIDE_JS = r"""
 const COSTS = {harmless: 1, alarm: 2, dangerous: 2, miss: 5}
 
@@ -286,7 +294,8 @@ export function decide(logits, strange, config, {given = {}, subset = null, k = 
     roll_up: {rank: null, name: null, probability: null}, doubt: null, set: null,
     venomous: danger ? add(p.filter((_, i) => danger.of[i])) : null, decision: null}
   if (danger || (rules && rules.costs)) {
-    const [j, cost] = cheapest(p, order, labels.map(label => !subset || subset.includes(label)), {costs: rules && rules.costs, danger})
+    const [j, cost] = cheapest(p, order, labels.map(label => !subset || subset.includes(label)),
+                               {costs: rules && rules.costs, danger})
     answer.decision = {label: say(j), cost, venomous: danger ? danger.of[j] : null, changed: j !== order[0]}
   }
   if (!rules) return answer
@@ -303,15 +312,17 @@ function doubt({roll_up, top}, seen, strange, {stranger}) {
 }
 """
 
-# %% ../../nbs/ship/77_browser.ipynb #f010cde1
-CORE_JS = "".join([_WEIGHTS_JS, _RESIZE_JS, _REDUCE_JS, _ORIENTATION_JS, _FILES_JS, _PREPARE_JS, _SOFTMAX_JS, _RULES_JS, _DECIDE_JS]).lstrip()
+# %% ../../nbs/ship/77_browser.ipynb #182becf5
+CORE_JS = "".join([_WEIGHTS_JS, _RESIZE_JS, _REDUCE_JS, _ORIENTATION_JS, _FILES_JS, _PREPARE_JS, _SOFTMAX_JS, _RULES_JS,
+                   _DECIDE_JS]).lstrip()
 
-# %% ../../nbs/ship/77_browser.ipynb #d694546d
+# %% ../../nbs/ship/77_browser.ipynb #4445df63
 def check_browser(
     config: dict,  # a bundle's config.json, as `read_config` gives it
 ) -> dict:         # the same, if a browser can answer alike
     "Refuse what the JavaScript can't do as Python does"
     used, known = config["preprocess"]["interpolation"], ("box", "bilinear", "hamming", "bicubic", "lanczos")
     if used not in known:
-        raise BundleError(f"interpolation {used!r} has no twin in the browser: use one of {', '.join(known)}, or target='gradio'")
+        raise BundleError(f"interpolation {used!r} has no twin in the browser: use one of {', '.join(known)}, "
+                          "or target='gradio'")
     return config

@@ -18,8 +18,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from .space import read_card
 
-# %% ../../nbs/ship/76_hub_stand_in.ipynb #3b014ddf
-_LFS = ("*.onnx", "*.safetensors", "*.wasm", "*.bin", "*.jpg", "*.png", "*.zip")  # as the Hub's .gitattributes and its look at the bytes
+# %% ../../nbs/ship/76_hub_stand_in.ipynb #32a10074
+# as the Hub's .gitattributes and its look at the bytes
+_LFS = ("*.onnx", "*.safetensors", "*.wasm", "*.bin", "*.jpg", "*.png", "*.zip")
 
 def git_oid(
     data: bytes,  # a file's content
@@ -33,7 +34,8 @@ def is_lfs(
     sample: bytes,  # the first bytes of the file
 ) -> bool:
     "Whether a file is stored apart from git"
-    return size > 0 and (size > 10_000_000 or b"\0" in sample or any(fnmatch(path.lower(), pattern) for pattern in _LFS))
+    return size > 0 and (size > 10_000_000 or b"\0" in sample
+                         or any(fnmatch(path.lower(), pattern) for pattern in _LFS))
 
 @dataclass
 class Repo:
@@ -69,8 +71,9 @@ class Repo:
         "The repository as the Hub describes it"
         card = self.card()
         tags = [*(card.get("tags") or []), *([f"license:{card['license']}"] if "license" in card else [])]
-        return dict(id=self.name, sha=self.commits[-1][0], private=self.private, tags=tags, cardData=card, gated=False, disabled=False,
-                    siblings=[dict(rfilename=path) for path in sorted(self.files)], **(dict(sdk=self.sdk) if self.sdk else {}))
+        return dict(id=self.name, sha=self.commits[-1][0], private=self.private, tags=tags, cardData=card, gated=False,
+                    disabled=False, siblings=[dict(rfilename=path) for path in sorted(self.files)],
+                    **(dict(sdk=self.sdk) if self.sdk else {}))
 
 # %% ../../nbs/ship/76_hub_stand_in.ipynb #bc3b0e57
 @dataclass
@@ -121,14 +124,15 @@ class HubStandIn:
         "Commits of a repository after the one that made it; 0 where there is none"
         return len(self.repos[kind, name].commits) - 1 if (kind, name) in self.repos else 0
 
-# %% ../../nbs/ship/76_hub_stand_in.ipynb #68b36ef8
+# %% ../../nbs/ship/76_hub_stand_in.ipynb #067f46ed
 class _Answer(Exception):
     "What a request is answered with"
     def __init__(self, status: int, body: object = None, **headers):
         self.status, self.body, self.headers = status, {} if body is None else body, headers
 
 def _refuse(status: int, message: str, code: str | None = None) -> _Answer:
-    return _Answer(status, dict(error=message), **{"X-Error-Message": message}, **({"X-Error-Code": code} if code else {}))
+    return _Answer(status, dict(error=message), **{"X-Error-Message": message},
+                   **({"X-Error-Code": code} if code else {}))
 
 class _Handler(BaseHTTPRequestHandler):
     "One request; `_ROUTES` says who answers it"
@@ -144,7 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             how = fault.how if fault else None
             self.hub.log.append(f"{line}{f' !{how}' if fault else ''}")
             if how == "cut": return self._close()
-            answer = self._answer(line, body) if how in (None, "lost") else _refuse(how, fault.message or f"injected {how}")
+            works = how in (None, "lost")
+            answer = self._answer(line, body) if works else _refuse(how, fault.message or f"injected {how}")
             if fault and fault.wait is not None: answer.headers["Retry-After"] = str(fault.wait)
         return self._close() if how == "lost" else self._send(answer)
 
@@ -164,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, line: str, body: bytes) -> _Answer:
         path = unquote(urlsplit(self.path).path)
         public = self.command in ("GET", "HEAD") and not path.startswith("/api/whoami")
-        if self.headers.get("Authorization") != f"Bearer {self.hub.token}" and not (public or path.startswith("/storage/")):
+        public = public or path.startswith("/storage/")
+        if self.headers.get("Authorization") != f"Bearer {self.hub.token}" and not public:
             return _refuse(401, "Invalid credentials in Authorization header")
         for pattern, function in _ROUTES:
             if found := re.fullmatch(pattern, f"{self.command} {path}"):
@@ -176,18 +182,21 @@ class _Handler(BaseHTTPRequestHandler):
         data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         kind = "application/octet-stream" if isinstance(answer.body, bytes) else "application/json"
-        for key, value in ({"Content-Type": kind, "Content-Length": str(len(data))} | answer.headers).items(): self.send_header(key, value)
+        for key, value in ({"Content-Type": kind, "Content-Length": str(len(data))} | answer.headers).items():
+            self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD": self.wfile.write(data)
 
-# %% ../../nbs/ship/76_hub_stand_in.ipynb #e5203e94
+# %% ../../nbs/ship/76_hub_stand_in.ipynb #e4735933
 def _whoami(hub, body, request):
     orgs = [dict(name=name, type="org", roleInOrg="write") for name in hub.organisations]
-    return _Answer(200, dict(type="user", name=hub.user, orgs=orgs, auth=dict(type="access_token", accessToken=dict(displayName="x", role=hub.role))))
+    return _Answer(200, dict(type="user", name=hub.user, orgs=orgs,
+                             auth=dict(type="access_token", accessToken=dict(displayName="x", role=hub.role))))
 
 def _may_write(hub, owner: str):
     if hub.role != "write": raise _refuse(403, "Forbidden: your token has no write permission")
-    if owner not in (hub.user, *hub.organisations): raise _refuse(403, f"Forbidden: you don't have the rights to write to {owner}")
+    if owner not in (hub.user, *hub.organisations):
+        raise _refuse(403, f"Forbidden: you don't have the rights to write to {owner}")
 
 def _create(hub, body, request):
     told = json.loads(body)
@@ -195,11 +204,14 @@ def _create(hub, body, request):
     name, sdk = f"{owner}/{told['name']}", told.get("sdk")
     _may_write(hub, owner)
     prefix = "" if kind == "model" else f"{kind}s/"
-    if (kind, name) in hub.repos: raise _Answer(409, dict(error=f"You already created this {kind} repo", url=f"{hub.url}/{prefix}{name}"))
-    if sdk in ("gradio", "docker") and not hub.paid: raise _refuse(402, "A subscription is required to create a Space with this SDK")
+    if (kind, name) in hub.repos:
+        raise _Answer(409, dict(error=f"You already created this {kind} repo", url=f"{hub.url}/{prefix}{name}"))
+    if sdk in ("gradio", "docker") and not hub.paid:
+        raise _refuse(402, "A subscription is required to create a Space with this SDK")
     repo = hub.repos[kind, name] = Repo(kind, name, told.get("visibility") == "private", sdk, told.get("hardware"))
     files = {".gitattributes": "".join(f"{pattern} filter=lfs\n" for pattern in _LFS).encode()}
-    if sdk == "static": files |= {"README.md": b"---\nsdk: static\n---\n", "index.html": b"<h1>Welcome</h1>", "style.css": b"h1 {}"}
+    if sdk == "static":
+        files |= {"README.md": b"---\nsdk: static\n---\n", "index.html": b"<h1>Welcome</h1>", "style.css": b"h1 {}"}
     repo.commit("initial commit", files)
     return _Answer(200, dict(url=f"{hub.url}/{prefix}{name}", name=name, id=name))
 
@@ -212,20 +224,25 @@ def _delete(hub, body, request):
     return _Answer(200)
 
 def _repo(hub, kind: str, name: str, request=None) -> Repo:
-    repo, known = hub.repos.get((kind, name)), request is None or request.headers.get("Authorization") == f"Bearer {hub.token}"
+    known = request is None or request.headers.get("Authorization") == f"Bearer {hub.token}"
+    repo = hub.repos.get((kind, name))
     if repo is None or (repo.private and not known):
-        raise _refuse(404 if known else 401, "Repository not found" if known else "Invalid username or password.", "RepoNotFound")
+        raise _refuse(404 if known else 401, "Repository not found" if known else "Invalid username or password.",
+                      "RepoNotFound")
     return repo
 
 def _validate(hub, body, request):
     text, kind = json.loads(body)["content"], json.loads(body)["repoType"]
     data, _ = read_card(text)
     wrong = [] if text.startswith("---") else [dict(message="empty metadata")]
-    if kind == "space" and data.get("sdk") not in ("gradio", "static", "docker"): wrong.append(dict(message='"sdk" must be one of gradio, docker, static'))
-    if len(str(data.get("short_description", ""))) > 60: wrong.append(dict(message='"short_description" is longer than 60 characters'))
-    return _Answer(400 if wrong and kind == "space" else 200, dict(errors=wrong if kind == "space" else [], warnings=[] if kind == "space" else wrong))
+    if kind == "space" and data.get("sdk") not in ("gradio", "static", "docker"):
+        wrong.append(dict(message='"sdk" must be one of gradio, docker, static'))
+    if len(str(data.get("short_description", ""))) > 60:
+        wrong.append(dict(message='"short_description" is longer than 60 characters'))
+    return _Answer(400 if wrong and kind == "space" else 200,
+                   dict(errors=wrong if kind == "space" else [], warnings=[] if kind == "space" else wrong))
 
-# %% ../../nbs/ship/76_hub_stand_in.ipynb #27702d07
+# %% ../../nbs/ship/76_hub_stand_in.ipynb #86103fc6
 def _preupload(hub, kind, name, revision, body, request):
     repo, files = _repo(hub, kind, name), []
     _may_write(hub, name.split("/")[0])
@@ -233,14 +250,16 @@ def _preupload(hub, kind, name, revision, body, request):
         path, lfs = told["path"], is_lfs(told["path"], told["size"], base64.b64decode(told["sample"]))
         entry = repo.entry(path) if path in repo.files else {}
         there = entry["lfs"]["oid"] if "lfs" in entry else entry.get("oid")
-        files.append(dict(path=path, uploadMode="lfs" if lfs else "regular", shouldIgnore=False, **(dict(oid=there) if there else {})))
+        files.append(dict(path=path, uploadMode="lfs" if lfs else "regular", shouldIgnore=False,
+                          **(dict(oid=there) if there else {})))
     return _Answer(200, dict(files=files))
 
 def _batch(hub, prefix, name, body, request):
     _repo(hub, prefix[:-2] if prefix else "model", name)
     _may_write(hub, name.split("/")[0])
-    upload = lambda told: {} if told["oid"] in hub.objects else dict(actions=dict(upload=dict(href=f"{hub.url}/storage/{told['oid']}")))
-    objects = [dict(oid=told["oid"], size=told["size"], **upload(told)) for told in json.loads(body)["objects"]]
+    objects = [dict(oid=told["oid"], size=told["size"]) for told in json.loads(body)["objects"]]
+    for one in objects:
+        if one["oid"] not in hub.objects: one["actions"] = dict(upload=dict(href=f"{hub.url}/storage/{one['oid']}"))
     return _Answer(200, dict(transfer="basic", objects=objects))
 
 def _store(hub, oid, body, request):
@@ -260,16 +279,18 @@ def _commit(hub, kind, name, revision, body, request):
         if line["key"] == "file": changes[value["path"]] = base64.b64decode(value["content"])
         if line["key"] == "deletedFile": changes[value["path"]] = None
         if line["key"] == "lfsFile":
-            if value["oid"] not in hub.objects: raise _refuse(400, f"the LFS object of {value['path']} was not uploaded")
+            if value["oid"] not in hub.objects:
+                raise _refuse(400, f"the LFS object of {value['path']} was not uploaded")
             changes[value["path"]] = hub.objects[value["oid"]]
     oid = repo.commit(header["summary"], changes)
     return _Answer(200, dict(success=True, commitOid=oid, commitUrl=f"{hub.url}/{name}/commit/{oid}"))
 
-# %% ../../nbs/ship/76_hub_stand_in.ipynb #cd238d51
+# %% ../../nbs/ship/76_hub_stand_in.ipynb #b3670fde
 def _info(hub, kind, name, body, request):
     repo = _repo(hub, kind, name, request)
     host = hub.hosts.get(name) or (f"{hub.url}/live/{name}" if repo.sdk == "static" else None)
-    runtime = dict(stage="RUNNING" if host else "NO_APP_FILE", hardware=dict(current=repo.hardware, requested=repo.hardware))
+    runtime = dict(stage="RUNNING" if host else "NO_APP_FILE",
+                   hardware=dict(current=repo.hardware, requested=repo.hardware))
     return _Answer(200, repo.info() | (dict(host=host, runtime=runtime) if kind == "space" else {}))
 
 def _tree(hub, kind, name, revision, body, request):
@@ -278,7 +299,8 @@ def _tree(hub, kind, name, revision, body, request):
 
 def _history(hub, kind, name, revision, body, request):
     repo = _repo(hub, kind, name, request)
-    return _Answer(200, [dict(id=oid, title=title, message="", authors=[dict(user=hub.user)], date="2026-01-01T00:00:00.000Z")
+    return _Answer(200, [dict(id=oid, title=title, message="", authors=[dict(user=hub.user)],
+                              date="2026-01-01T00:00:00.000Z")
                          for oid, title in reversed(repo.commits)])
 
 def _runtime(hub, name, body, request):
@@ -288,12 +310,13 @@ def _file(hub, prefix, name, revision, path, body, request):
     repo = _repo(hub, prefix[:-2] if prefix else "model", name, request)
     if path not in repo.files: raise _refuse(404, "Entry not found", "EntryNotFound")
     entry = repo.entry(path)
-    return _Answer(200, repo.files[path], **{"ETag": f'"{entry.get("lfs", entry)["oid"]}"', "X-Repo-Commit": repo.commits[-1][0]})
+    return _Answer(200, repo.files[path],
+                   **{"ETag": f'"{entry.get("lfs", entry)["oid"]}"', "X-Repo-Commit": repo.commits[-1][0]})
 
 def _live(hub, name, path, body, request):
     return _file(hub, "spaces/", name, "main", path or "index.html", body, request)
 
-# %% ../../nbs/ship/76_hub_stand_in.ipynb #80cb35d8
+# %% ../../nbs/ship/76_hub_stand_in.ipynb #2e518bec
 _NAME, _KIND = r"([\w.-]+/[\w.-]+?)", r"/api/(model|dataset|space)s/"
 _ROUTES = [
     (r"GET /api/whoami-v2", _whoami), (r"POST /api/repos/create", _create), (r"DELETE /api/repos/delete", _delete),
@@ -301,5 +324,6 @@ _ROUTES = [
     (rf"POST /(spaces/|datasets/)?{_NAME}\.git/info/lfs/objects/batch", _batch), (r"PUT /storage/(\w+)", _store),
     (rf"POST {_KIND}{_NAME}/commit/(.+)", _commit), (rf"GET {_KIND}{_NAME}/tree/([^/]+)/?", _tree),
     (rf"GET {_KIND}{_NAME}/commits/(.+)", _history), (rf"GET /api/spaces/{_NAME}/runtime", _runtime),
-    (rf"GET {_KIND}{_NAME}(?:/revision/.+)?", _info), (rf"(?:GET|HEAD) /(spaces/|datasets/)?{_NAME}/resolve/(\w+)/(.+)", _file),
+    (rf"GET {_KIND}{_NAME}(?:/revision/.+)?", _info),
+    (rf"(?:GET|HEAD) /(spaces/|datasets/)?{_NAME}/resolve/(\w+)/(.+)", _file),
     (rf"(?:GET|HEAD) /live/{_NAME}/(.*)", _live)]

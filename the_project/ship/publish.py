@@ -27,7 +27,7 @@ from .predict import BundleError, read_config
 from .space import TAG, write_model, write_space
 from .static import RUNTIME, find_runtime, write_static
 
-# %% ../../nbs/ship/79_publish.ipynb #5fcaf603
+# %% ../../nbs/ship/79_publish.ipynb #4e305f55
 TARGETS = ("static", "gradio", "zerogpu")
 
 class PublishError(ValueError):
@@ -47,7 +47,7 @@ def write_folders(
     model = write_model(bundle, Path(folder)/"model", license)
     if target == "static":
         used = runtime or find_runtime()
-        say(f"onnxruntime-web: {'copied from ' + str(used) if used else f'{RUNTIME} from a public mirror, checked by hash'}")
+        say(f"onnxruntime-web: {'copied into the page' if used else f'{RUNTIME} comes from a public mirror, checked by hash'}")
         space = write_static(bundle, Path(folder)/"space", name, used, license)
     else: space = write_space(bundle, Path(folder)/"space", name, target == "zerogpu", license)
     return {"model": model, "space": space}

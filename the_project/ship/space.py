@@ -21,8 +21,9 @@ from pathlib import Path
 from ..core.files import atomic_write
 from .predict import BundleError, read_config
 
-# %% ../../nbs/ship/74_space.ipynb #845fc373
-_PACKAGES = {"numpy": "numpy", "PIL": "pillow", "onnxruntime": "onnxruntime", "gradio": "gradio"}  # module: name to install
+# %% ../../nbs/ship/74_space.ipynb #da03b0cb
+# module: name to install
+_PACKAGES = {"numpy": "numpy", "PIL": "pillow", "onnxruntime": "onnxruntime", "gradio": "gradio"}
 
 def _is_module(name: str) -> bool:
     try: return importlib.util.find_spec(name) is not None
@@ -44,7 +45,7 @@ def _imports(
         found[node not in tree.body].update(names)
     return found
 
-# %% ../../nbs/ship/74_space.ipynb #c209169f
+# %% ../../nbs/ship/74_space.ipynb #67620d4a
 def _source(name: str) -> str:
     return Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
 
@@ -59,7 +60,8 @@ def copied_modules(
         found[name] = _source(name)
         top, inside = _imports(found[name], name)
         heavy = sorted(m for m in top if m.split(".")[0] not in {*sys.stdlib_module_names, *_PACKAGES, "the_project"})
-        if heavy: raise BundleError(f"{name} imports {', '.join(heavy)}: a Space has only {', '.join(_PACKAGES.values())}")
+        if heavy:
+            raise BundleError(f"{name} imports {', '.join(heavy)}: a Space has only {', '.join(_PACKAGES.values())}")
         waiting += [m for m in top if m.startswith("the_project.")]
         waiting += [m for m in inside if m.startswith("the_project.") and _is_light(m)]
     return found
@@ -69,18 +71,19 @@ def _is_light(name: str) -> bool:
     try: return bool(copied_modules((name,)))
     except BundleError: return False
 
-# %% ../../nbs/ship/74_space.ipynb #a7f08a60
+# %% ../../nbs/ship/74_space.ipynb #08712bd7
 def space_requirements(
     modules: dict[str, str],  # of `copied_modules`
     gpu: bool = False,        # onnxruntime with CUDA
 ) -> list[str]:               # lines of requirements.txt
     "The packages that these modules import, at the versions installed here"
-    used = {module.split(".")[0] for name, text in modules.items() for group in _imports(text, name) for module in group}
+    groups = [group for name, text in modules.items() for group in _imports(text, name)]
+    used = {module.split(".")[0] for group in groups for module in group}
     pins = [f"{_PACKAGES[name]}=={metadata.version(_PACKAGES[name])}" for name in _PACKAGES if name in used]
     if gpu: pins = [pin.replace("onnxruntime==", "onnxruntime-gpu[cuda,cudnn]==") for pin in pins] + ["spaces"]
     return pins
 
-# %% ../../nbs/ship/74_space.ipynb #a1c3970a
+# %% ../../nbs/ship/74_space.ipynb #4e8c14ed
 _APP = '''"""The page over the bundle beside this file: python app.py"""
 from pathlib import Path
 
@@ -107,7 +110,8 @@ BUNDLE, on_cpu = Path(__file__).parent / "bundle", predict._open_session
 def on_gpu(names, feeds):
     "Arrays in, arrays out: the session lives in the process that was given the GPU"
     if hasattr(onnxruntime, "preload_dlls"): onnxruntime.preload_dlls()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
+    wanted, here = ("CUDAExecutionProvider", "CPUExecutionProvider"), onnxruntime.get_available_providers()
+    providers = [name for name in wanted if name in here]
     return onnxruntime.InferenceSession(str(BUNDLE / "model.onnx"), providers=providers).run(names, feeds)
 
 
@@ -201,11 +205,11 @@ def _is_ours(folder: Path) -> bool:
     card = folder/"README.md"
     return card.is_file() and TAG in (read_card(card.read_text(encoding="utf-8"))[0].get("tags") or ())
 
-# %% ../../nbs/ship/74_space.ipynb #6a271d64
+# %% ../../nbs/ship/74_space.ipynb #aa278403
 def write_model(
     bundle: str | Path,           # folder made by `export_bundle`
     folder: str | Path,           # where the model repository's files go
-    license: str | None = None,   # as the Hub spells it, e.g. "apache-2.0"; None: what the bundle's card says, or "unknown"
+    license: str | None = None,   # as the Hub spells it, e.g. "mit"; None: what the bundle's card says, or "unknown"
 ) -> Path:                        # the folder
     "What the model's repository holds"
     read_config(bundle)
@@ -223,7 +227,7 @@ def bundle_license(bundle: str | Path) -> str | None:  # as the card names it
     card = Path(bundle)/"README.md"
     return read_card(card.read_text(encoding="utf-8"))[0].get("license") if card.is_file() else None
 
-# %% ../../nbs/ship/74_space.ipynb #cfc96185
+# %% ../../nbs/ship/74_space.ipynb #5c28e040
 def write_space(
     bundle: str | Path,           # folder made by `export_bundle`
     folder: str | Path,           # where the Space's files go
@@ -233,36 +237,40 @@ def write_space(
 ) -> Path:                        # the folder: `python app.py` runs it
     "The Gradio page over a bundle as a folder of its own"
     config = read_config(bundle)
-    return put_folder(lambda new: _fill_space(Path(bundle), config, new, name, zerogpu, license or bundle_license(bundle)), folder)
+    license = license or bundle_license(bundle) or "unknown"
+    return put_folder(lambda new: _fill_space(Path(bundle), config, new, name, zerogpu, license), folder)
 
-def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bool, license: str | None):
+def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bool, license: str):
     modules, python = copied_modules(), f"{sys.version_info.major}.{sys.version_info.minor}"
     copy_answers(bundle, config, folder/"bundle")
     for module, text in {"the_project": _source("the_project"), **modules}.items():
         atomic_write(folder/_place(module), text)
         for parent in (folder/_place(module)).parents:
-            if parent != folder and parent.is_relative_to(folder) and not (parent/"__init__.py").exists(): (parent/"__init__.py").touch()
+            if parent != folder and parent.is_relative_to(folder): (parent/"__init__.py").touch()
     pins = space_requirements(modules, zerogpu)
     fields = dict(sdk="gradio", sdk_version=metadata.version("gradio"), python_version=python, app_file="app.py",
                   suggested_hardware="zero-a10g" if zerogpu else "cpu-basic")
-    how = "Runs anywhere: `pip install -r requirements.txt && python app.py`, or `docker build -t page . && docker run -p 7860:7860 page`."
+    how = ("Runs anywhere: `pip install -r requirements.txt && python app.py`, or "
+           "`docker build -t page . && docker run -p 7860:7860 page`.")
     atomic_write(folder/"requirements.txt", "\n".join(pins) + "\n")
     atomic_write(folder/"app.py", _APP_ZEROGPU if zerogpu else _APP)
     atomic_write(folder/"Dockerfile", _DOCKERFILE.format(python=python))
-    atomic_write(folder/"README.md", space_card(config, name, fields, how, license or "unknown"))
+    atomic_write(folder/"README.md", space_card(config, name, fields, how, license))
 
 def _place(module: str) -> str:
     return f"{module}/__init__.py" if module == "the_project" else module.replace(".", "/") + ".py"
 
-# %% ../../nbs/ship/74_space.ipynb #6c390ac5
+# %% ../../nbs/ship/74_space.ipynb #475493d2
 def copy_answers(
     bundle: Path,   # folder made by `export_bundle`
     config: dict,   # its config.json
     folder: Path,   # new
 ) -> Path:          # the folder
     "What answering needs of a bundle: config, ONNX and probes, not the weights for further training"
-    for name in ["config.json", *config.get("files", {"model.onnx": 0}), *(probe["file"] for probe in config.get("probes", []))]:
-        if not (bundle/name).resolve().is_relative_to(bundle.resolve()): raise BundleError(f"{bundle}: {name!r} leads out of the bundle")
+    for name in ["config.json", *config.get("files", {"model.onnx": 0}),
+                 *(probe["file"] for probe in config.get("probes", []))]:
+        if not (bundle/name).resolve().is_relative_to(bundle.resolve()):
+            raise BundleError(f"{bundle}: {name!r} leads out of the bundle")
         if Path(name).suffix == ".safetensors": continue
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle/name, folder/name)

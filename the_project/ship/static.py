@@ -19,13 +19,14 @@ from .decide import WORDS
 from .predict import BundleError, read_config
 from .space import bundle_license, copy_answers, put_folder, read_card, space_card
 
-# %% ../../nbs/ship/78_static.ipynb #65964b48
+# %% ../../nbs/ship/78_static.ipynb #4a8dbcc1
 _HTML = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self' blob:;
- style-src 'self'; img-src 'self' blob:; connect-src 'self'{cdn}; manifest-src 'self'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval';
+ worker-src 'self' blob:; style-src 'self'; img-src 'self' blob:; connect-src 'self'{cdn}; manifest-src 'self';
+ base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
@@ -42,7 +43,8 @@ _HTML = """<!doctype html>
 <div id="drop"><img id="photo" alt="" hidden><p id="hint">Drop or paste a photo here, or</p>
 <div class="buttons">
 <label class="button">Choose a photo<input id="file" type="file" accept="image/*"></label>
-<label class="button" id="camera-button" hidden>Take a photo<input id="camera" type="file" accept="image/*" capture="environment"></label>
+<label class="button" id="camera-button" hidden>Take a photo
+<input id="camera" type="file" accept="image/*" capture="environment"></label>
 </div></div>
 <div id="given"></div>
 </section>
@@ -59,45 +61,58 @@ _ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect wid
 <path d="M8 22h16M8 16h11M8 10h6" stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>
 """
 
-# %% ../../nbs/ship/78_static.ipynb #8dd889f5
-_CSS = """:root { --ink: #1c2420; --soft: #56615b; --page: #fff; --card: #f3f6f4; --line: #d5ddd8; --accent: #0b7a57; --on: #fff; --danger: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eeea; --soft: #a3b0a9; --page: #121614; --card: #1c221f; --line: #3a443f;
-  --accent: #35b98a; --on: #06120d; --danger: #e5675e; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 64rem; padding: 1.25rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); }
-h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; } h2 { margin: 0 0 .6rem; font-size: .9rem; } header p { margin: .25rem 0 1.25rem; color: var(--soft); }
+# %% ../../nbs/ship/78_static.ipynb #4365f6e2
+_CSS = """:root { --ink: #1c2420; --soft: #56615b; --page: #fff; --card: #f3f6f4; --line: #d5ddd8;
+  --accent: #0b7a57; --on: #fff; --danger: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8eeea; --soft: #a3b0a9; --page: #121614; --card: #1c221f;
+  --line: #3a443f; --accent: #35b98a; --on: #06120d; --danger: #e5675e; } }
+* { box-sizing: border-box; } [hidden] { display: none !important; }
+body { margin: 0 auto; max-width: 64rem; padding: 1.25rem; font: 1rem/1.5 system-ui, sans-serif;
+  color: var(--ink); background: var(--page); }
+h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; } h2 { margin: 0 0 .6rem; font-size: .9rem; }
+header p { margin: .25rem 0 1.25rem; color: var(--soft); }
 main { display: grid; grid-template: auto 1fr / 1fr 1fr; gap: 1.25rem; align-items: start; }
-#answer { grid-row: 1 / 3; grid-column: 2; }
+section { min-width: 0; } #answer { grid-row: 1 / 3; grid-column: 2; }
 @media (max-width: 46rem) { main { display: block; } section { margin-bottom: 1.25rem; } body { padding: 1rem; } }
-section { min-width: 0; } [hidden] { display: none !important; }
-#drop { display: grid; justify-items: center; gap: .75rem; padding: 1.25rem; border: 2px dashed var(--line); border-radius: .75rem; background: var(--card); }
+#drop { display: grid; justify-items: center; gap: .75rem; padding: 1.25rem; border: 2px dashed var(--line);
+  border-radius: .75rem; background: var(--card); }
 #drop.over { border-color: var(--accent); } #drop p { margin: 0; color: var(--soft); }
 #photo { max-width: 100%; max-height: 22rem; border-radius: .4rem; object-fit: contain; }
 .buttons { display: flex; flex-wrap: wrap; gap: .6rem; justify-content: center; }
-.button { padding: .6rem 1.1rem; border-radius: .5rem; background: var(--accent); color: var(--on); font-weight: 600; cursor: pointer; position: relative; }
+.button { padding: .6rem 1.1rem; border-radius: .5rem; background: var(--accent); color: var(--on);
+  font-weight: 600; cursor: pointer; position: relative; }
 .button input { position: absolute; inset: 0; opacity: 0; cursor: pointer; width: 100%; font-size: 0; }
-.button:focus-within, button:focus-visible, select:focus-visible, summary:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
-#given { display: grid; gap: .5rem; margin: 1rem 0 0; } #given:empty { display: none; }
+.button:focus-within, button:focus-visible, select:focus-visible, summary:focus-visible {
+  outline: 3px solid var(--accent); outline-offset: 3px; }
+"""
+_CSS_CHOICES = """#given { display: grid; gap: .5rem; margin: 1rem 0 0; } #given:empty { display: none; }
 #given label { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; text-transform: capitalize; }
-select { flex: 1; min-width: 9rem; padding: .5rem; font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line); border-radius: .4rem; }
+select { flex: 1; min-width: 9rem; padding: .5rem; font: inherit; color: inherit; background: var(--card);
+  border: 1px solid var(--line); border-radius: .4rem; }
 #examples { display: flex; flex-wrap: wrap; gap: .5rem; margin: 0; padding: 0; list-style: none; }
 #examples button { padding: 0; border: 0; border-radius: .4rem; background: none; cursor: pointer; display: block; }
 #examples img { display: block; width: 4.5rem; height: 4.5rem; object-fit: cover; border-radius: .4rem; }
 """
-_CSS_ANSWER = """#answer { padding: 1.25rem; border-radius: .75rem; background: var(--card); min-height: 8rem; } #answer > :first-child { margin-top: 0; }
-#answer ol { margin: 0 0 1.1rem; padding: 0; list-style: none; }
+
+# %% ../../nbs/ship/78_static.ipynb #a7e5c74a
+_CSS_ANSWER = """#answer { padding: 1.25rem; border-radius: .75rem; background: var(--card); min-height: 8rem; }
+#answer > :first-child { margin-top: 0; } #answer ol { margin: 0 0 1.1rem; padding: 0; list-style: none; }
 #answer li { display: grid; grid-template-columns: 1fr auto; gap: .15rem .75rem; margin: 0 0 .7rem; }
-#answer .first li:first-child { font-size: 1.25rem; font-weight: 600; } #answer .smaller li:first-child { font-size: 1rem; font-weight: 400; }
+#answer .first li:first-child { font-size: 1.25rem; font-weight: 600; }
+#answer .smaller li:first-child { font-size: 1rem; font-weight: 400; }
 .name { font-style: italic; overflow-wrap: anywhere; } .percent { font-variant-numeric: tabular-nums; }
-.bar { grid-column: 1 / -1; width: 100%; height: .5rem; border-radius: .25rem; fill: var(--accent); background: var(--line); display: block; }
-.badge { display: inline-block; margin-left: .5rem; padding: 0 .5rem; border-radius: .6rem; font-size: .75rem; font-weight: 600; font-style: normal;
-  color: var(--page); background: var(--danger); vertical-align: middle; }
-.words { padding: .6rem .9rem; border-left: 4px solid var(--accent); background: var(--page); } .words.stranger, .words.unsure { border-color: #c98a00; }
-.problem { margin: 0; padding: .6rem .9rem; border-left: 4px solid var(--danger); background: var(--page); overflow-wrap: anywhere; }
+.bar { grid-column: 1 / -1; width: 100%; height: .5rem; border-radius: .25rem; display: block;
+  fill: var(--accent); background: var(--line); }
+.badge { display: inline-block; margin-left: .5rem; padding: 0 .5rem; border-radius: .6rem; font-size: .75rem;
+  font-weight: 600; font-style: normal; color: var(--page); background: var(--danger); vertical-align: middle; }
+.words { padding: .6rem .9rem; border-left: 4px solid var(--accent); background: var(--page); }
+.words.stranger, .words.unsure { border-color: #c98a00; }
+.problem { margin: 0; padding: .6rem .9rem; border-left: 4px solid var(--danger); background: var(--page);
+  overflow-wrap: anywhere; }
 .note, footer { color: var(--soft); font-size: .9rem; } footer { margin-top: 1.5rem; } summary { cursor: pointer; }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #e9ed8419
+# %% ../../nbs/ship/78_static.ipynb #3e56d2e7
 _WORKER_JS = r"""import * as core from "./core.js"
 
 const here = path => new URL(path, import.meta.url).href
@@ -106,14 +121,17 @@ let session, settings, loading
 
 // a file of the page, from the browser's cache if it is there; `integrity` refuses any other content
 async function whole(url, integrity, progress = () => {}) {
-  const cache = await self.caches?.open(settings.version).catch(() => null), kept = await cache?.match(url)  // private windows have none
+  // private windows have none
+  const cache = await self.caches?.open(settings.version).catch(() => null), kept = await cache?.match(url)
   const response = kept || await fetch(url, {integrity}).catch(() => {
     throw new Error(`${url} can't be reached, or is not the file that was published: try again later`) })
   if (!response.ok) throw new Error(`${url} can't be loaded (${response.status}): try again later`)
   const parts = [], reader = response.body.getReader()
-  for (let part = await reader.read(), size = 0; !part.done; part = await reader.read()) parts.push(part.value), progress(size += part.value.length)
+  for (let part = await reader.read(), size = 0; !part.done; part = await reader.read())
+    parts.push(part.value), progress(size += part.value.length)
   const blob = new Blob(parts, {type: response.headers.get("Content-Type") || "application/octet-stream"})
-  if (cache && !kept) await cache.put(url, new Response(blob, {headers: {"Content-Type": blob.type}})).catch(() => {})  // full disk: the page works, not offline
+  // full disk: the page works, not offline
+  if (cache && !kept) await cache.put(url, new Response(blob, {headers: {"Content-Type": blob.type}})).catch(() => {})
   return blob
 }
 
@@ -130,7 +148,8 @@ async function load() {
   const address = URL.createObjectURL(new Blob([script], {type: "text/javascript"})), ort = await import(address)
   URL.revokeObjectURL(address)
   Object.assign(ort.env.wasm, {numThreads: 1, wasmBinary: await wasm.arrayBuffer()})
-  session = await ort.InferenceSession.create(await model.arrayBuffer(), {executionProviders: ["wasm"], logSeverityLevel: 3})
+  session = await ort.InferenceSession.create(await model.arrayBuffer(),
+                                              {executionProviders: ["wasm"], logSeverityLevel: 3})
   const {size: [height, width], channels} = config.preprocess
   const run = async x => await session.run({x: new ort.Tensor("float32", x, [1, channels, height, width])})
   await run(new Float32Array(channels * height * width))
@@ -138,7 +157,7 @@ async function load() {
 }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #9eb0edd7
+# %% ../../nbs/ship/78_static.ipynb #414913ef
 _WORKER_LOOK_JS = r"""
 const LIMIT = 120e6  // pixels
 
@@ -155,20 +174,25 @@ function pixels(bitmap, factor, turn) {
     context.drawImage(bitmap, 0, -top)
     parts.push(core.reduce(context.getImageData(0, 0, width, rows).data, width, rows, factor, fromRight, fromBottom))
   }
-  const picture = {data: new Uint8Array(parts.reduce((n, part) => n + part.data.length, 0)), width: parts[0].width, height: 0, channels: 3}
-  for (const part of parts) picture.data.set(part.data, picture.height * picture.width * 3), picture.height += part.height
+  const picture = {data: new Uint8Array(parts.reduce((n, part) => n + part.data.length, 0)), width: parts[0].width,
+                   height: 0, channels: 3}
+  for (const part of parts)
+    picture.data.set(part.data, picture.height * picture.width * 3), picture.height += part.height
   return picture
 }
 
 async function look(file) {
   const bytes = new Uint8Array(await file.arrayBuffer()), turn = core.orientation(bytes), {preprocess} = settings.config
-  const bitmap = core.isWhole(bytes) && await createImageBitmap(file, {colorSpaceConversion: "none", premultiplyAlpha: "none"}).catch(() => null)
+  const plainly = {colorSpaceConversion: "none", premultiplyAlpha: "none"}
+  const bitmap = core.isWhole(bytes) && await createImageBitmap(file, plainly).catch(() => null)
   if (!bitmap) throw new Error(core.whatIsIt(bytes))
   const {width, height} = bitmap, factor = core.isJpeg(bytes) ? core.reduction(width, height, preprocess.size) : 1
-  if (width * height > LIMIT) throw new Error(`${width} x ${height} pixels are too many, the limit is ${LIMIT / 1e6} million: shrink it first`)
+  if (width * height > LIMIT)
+    throw new Error(`${width} x ${height} pixels are too many, the limit is ${LIMIT / 1e6} million: shrink it first`)
   const picture = pixels(bitmap, factor, turn)
   bitmap.close()
-  const found = await (await loading)(core.normalise(core.prepareBytes(picture, preprocess, [width / factor, height / factor]), preprocess))
+  const small = core.prepareBytes(picture, preprocess, [width / factor, height / factor])
+  const found = await (await loading)(core.normalise(small, preprocess))
   return {logits: [...found.y.data], strange: found.strange ? found.strange.data[0] : null,
           notes: turn > 1 ? ["turned upright by its EXIF orientation"] : []}
 }
@@ -181,12 +205,13 @@ onmessage = async ({data: {id, file}}) => {
 }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #3054fc0f
+# %% ../../nbs/ship/78_static.ipynb #6ead79e1
 _PAGE_JS = r"""import {decide} from "./core.js"
 
 const find = id => document.getElementById(id)
 const settings = await (await fetch("page.json")).json(), {config} = settings
-const source = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)}`  // a blob's worker obeys this page's policy
+// a blob's worker obeys this page's policy
+const source = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)}`
 const worker = new Worker(URL.createObjectURL(new Blob([source], {type: "text/javascript"})), {type: "module"})
 const waiting = new Map()
 let asked = 0, looked = null
@@ -199,7 +224,8 @@ export const ask = file => new Promise(answer => {
 worker.onmessage = ({data: {id, ...message}}) => {
   if (id) { waiting.get(id)(message); waiting.delete(id); return }
   if (message.error) show(element("p", {className: "problem", role: "alert"}, message.error))
-  find("status").textContent = message.error ? "" : message.ready ? "Ready. Works without a network from now on, and sends nothing anywhere."
+  find("status").textContent = message.error ? "" : message.ready
+    ? "Ready. Works without a network from now on, and sends nothing anywhere."
     : `Loading the model: ${Math.min(99, Math.round(100 * message.progress))} %`
   if (message.ready) keep()
 }
@@ -208,7 +234,7 @@ worker.onerror = () => find("status").textContent = "This browser is too old for
 // files of the page itself for the next visit without a network
 async function keep() {
   if (navigator.serviceWorker) await navigator.serviceWorker.register("service-worker.js").catch(() => {
-    find("status").textContent = "Ready. This browser keeps nothing, so a network is needed each time; photos stay here all the same." })
+    find("status").textContent = "Ready. This browser keeps nothing, so it needs a network; photos stay here all the same." })
   document.body.dataset.ready = "yes"
 }
 
@@ -222,7 +248,7 @@ function element(name, properties = {}, ...children) {
 const show = (...parts) => find("answer").replaceChildren(...parts)
 """
 
-# %% ../../nbs/ship/78_static.ipynb #00f0f24c
+# %% ../../nbs/ship/78_static.ipynb #86f0c28b
 _PAGE_ANSWER_JS = r"""
 const shown = label => (label[0].toUpperCase() + label.slice(1)).replaceAll("_", " ")
 const percent = p => p < .005 ? "<1%" : p > .995 ? ">99%" : `${Math.round(100 * p)}%`
@@ -231,41 +257,50 @@ const dangerous = label => config.rules?.danger ? config.rules.danger.of[config.
   : Array.isArray(config.venomous) ? config.venomous[config.labels.indexOf(label)] : config.venomous?.[label]
 
 function bar(p) {
-  const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg"), box = document.createElementNS(drawing.namespaceURI, "rect")
-  for (const [key, value] of Object.entries({class: "bar", "aria-hidden": "true", preserveAspectRatio: "none", viewBox: "0 0 100 1"})) drawing.setAttribute(key, value)
+  const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  const box = document.createElementNS(drawing.namespaceURI, "rect")
+  for (const [key, value] of Object.entries({class: "bar", "aria-hidden": "true", preserveAspectRatio: "none",
+                                             viewBox: "0 0 100 1"})) drawing.setAttribute(key, value)
   for (const [key, value] of Object.entries({width: Math.max(.5, 100 * p), height: 1})) box.setAttribute(key, value)
   drawing.append(box)
   return drawing
 }
 
 const bars = (rows, className, marked) => element("ol", {className}, ...rows.map(([name, p]) => element("li", {},
-  element("span", {className: "name"}, shown(name), ...marked && dangerous(name) ? [element("b", {className: "badge"}, danger)] : []),
+  element("span", {className: "name"}, shown(name),
+          ...marked && dangerous(name) ? [element("b", {className: "badge"}, danger)] : []),
   element("span", {className: "percent"}, percent(p)), bar(p))))
 
 function words({doubt, roll_up: {rank, name}}) {
-  const text = settings.words[doubt.level], values = {n: config.labels.length, rank, name: name && shown(name), risk: `${Math.round(100 * config.rules.risk)}%`}
+  const text = settings.words[doubt.level], values = {n: config.labels.length, rank, name: name && shown(name),
+                                                      risk: `${Math.round(100 * config.rules.risk)}%`}
   return element("p", {className: `words ${doubt.level}`}, text.replace(/{(\w+)}/g, (_, key) => values[key]))
 }
 
 // the answer to what was seen last, with what the visitor told beside it
 function tell() {
   if (!looked) return
-  const told = [...document.querySelectorAll("#given select")].filter(one => one.value).map(one => [one.name, one.value])
-  const answer = decide(looked.logits, looked.strange, config, {given: Object.fromEntries(told)}), {genus, venomous, decision, set} = answer
+  const told = [...document.querySelectorAll("#given select")].filter(one => one.value)
+  const given = Object.fromEntries(told.map(one => [one.name, one.value]))
+  const answer = decide(looked.logits, looked.strange, config, {given}), {genus, venomous, decision, set} = answer
   const said = [element("h2", {}, "Most probable"),
                 bars(answer.top, `first${answer.doubt?.level === "stranger" ? " smaller" : ""}`, true)]
   if (answer.doubt) said.unshift(words(answer))
-  if (Object.keys(genus).length) said.push(element("h2", {}, "Genus"), bars(Object.entries(genus).slice(0, 3), "", false))
-  if (venomous !== null) said.push(element("p", {}, `${shown(danger)}, all its kinds together: `, element("b", {}, percent(venomous)),
+  if (Object.keys(genus).length)
+    said.push(element("h2", {}, "Genus"), bars(Object.entries(genus).slice(0, 3), "", false))
+  if (venomous !== null) said.push(element("p", {}, `${shown(danger)}, all its kinds together: `,
+                                           element("b", {}, percent(venomous)),
     ". This is a guess from one picture: never handle an animal on its word."))
-  if (decision?.changed) said.push(element("p", {}, "With the cost of a mistake in mind, take it for ", element("i", {}, shown(decision.label)), "."))
-  if (set) said.push(element("p", {}, `With ${percent(set.coverage)} it is among: ${set.labels.map(shown).join(", ")}.`))
+  if (decision?.changed) said.push(element("p", {}, "With the cost of a mistake in mind, take it for ",
+                                           element("i", {}, shown(decision.label)), "."))
+  if (set) said.push(element("p", {},
+                             `With ${percent(set.coverage)} it is among: ${set.labels.map(shown).join(", ")}.`))
   if (looked.notes.length) said.push(element("p", {className: "note"}, looked.notes.join("; ")))
   show(...said)
 }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #20ca7287
+# %% ../../nbs/ship/78_static.ipynb #f147d1fc
 _PAGE_INPUT_JS = r"""
 let turn = 0
 async function take(file, name = file.name || "the photo") {
@@ -273,16 +308,22 @@ async function take(file, name = file.name || "the photo") {
   find("answer").setAttribute("aria-busy", "true")
   show(element("p", {}, document.body.dataset.ready ? "Looking ..." : "Looking, as soon as the model is here ..."))
   URL.revokeObjectURL(photo.src)
-  Object.assign(photo, {src: URL.createObjectURL(file), alt: `Your photo: ${name}`, hidden: false, onerror: () => photo.hidden = true})
+  Object.assign(photo, {src: URL.createObjectURL(file), alt: `Your photo: ${name}`, hidden: false,
+                        onerror: () => photo.hidden = true})
   find("hint").textContent = "Another one? Drop or paste it, or"
   const found = await ask(file)
   if (mine !== turn) return
   find("answer").removeAttribute("aria-busy")
   looked = found.error ? null : found
-  if (found.error) { photo.hidden = true; show(element("p", {className: "problem", role: "alert"}, `${name}: ${found.error}`)) } else tell()
+  if (!found.error) return tell()
+  photo.hidden = true
+  show(element("p", {className: "problem", role: "alert"}, `${name}: ${found.error}`))
 }
 
-for (const id of ["file", "camera"]) find(id).onchange = ({target}) => { if (target.files[0]) take(target.files[0]); target.value = "" }
+for (const id of ["file", "camera"]) find(id).onchange = ({target}) => {
+  if (target.files[0]) take(target.files[0])
+  target.value = ""
+}
 for (const event of ["dragover", "dragleave", "drop"]) document.body.addEventListener(event, moved => {
   moved.preventDefault()
   find("drop").classList.toggle("over", event === "dragover")
@@ -313,8 +354,9 @@ export async function check() {
     worst = Math.max(worst, ...found.map((p, i) => Math.abs(p - probabilities[i])))
   }
   const good = worst < 1e-3
-  show(element("p", {className: good ? "words" : "problem"}, `${config.probes.length} probes answered; the largest difference to the predictor is ` +
-    `${worst.toPrecision(2)} in probability${good ? "" : ": this browser prepares pictures differently, don't trust it"}.`))
+  show(element("p", {className: good ? "words" : "problem"},
+               `${config.probes.length} probes answered; the largest difference to the predictor is ` +
+    `${worst.toPrecision(2)} in probability` + (good ? "." : ": this browser prepares pictures differently, don't trust it.")))
   document.body.dataset.check = worst
   return worst
 }
@@ -341,7 +383,7 @@ addEventListener("fetch", event => {
 })
 """
 
-# %% ../../nbs/ship/78_static.ipynb #f18e7373
+# %% ../../nbs/ship/78_static.ipynb #bedb9c4f
 RUNTIME = "1.30.0"  # of onnxruntime-web
 _RUNTIME_FILES = {
     "ort.wasm.bundle.min.mjs": "sha384-PLWz+nHEVHpjwBsO0YVdvQj6n5814Iv8E3b8FG0Rp/uIAtjFMCKOpP66iPzedrIG",
@@ -370,12 +412,15 @@ def _copy_runtime(
     "Copy onnxruntime-web into the page"
     source = Path(source)/"dist" if (Path(source)/"dist").is_dir() else Path(source)
     missing = [name for name in _RUNTIME_FILES if not (source/name).is_file()]
-    if missing: raise BundleError(f"{source} lacks {missing[0]}: give the folder of onnxruntime-web {RUNTIME} (npm install onnxruntime-web@{RUNTIME})")
+    if missing:
+        raise BundleError(f"{source} lacks {missing[0]}: give the folder of onnxruntime-web {RUNTIME} "
+                          f"(npm install onnxruntime-web@{RUNTIME})")
     folder.mkdir()
     for name in _RUNTIME_FILES: shutil.copyfile(source/name, folder/name)
-    return {"base": f"{folder.name}/", "files": {name: integrity((folder/name).read_bytes()) for name in _RUNTIME_FILES}}
+    return {"base": f"{folder.name}/",
+            "files": {name: integrity((folder/name).read_bytes()) for name in _RUNTIME_FILES}}
 
-# %% ../../nbs/ship/78_static.ipynb #a55b6fd7
+# %% ../../nbs/ship/78_static.ipynb #6bc4dd9d
 def write_static(
     bundle: str | Path,                  # folder made by `export_bundle`
     folder: str | Path,                  # where the page's files go
@@ -385,30 +430,37 @@ def write_static(
 ) -> Path:                               # the folder: any web server serves it
     "The page without a server over a bundle"
     config = check_browser(read_config(bundle))
-    return put_folder(lambda new: _fill_static(Path(bundle), config, new, name, runtime, license or bundle_license(bundle)), folder)
+    license = license or bundle_license(bundle) or "unknown"
+    return put_folder(lambda new: _fill_static(Path(bundle), config, new, name, runtime, license), folder)
 
-def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: str | Path | None, license: str | None):
+def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: str | Path | None, license: str):
     copy_answers(bundle, config, folder/"bundle")
     used = {"base": _MIRROR, "files": _RUNTIME_FILES} if runtime is None else _copy_runtime(runtime, folder/"ort")
     sizes = {part: (folder/used["base"]/part).stat().st_size for part in used["files"]} if runtime else _RUNTIME_SIZES
     model = (folder/"bundle"/"model.onnx").read_bytes()
-    fields = dict(sdk="static", app_file="index.html")
-    card = space_card(config, name, fields, "Runs in the visitor's browser, without a server: any web host serves this folder, e.g. "
-                      "`python -m http.server`. Photos never leave the device. `index.html#check` answers the probes and says how far "
-                      f"from the predictor this browser is. [onnxruntime-web](https://onnxruntime.ai) is {RUNTIME}, MIT licence.", license or "unknown")
+    how = ("Runs in the visitor's browser, without a server: any web host serves this folder, e.g. `python -m http.server`. "
+           "Photos never leave the device. `index.html#check` answers the probes and says how far from the predictor this "
+           f"browser is. [onnxruntime-web](https://onnxruntime.ai) is {RUNTIME}, MIT licence.")
+    card = space_card(config, name, dict(sdk="static", app_file="index.html"), how, license)
     title = read_card(card)[0]["title"]
-    texts = {"core.js": CORE_JS, "worker.js": _WORKER_JS + _WORKER_LOOK_JS, "page.js": _PAGE_JS + _PAGE_ANSWER_JS + _PAGE_INPUT_JS,
-             "page.css": _CSS + _CSS_ANSWER, "icon.svg": _ICON, "index.html": _index(config, title, "" if runtime else f" {_MIRROR}"),
-             "page.webmanifest": json.dumps(dict(name=title, short_name=title[:12], start_url="index.html", display="standalone",
-                                                 icons=[dict(src="icon.svg", sizes="any", type="image/svg+xml")]), indent=1) + "\n"}
+    manifest = dict(name=title, short_name=title[:12], start_url="index.html", display="standalone",
+                    icons=[dict(src="icon.svg", sizes="any", type="image/svg+xml")])
+    texts = {"core.js": CORE_JS, "worker.js": _WORKER_JS + _WORKER_LOOK_JS,
+             "page.js": _PAGE_JS + _PAGE_ANSWER_JS + _PAGE_INPUT_JS,
+             "page.css": _CSS + _CSS_CHOICES + _CSS_ANSWER, "icon.svg": _ICON, "index.html": _index(config, title, "" if runtime else f" {_MIRROR}"),
+             "page.webmanifest": json.dumps(manifest, indent=1) + "\n"}
     for path, text in texts.items(): atomic_write(folder/path, text)
-    shown = {key: config.get(key) for key in ("labels", "genus", "venomous", "preprocess", "temperature", "rules", "probes")}
-    settings = dict(config=shown, words=WORDS, runtime=used, sizes=sizes | {"model.onnx": len(model)}, model=integrity(model),
+    used_keys = ("labels", "genus", "venomous", "preprocess", "temperature", "rules", "probes")
+    shown = {key: config.get(key) for key in used_keys}
+    settings = dict(config=shown, words=WORDS, runtime=used, sizes=sizes | {"model.onnx": len(model)},
+                    model=integrity(model),
                     examples=[probe["file"] for probe in config.get("probes", [])[:6]])
-    settings["version"] = "page-" + hashlib.sha256(json.dumps([settings, texts], sort_keys=True).encode()).hexdigest()[:12]
+    everything = json.dumps([settings, texts], sort_keys=True).encode()
+    settings["version"] = f"page-{hashlib.sha256(everything).hexdigest()[:12]}"
     write_json(folder/"page.json", settings)
     kept = ["./", *texts, "page.json", *(f"bundle/{example}" for example in settings["examples"])]
-    atomic_write(folder/"service-worker.js", _SERVICE_JS.replace("{version}", settings["version"]).replace("{files}", json.dumps(kept)))
+    atomic_write(folder/"service-worker.js",
+                 _SERVICE_JS.replace("{version}", settings["version"]).replace("{files}", json.dumps(kept)))
     atomic_write(folder/"README.md", card)
 
 def _index(config: dict, title: str, mirror: str) -> str:
