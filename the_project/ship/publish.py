@@ -27,7 +27,7 @@ from .predict import BundleError, read_config
 from .space import TAG, write_model, write_space
 from .static import RUNTIME, find_runtime, write_static
 
-# %% ../../nbs/ship/79_publish.ipynb #4e305f55
+# %% ../../nbs/ship/79_publish.ipynb #200e3366
 TARGETS = ("static", "gradio", "zerogpu")
 
 class PublishError(ValueError):
@@ -43,16 +43,18 @@ def write_folders(
 ) -> dict[str, Path]:             # "model" and "space": their folders
     "What `publish` sends, as folders on this disk"
     if target not in TARGETS: raise PublishError(f"no target {target!r}: use one of {', '.join(TARGETS)}")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name): raise PublishError(f"the name {name!r} is no 'user/name': give both, as in 'me/snakes'")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise PublishError(f"the name {name!r} is no 'user/name': give both, as in 'me/snakes'")
     model = write_model(bundle, Path(folder)/"model", license)
     if target == "static":
         used = runtime or find_runtime()
-        say(f"onnxruntime-web: {'copied into the page' if used else f'{RUNTIME} comes from a public mirror, checked by hash'}")
+        where = "copied into the page" if used else f"{RUNTIME} comes from a public mirror, checked by hash"
+        say(f"onnxruntime-web: {where}")
         space = write_static(bundle, Path(folder)/"space", name, used, license)
     else: space = write_space(bundle, Path(folder)/"space", name, target == "zerogpu", license)
     return {"model": model, "space": space}
 
-# %% ../../nbs/ship/79_publish.ipynb #b85281f9
+# %% ../../nbs/ship/79_publish.ipynb #c283f371
 _PASSING = (408, 429, 500, 502, 503, 504)
 
 def _layers(error: BaseException) -> list:
@@ -66,14 +68,15 @@ def _status(error: BaseException) -> int | None:  # 0: nobody answered; None: no
     for layer in _layers(error):
         response = getattr(layer, "response", None)
         if getattr(response, "status_code", None): return response.status_code
-        if type(layer).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") or isinstance(layer, ConnectionError): return 0
+        library = type(layer).__module__.split(".")[0]
+        if library in ("httpx", "httpx2", "httpcore", "httpcore2") or isinstance(layer, ConnectionError): return 0
     return None
 
 def _one_line(error: BaseException, what: str, endpoint: str) -> str:
     "What happened and what to do"
     status, tokens = _status(error), f"{endpoint}/settings/tokens"
     known = {0: f"no connection to {endpoint} while {what}: call again when it is back, nothing is half done",
-             401: f"the Hub doesn't know this token ({what}): make one at {tokens} and run `hf auth login`, or set HF_TOKEN",
+             401: f"the Hub doesn't know this token ({what}): make one at {tokens} and run `hf auth login`",
              402: f"the Hub wants a paid plan for {what}: use target='static', which is free",
              403: f"this token may not do it ({what}): make one with write permission at {tokens}",
              404: f"the Hub has lost the repository while {what}: call again",
@@ -85,7 +88,7 @@ def _one_line(error: BaseException, what: str, endpoint: str) -> str:
     words = " ".join(str(error).split())[:300]
     return f"{what}: the Hub refuses ({status}): {words}" if status else f"{what}: {words}"
 
-# %% ../../nbs/ship/79_publish.ipynb #4e554785
+# %% ../../nbs/ship/79_publish.ipynb #beaf4973
 @contextmanager
 def _told(what: str, endpoint: str):
     "Errors of the Hub and the network as one line"
@@ -105,11 +108,11 @@ def _again(
         except Exception as error:
             status = _status(error)
             if i == tries - 1 or (status not in _PASSING and status != 0): raise
-            told = getattr(next((e.response for e in _layers(error) if getattr(e, "response", None) is not None), None), "headers", {})
-            wait = told.get("Retry-After", "")
+            answers = [layer.response for layer in _layers(error) if getattr(layer, "response", None) is not None]
+            wait = answers[0].headers.get("Retry-After", "") if answers else ""
             time.sleep(min(30, float(wait)) if re.fullmatch(r"[\d.]+", wait) else pause * 2 ** i)
 
-# %% ../../nbs/ship/79_publish.ipynb #53cfdd72
+# %% ../../nbs/ship/79_publish.ipynb #539b3dda
 def _check_user(api, name: str, token: str):
     "May this token write under this name?"
     with _told("asking who you are", api.endpoint): me = _again(lambda: api.whoami(token))
@@ -117,7 +120,9 @@ def _check_user(api, name: str, token: str):
     if (me.get("auth", {}).get("accessToken") or {}).get("role") == "read":
         raise PublishError(f"the token of {me['name']} may only read: make one with write permission at {tokens}")
     mine = [me["name"], *(org["name"] for org in me.get("orgs", []))]
-    if owner not in mine: raise PublishError(f"you are {me['name']!r} and may not publish as {owner!r}: use one of {', '.join(mine)}, as in '{me['name']}/{name.split('/')[1]}'")
+    if owner not in mine:
+        raise PublishError(f"you are {me['name']!r} and may not publish as {owner!r}: use one of {', '.join(mine)}, "
+                           f"as in '{me['name']}/{name.split('/')[1]}'")
 
 def _existing(api, kind: str, name: str):  # -> the Hub's info, or None where there is nothing
     "What is at a name; refuses to touch what was not made by `publish`"
@@ -126,28 +131,30 @@ def _existing(api, kind: str, name: str):  # -> the Hub's info, or None where th
         with _told(f"looking for the {kind} {name}", api.endpoint):
             try: info = _again(lambda: api.repo_info(name, repo_type=kind))
             except RepositoryNotFoundError: return None
-            fresh = len(_again(lambda: api.list_repo_commits(name, repo_type=kind))) <= 1  # made, but nothing was put into it yet
+            # made, but nothing was put into it yet
+            fresh = len(_again(lambda: api.list_repo_commits(name, repo_type=kind))) <= 1
     except PublishError as error:
         if error.__cause__ is not None and _status(error.__cause__) == 404: return None
         raise
     if not fresh and TAG not in (info.tags or []):
         sdk = f" ({info.sdk})" if getattr(info, "sdk", None) else ""
-        raise PublishError(f"a {kind}{sdk} {name} exists and was not made by publish: choose another name, or delete it at {api.endpoint}")
+        raise PublishError(f"a {kind}{sdk} {name} exists and was not made by publish: choose another name, "
+                           f"or delete it at {api.endpoint}")
     return info
 
-# %% ../../nbs/ship/79_publish.ipynb #c9cb9c0e
+# %% ../../nbs/ship/79_publish.ipynb #b3d4e248
 def _differs(api, kind: str, name: str, folder: Path) -> bool:
     "Whether the repository holds other files than the folder"
     from huggingface_hub.hf_api import RepoFile
-    there = {f.path: f for f in api.list_repo_tree(name, recursive=True, repo_type=kind) if isinstance(f, RepoFile) and f.path != ".gitattributes"}
+    listed = api.list_repo_tree(name, recursive=True, repo_type=kind)
+    there = {f.path: f for f in listed if isinstance(f, RepoFile) and f.path != ".gitattributes"}
     here = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     if set(here) != set(there): return True
-    return any(_hash(path, there[name].lfs is not None) != (there[name].lfs.sha256 if there[name].lfs else there[name].blob_id)
-               for name, path in here.items())
+    return any(not _same(path, there[name]) for name, path in here.items())
 
-def _hash(path: Path, large: bool) -> str:
+def _same(path: Path, remote) -> bool:  # remote: a RepoFile
     data = path.read_bytes()
-    return hashlib.sha256(data).hexdigest() if large else git_oid(data)
+    return hashlib.sha256(data).hexdigest() == remote.lfs.sha256 if remote.lfs else git_oid(data) == remote.blob_id
 
 def _mirror(api, kind: str, name: str, folder: Path) -> bool:  # whether a commit was needed
     "Make a repository hold just what a folder holds"
@@ -156,10 +163,13 @@ def _mirror(api, kind: str, name: str, folder: Path) -> bool:  # whether a commi
         if not _differs(api, kind, name, folder): return bool(tried)
         tried.append(head)
         if len(set(tried)) > 1: raise PublishError(f"someone else changed {name} at the same time: call again")
-        try: api.upload_folder(repo_id=name, repo_type=kind, folder_path=folder, commit_message="Publish with the_project",
+        try:
+            api.upload_folder(repo_id=name, repo_type=kind, folder_path=folder,
+                              commit_message="Publish with the_project",
                                parent_commit=head, delete_patterns="*")
         except Exception as error:
-            if _status(error) in (409, 412) and not _differs(api, kind, name, folder): return True  # the answer was lost, not the commit
+            # the answer was lost, not the commit
+            if _status(error) in (409, 412) and not _differs(api, kind, name, folder): return True
             raise
         return True
     tried = []
@@ -190,7 +200,7 @@ def _create(api, kind: str, name: str, private: bool, target: str) -> bool:
         _again(lambda: api.create_repo(name, repo_type=kind, private=private, exist_ok=True, **options))
     return True
 
-# %% ../../nbs/ship/79_publish.ipynb #46cc1e88
+# %% ../../nbs/ship/79_publish.ipynb #52b81d92
 def check_live(
     host: str,              # where the Space runs, e.g. "https://me-snakes.hf.space"
     bundle: str | Path,     # folder of the bundle
@@ -200,20 +210,27 @@ def check_live(
     tolerance: float = 1e-3,  # in probability
 ) -> str:                   # what was found, one line
     "Compare a live Space with the bundle"
-    folder, probes = Path(folder), read_config(bundle).get("probes") or []
+    folder, config = Path(folder), read_config(bundle)
+    probes = config.get("probes") or []
     if target == "static":
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        for part in ("page.json", "core.js", "bundle/model.onnx"):
-            with urllib.request.urlopen(urllib.request.Request(f"{host}/{part}", headers=headers), timeout=60) as answer:
-                if answer.read() != (folder/part).read_bytes(): raise PublishError(f"{host}/{part} is not what was published: call again in a minute")
+        for part in ("page.json", "core.js", f"bundle/{config.get('model', 'model.onnx')}"):
+            request = urllib.request.Request(f"{host}/{part}", headers=headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                if answer.read() != (folder/part).read_bytes():
+                    raise PublishError(f"{host}/{part} is not what was published: call again in a minute")
         return f"the live page serves what was published; {host}/index.html#check compares a browser's answers"
     from gradio_client import Client, handle_file
     client, worst = Client(host, token=token, verbose=False, analytics_enabled=False), 0.
     names = client.view_api(return_format="dict")["named_endpoints"]
     for probe in probes:
-        answer = client.predict(handle_file(Path(bundle)/probe["file"]), api_name=next(n for n in ("/identify", "/predict") if n in names))
-        gap = np.abs(np.subtract(list(answer["probabilities"].values()), probe["probabilities"])).max() if "probabilities" in answer else np.inf
-        if not gap <= tolerance: raise PublishError(f"{probe['file']}: the live Space's answer differs by {gap:.2g}, {tolerance:g} is allowed: {answer.get('error', 'publish again')}")
+        answer = client.predict(handle_file(Path(bundle)/probe["file"]),
+                                api_name=next(n for n in ("/identify", "/predict") if n in names))
+        if "error" in answer: raise PublishError(f"{probe['file']}: the live Space can't answer it: {answer['error']}")
+        gap = np.abs(np.subtract(list(answer["probabilities"].values()), probe["probabilities"])).max()
+        if not gap <= tolerance:
+            raise PublishError(f"{probe['file']}: the live Space's answer differs by {gap:.2g} in probability, "
+                               f"{tolerance:g} is allowed: publish again")
         worst = max(worst, float(gap))
     return f"the live Space answers {len(probes)} probes as the bundle does, to {worst:.1g}"
 
@@ -225,14 +242,17 @@ def _live(api, name: str, bundle, folder: Path, target: str, private: bool, wait
         while True:
             info = api.space_info(name)
             stage = "RUNNING" if target == "static" else getattr(info.runtime, "stage", None)
-            if info.host and stage == "RUNNING": return check_live(info.host, bundle, folder, target, api.token if private else None)
-            if stage and "ERROR" in stage: raise PublishError(f"the Space {name} does not start ({stage}): see its log at {api.endpoint}/spaces/{name}")
+            if info.host and stage == "RUNNING":
+                return check_live(info.host, bundle, folder, target, api.token if private else None)
+            if stage and "ERROR" in stage:
+                raise PublishError(f"the Space {name} fails ({stage}): see its log at {api.endpoint}/spaces/{name}")
             if time.monotonic() > until: return f"not compared: the Space was not running after {wait:.0f} s"
             time.sleep(3)
     except PublishError: raise
-    except Exception as error: return f"not compared: {' '.join(str(error).split())[:150]}"  # it is published; a look at it failed
+    # it is published; a look at it failed
+    except Exception as error: return f"not compared: {' '.join(str(error).split())[:150]}"
 
-# %% ../../nbs/ship/79_publish.ipynb #92757c5c
+# %% ../../nbs/ship/79_publish.ipynb #5927530c
 def publish(
     bundle: str | Path,              # folder made by `export_bundle`
     name: str,                       # "user/name" on the Hub, of the model and of its Space
@@ -240,24 +260,29 @@ def publish(
     private: bool = False,           # both repositories, when they are made
     dry_run: str | Path | None = None,  # write the two folders there and send nothing
     token: str | None = None,        # None: `hf auth login`, HF_TOKEN; written nowhere
-    license: str | None = None,      # as the Hub spells it, e.g. "cc-by-4.0"; None: what the bundle's card says, or "unknown"
+    license: str | None = None,      # as the Hub spells it, e.g. "mit"; None: what the bundle's card says, or "unknown"
     runtime: str | Path | None = None,  # static: folder of onnxruntime-web; None: an installed one, or a public mirror
     wait: float = 300,               # seconds for the Space to start, then its answers are compared; 0: not compared
-) -> dict:                           # model, space (addresses, or folders), changed (repositories that got a commit), live (a line)
+) -> dict:                           # model, space (addresses or folders), changed (which got a commit), live (a line)
     "Put a bundle and its page on the Hub; calling again changes only what differs"
-    if dry_run is not None: return {**write_folders(bundle, name, dry_run, target, license, runtime), "changed": [], "live": "not compared: dry run"}
+    if dry_run is not None:
+        return {**write_folders(bundle, name, dry_run, target, license, runtime), "changed": [],
+                "live": "not compared: dry run"}
     require("huggingface_hub", "dev")
     from huggingface_hub import HfApi, get_token
     token = token or get_token()
     api = HfApi(token=token)
-    if not token: raise PublishError(f"no token: run `hf auth login`, or set HF_TOKEN to one with write permission from {api.endpoint}/settings/tokens")
+    if not token:
+        raise PublishError("no token: run `hf auth login`, or set HF_TOKEN to one with write permission from "
+                           f"{api.endpoint}/settings/tokens")
     with tempfile.TemporaryDirectory() as work, _quiet():
         folders = write_folders(bundle, name, work, target, license, runtime)
         _check_user(api, name, token)
         missing = [kind for kind in ("space", "model") if _existing(api, kind, name) is None]
         changed = _send(api, name, folders, missing, private, target)
         live = _live(api, name, bundle, folders["space"], target, private, wait)
-    done = {"model": f"{api.endpoint}/{name}", "space": f"{api.endpoint}/spaces/{name}", "changed": changed, "live": live}
+    done = {"model": f"{api.endpoint}/{name}", "space": f"{api.endpoint}/spaces/{name}", "changed": changed,
+            "live": live}
     say(f"{done['space']} ({', '.join(changed) or 'nothing'} changed); {live}")
     return done
 
@@ -265,7 +290,8 @@ def _send(api, name: str, folders: dict, missing: list, private: bool, target: s
     "Create what is missing and mirror the folders; what was made and stayed empty is taken away again"
     made, filled = [], []
     try:
-        for kind in missing: made += [kind] * _create(api, kind, name, private, target)  # the Space first: it is the one that may be refused
+        # the Space first: it is the one that may be refused
+        for kind in missing: made += [kind] * _create(api, kind, name, private, target)
         for kind in ("model", "space"): filled += [(kind, _mirror(api, kind, name, folders[kind]))]
     except BaseException:
         for kind in made:
@@ -277,4 +303,5 @@ def _take_away(api, kind: str, name: str):
     "Delete a repository of this call that holds nothing of anyone's"
     try:
         if len(api.list_repo_commits(name, repo_type=kind)) <= 1: api.delete_repo(name, repo_type=kind)
-    except Exception: say(f"an empty {kind} {name} was left at {api.endpoint}: the next call fills it")  # the network is gone: nothing more can be done
+    # the network is gone: nothing more can be done
+    except Exception: say(f"an empty {kind} {name} was left at {api.endpoint}: the next call fills it")

@@ -83,7 +83,7 @@ def space_requirements(
     if gpu: pins = [pin.replace("onnxruntime==", "onnxruntime-gpu[cuda,cudnn]==") for pin in pins] + ["spaces"]
     return pins
 
-# %% ../../nbs/ship/74_space.ipynb #4e8c14ed
+# %% ../../nbs/ship/74_space.ipynb #5f047fa6
 _APP = '''"""The page over the bundle beside this file: python app.py"""
 from pathlib import Path
 
@@ -103,27 +103,27 @@ import onnxruntime
 from the_project.ship import predict
 from the_project.ship.app import launch_options, make_app
 
-BUNDLE, on_cpu = Path(__file__).parent / "bundle", predict._open_session
+on_cpu = predict._open_session
 
 
 @spaces.GPU(duration=20)
-def on_gpu(names, feeds):
+def on_gpu(path, names, feeds):
     "Arrays in, arrays out: the session lives in the process that was given the GPU"
     if hasattr(onnxruntime, "preload_dlls"): onnxruntime.preload_dlls()
     wanted, here = ("CUDAExecutionProvider", "CPUExecutionProvider"), onnxruntime.get_available_providers()
     providers = [name for name in wanted if name in here]
-    return onnxruntime.InferenceSession(str(BUNDLE / "model.onnx"), providers=providers).run(names, feeds)
+    return onnxruntime.InferenceSession(path, providers=providers).run(names, feeds)
 
 
 class Lent:
-    "The bundle's session, except that the GPU runs it"
-    def __init__(self, *args): self.cpu = on_cpu(*args)
+    "A session of the bundle, except that the GPU runs it"
+    def __init__(self, path, threads): self.path, self.cpu = str(path), on_cpu(path, threads)
     def __getattr__(self, name): return getattr(self.cpu, name)
-    def run(self, names, feeds): return on_gpu(names, feeds)
+    def run(self, names, feeds): return on_gpu(self.path, names, feeds)
 
 
 predict._open_session = Lent
-app = make_app(BUNDLE)
+app = make_app(Path(__file__).parent / "bundle")
 
 if __name__ == "__main__":
     app.launch(**launch_options())
@@ -260,18 +260,19 @@ def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bo
 def _place(module: str) -> str:
     return f"{module}/__init__.py" if module == "the_project" else module.replace(".", "/") + ".py"
 
-# %% ../../nbs/ship/74_space.ipynb #475493d2
+# %% ../../nbs/ship/74_space.ipynb #a28255d6
 def copy_answers(
-    bundle: Path,   # folder made by `export_bundle`
-    config: dict,   # its config.json
-    folder: Path,   # new
-) -> Path:          # the folder
+    bundle: Path,        # folder made by `export_bundle`
+    config: dict,        # its config.json
+    folder: Path,        # new
+    heat: bool = True,   # what heat maps need too
+) -> Path:               # the folder
     "What answering needs of a bundle: config, ONNX and probes, not the weights for further training"
-    for name in ["config.json", *config.get("files", {"model.onnx": 0}),
-                 *(probe["file"] for probe in config.get("probes", []))]:
+    names = ["config.json", config.get("model", "model.onnx"), *(probe["file"] for probe in config.get("probes", []))]
+    if heat and config.get("heat"): names += ["model.onnx", config["heat"]["file"]]
+    for name in names:
         if not (bundle/name).resolve().is_relative_to(bundle.resolve()):
             raise BundleError(f"{bundle}: {name!r} leads out of the bundle")
-        if Path(name).suffix == ".safetensors": continue
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle/name, folder/name)
     return folder

@@ -19,7 +19,7 @@ from .decide import WORDS
 from .predict import BundleError, read_config
 from .space import bundle_license, copy_answers, put_folder, read_card, space_card
 
-# %% ../../nbs/ship/78_static.ipynb #4a8dbcc1
+# %% ../../nbs/ship/78_static.ipynb #3b4ec51f
 _HTML = """<!doctype html>
 <html lang="en">
 <head>
@@ -57,7 +57,8 @@ _HTML = """<!doctype html>
 </body>
 </html>
 """
-_ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0b7a57"/>
+_ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+<rect width="32" height="32" rx="7" fill="#0b7a57"/>
 <path d="M8 22h16M8 16h11M8 10h6" stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>
 """
 
@@ -112,7 +113,7 @@ _CSS_ANSWER = """#answer { padding: 1.25rem; border-radius: .75rem; background: 
 .note, footer { color: var(--soft); font-size: .9rem; } footer { margin-top: 1.5rem; } summary { cursor: pointer; }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #3e56d2e7
+# %% ../../nbs/ship/78_static.ipynb #adeb25c9
 _WORKER_JS = r"""import * as core from "./core.js"
 
 const here = path => new URL(path, import.meta.url).href
@@ -144,14 +145,15 @@ async function load() {
   const [script, wasm, model] = await Promise.all([
     ...[".mjs", ".wasm"].map(end => Object.keys(runtime.files).find(name => name.endsWith(end))).map(name =>
       part(name, new URL(name, here(runtime.base)).href, runtime.files[name])),
-    part("model.onnx", here("bundle/model.onnx"), settings.model)])
+    part("model", here(`bundle/${settings.model}`), settings.integrity)])
   const address = URL.createObjectURL(new Blob([script], {type: "text/javascript"})), ort = await import(address)
   URL.revokeObjectURL(address)
   Object.assign(ort.env.wasm, {numThreads: 1, wasmBinary: await wasm.arrayBuffer()})
   session = await ort.InferenceSession.create(await model.arrayBuffer(),
                                               {executionProviders: ["wasm"], logSeverityLevel: 3})
   const {size: [height, width], channels} = config.preprocess
-  const run = async x => await session.run({x: new ort.Tensor("float32", x, [1, channels, height, width])})
+  const wanted = session.outputNames.filter(name => name === "y" || name === "strange")
+  const run = async x => await session.run({x: new ort.Tensor("float32", x, [1, channels, height, width])}, wanted)
   await run(new Float32Array(channels * height * width))
   return run
 }
@@ -205,7 +207,7 @@ onmessage = async ({data: {id, file}}) => {
 }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #6ead79e1
+# %% ../../nbs/ship/78_static.ipynb #6efa1886
 _PAGE_JS = r"""import {decide} from "./core.js"
 
 const find = id => document.getElementById(id)
@@ -234,7 +236,7 @@ worker.onerror = () => find("status").textContent = "This browser is too old for
 // files of the page itself for the next visit without a network
 async function keep() {
   if (navigator.serviceWorker) await navigator.serviceWorker.register("service-worker.js").catch(() => {
-    find("status").textContent = "Ready. This browser keeps nothing, so it needs a network; photos stay here all the same." })
+    find("status").textContent = "Ready. This browser keeps nothing, so it needs a network; photos stay here." })
   document.body.dataset.ready = "yes"
 }
 
@@ -300,7 +302,7 @@ function tell() {
 }
 """
 
-# %% ../../nbs/ship/78_static.ipynb #f147d1fc
+# %% ../../nbs/ship/78_static.ipynb #227fabc8
 _PAGE_INPUT_JS = r"""
 let turn = 0
 async function take(file, name = file.name || "the photo") {
@@ -356,7 +358,7 @@ export async function check() {
   const good = worst < 1e-3
   show(element("p", {className: good ? "words" : "problem"},
                `${config.probes.length} probes answered; the largest difference to the predictor is ` +
-    `${worst.toPrecision(2)} in probability` + (good ? "." : ": this browser prepares pictures differently, don't trust it.")))
+    `${worst.toPrecision(2)} in probability` + (good ? "." : ": this browser prepares pictures differently.")))
   document.body.dataset.check = worst
   return worst
 }
@@ -420,7 +422,7 @@ def _copy_runtime(
     return {"base": f"{folder.name}/",
             "files": {name: integrity((folder/name).read_bytes()) for name in _RUNTIME_FILES}}
 
-# %% ../../nbs/ship/78_static.ipynb #6bc4dd9d
+# %% ../../nbs/ship/78_static.ipynb #728d42ed
 def write_static(
     bundle: str | Path,                  # folder made by `export_bundle`
     folder: str | Path,                  # where the page's files go
@@ -434,26 +436,28 @@ def write_static(
     return put_folder(lambda new: _fill_static(Path(bundle), config, new, name, runtime, license), folder)
 
 def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: str | Path | None, license: str):
-    copy_answers(bundle, config, folder/"bundle")
+    copy_answers(bundle, config, folder/"bundle", heat=False)
     used = {"base": _MIRROR, "files": _RUNTIME_FILES} if runtime is None else _copy_runtime(runtime, folder/"ort")
     sizes = {part: (folder/used["base"]/part).stat().st_size for part in used["files"]} if runtime else _RUNTIME_SIZES
-    model = (folder/"bundle"/"model.onnx").read_bytes()
-    how = ("Runs in the visitor's browser, without a server: any web host serves this folder, e.g. `python -m http.server`. "
-           "Photos never leave the device. `index.html#check` answers the probes and says how far from the predictor this "
-           f"browser is. [onnxruntime-web](https://onnxruntime.ai) is {RUNTIME}, MIT licence.")
+    name_of_model = config.get("model", "model.onnx")
+    model = (folder/"bundle"/name_of_model).read_bytes()
+    how = ("Runs in the visitor's browser, without a server: any web host serves this folder, e.g. "
+           "`python -m http.server`. Photos never leave the device. `index.html#check` answers the probes and says how "
+           f"far from the predictor this browser is. [onnxruntime-web](https://onnxruntime.ai) is {RUNTIME}, MIT licence.")
     card = space_card(config, name, dict(sdk="static", app_file="index.html"), how, license)
     title = read_card(card)[0]["title"]
     manifest = dict(name=title, short_name=title[:12], start_url="index.html", display="standalone",
                     icons=[dict(src="icon.svg", sizes="any", type="image/svg+xml")])
     texts = {"core.js": CORE_JS, "worker.js": _WORKER_JS + _WORKER_LOOK_JS,
              "page.js": _PAGE_JS + _PAGE_ANSWER_JS + _PAGE_INPUT_JS,
-             "page.css": _CSS + _CSS_CHOICES + _CSS_ANSWER, "icon.svg": _ICON, "index.html": _index(config, title, "" if runtime else f" {_MIRROR}"),
+             "page.css": _CSS + _CSS_CHOICES + _CSS_ANSWER, "icon.svg": _ICON,
+             "index.html": _index(config, title, "" if runtime else f" {_MIRROR}"),
              "page.webmanifest": json.dumps(manifest, indent=1) + "\n"}
     for path, text in texts.items(): atomic_write(folder/path, text)
     used_keys = ("labels", "genus", "venomous", "preprocess", "temperature", "rules", "probes")
     shown = {key: config.get(key) for key in used_keys}
-    settings = dict(config=shown, words=WORDS, runtime=used, sizes=sizes | {"model.onnx": len(model)},
-                    model=integrity(model),
+    settings = dict(config=shown, words=WORDS, runtime=used, sizes=sizes | {"model": len(model)},
+                    model=name_of_model, integrity=integrity(model),
                     examples=[probe["file"] for probe in config.get("probes", [])[:6]])
     everything = json.dumps([settings, texts], sort_keys=True).encode()
     settings["version"] = f"page-{hashlib.sha256(everything).hexdigest()[:12]}"
