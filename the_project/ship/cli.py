@@ -16,11 +16,13 @@ import warnings
 from ..commands.experiments import add_ablate, add_crossval, add_logbook, add_search
 from ..commands.audit import add_audit
 from ..commands.predict import add_predict
+from ..commands.publish import add_publish
 from ..commands.show import add_app, add_bundle, add_demo
 from ..commands.train import add_recipe, add_report, add_train
 
 # %% ../../nbs/ship/75_cli.ipynb #5e8f9104
 ADDERS = (add_demo, add_audit, add_train, add_report, add_ablate, add_crossval, add_search, add_logbook, add_bundle,
+          add_publish,
           add_predict, add_app, add_recipe)  # in the order of the help
 
 # %% ../../nbs/ship/75_cli.ipynb #affa63de

@@ -422,7 +422,7 @@ def _copy_runtime(
     return {"base": f"{folder.name}/",
             "files": {name: integrity((folder/name).read_bytes()) for name in _RUNTIME_FILES}}
 
-# %% ../../nbs/ship/78_static.ipynb #728d42ed
+# %% ../../nbs/ship/78_static.ipynb #5e189710
 def write_static(
     bundle: str | Path,                  # folder made by `export_bundle`
     folder: str | Path,                  # where the page's files go
@@ -443,7 +443,7 @@ def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: s
     model = (folder/"bundle"/name_of_model).read_bytes()
     how = ("Runs in the visitor's browser, without a server: any web host serves this folder, e.g. "
            "`python -m http.server`. Photos never leave the device. `index.html#check` answers the probes and says how "
-           f"far from the predictor this browser is. [onnxruntime-web](https://onnxruntime.ai) is {RUNTIME}, MIT licence.")
+           f"far from the predictor this browser is. [onnxruntime-web](https://onnxruntime.ai) {RUNTIME}: MIT licence.")
     card = space_card(config, name, dict(sdk="static", app_file="index.html"), how, license)
     title = read_card(card)[0]["title"]
     manifest = dict(name=title, short_name=title[:12], start_url="index.html", display="standalone",
