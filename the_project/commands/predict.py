@@ -53,8 +53,26 @@ def _write_csv(
         writer.writerow([answer["file"], *cells, *answer_cells(answer, more), answer.get("error", "")])
     return bad
 
-# %% ../../nbs/commands/80_predict.ipynb #da41d48a
-_TOLD = ("file", "error", "top", "genus", "notes", "given", "subset", "roll_up", "doubt", "set", "venomous", "decision")
+# %% ../../nbs/commands/80_predict.ipynb #bab6a05a
+def _write_numbers(
+    answers: Iterator[dict],  # from `Predictor.predict_many` of a bundle of numbers
+    names: list[str],         # the bundle's labels
+    out: TextIO,
+) -> int:                     # pictures that could not be read
+    "file, value, low, high, error: one row a picture, as they come"
+    writer, bad, parts = csv.writer(out, lineterminator="\n"), 0, ("value", "low", "high")
+    ends = [f"_{name}" if len(names) > 1 else "" for name in names]
+    writer.writerow(["file", *(f"{part}{end}" for end in ends for part in parts), "error"])
+    for answer in answers:
+        bad += "error" in answer
+        told = answer.get("numbers", {})
+        cells = [f"{told[name][part]:.6g}" if told else "" for name in names for part in parts]
+        writer.writerow([answer["file"], *cells, answer.get("error", "")])
+    return bad
+
+# %% ../../nbs/commands/80_predict.ipynb #44f71b80
+_TOLD = ("file", "error", "numbers", "top", "genus", "notes", "given", "subset", "roll_up", "doubt", "set", "venomous",
+         "decision")
 
 def _write_json(
     answers: Iterator[dict],  # from `Predictor.predict_many`
@@ -95,10 +113,13 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
-# %% ../../nbs/commands/80_predict.ipynb #c8e5f103
+# %% ../../nbs/commands/80_predict.ipynb #ebdaa394
 def _large(args) -> int:
     from the_project.ship.batch import answer_folder
+    from the_project.ship.predict import read_config
 
+    if read_config(args.bundle)["output"] != "label":
+        raise ValueError("--resume and --ray are for bundles of labels: leave them out")
     if args.format != "csv" or not args.output:
         raise ValueError("--resume and --ray write a CSV in a file: give --output FILE, without --format json")
     told = answer_folder(args.bundle, args.paths, args.output, args.k, threads=args.threads, resume=args.resume,
@@ -107,7 +128,7 @@ def _large(args) -> int:
     print(f"{told['pictures']} pictures{kept}; {told['unreadable']} could not be read", file=sys.stderr)
     return 1 if told["unreadable"] else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #2a50d0e4
+# %% ../../nbs/commands/80_predict.ipynb #fb6704b5
 def _predict(args) -> int:
     from the_project.ship.predict import Predictor
 
@@ -120,7 +141,9 @@ def _predict(args) -> int:
     answers = predictor.predict_many(files, k, given=given, subset=subset)
     with _output(args.output) as out:
         write = _write_csv if args.format == "csv" else _write_json
-        bad = write(answers, k, out, answer_columns(predictor.rules))
+        if args.format == "csv" and predictor.config["output"] == "number":
+            bad = _write_numbers(answers, predictor.labels, out)
+        else: bad = write(answers, k, out, answer_columns(predictor.rules))
     if bad:
         print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
     return 1 if bad else 0

@@ -24,11 +24,23 @@ def class_facts(
     tables = dict(classes=per_class(predictions), confused=confused_pairs(predictions, n_pairs))
     return {name: plain(table.to_dict("records")) for name, table in tables.items()}
 
-# %% ../../nbs/evaluate/141_facts.ipynb #059aeaa0
+# %% ../../nbs/evaluate/141_facts.ipynb #674cbb13
+def _plain_facts(run) -> dict:
+    "Facts of a run without labels: its rows, and the scores that are known already"
+    notes = read_scores(run.folder)
+    scores = {split: notes[split] for split in ("test", "valid") if split in notes}
+    trust = {name: notes[name] for name in ("margin", "coverage_before", "coverage_after") if name in notes}
+    return plain(dict(rows=row_counts(run), split_by="group" if "group" in run.table else "row",
+                      split=next(iter(scores), "valid"), scores=scores, recipe=run.recipe.hash,
+                      calibration=trust or None,
+                      test_reads=notes.get("test_reads", {}).get("count", 0)))
+
+# %% ../../nbs/evaluate/141_facts.ipynb #70615081
 def run_facts(
-    run,     # a Run of a task with labels, its validation rows answered
+    run,     # a Run, its validation rows answered
 ) -> dict:   # rows, split_by, scores, split, classes, confused, calibration, test_reads, recipe; plain JSON
     "What a card should tell; reads nothing that was not read before"
+    if run.task.output != "label": return _plain_facts(run)
     notes, splits = read_scores(run.folder), ["valid"]
     if "test" in notes.get("answered", {}): splits = ["test", "valid"]
     answers = {split: run.predictions(split) for split in splits}

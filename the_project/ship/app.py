@@ -156,7 +156,7 @@ def _choices(gradio, page: Page) -> list:
 
 _LIMITS = dict(concurrency_id="photos", concurrency_limit=1)
 
-# %% ../../nbs/ship/73_app.ipynb #75fa14e0
+# %% ../../nbs/ship/73_app.ipynb #73a8a52e
 def make_app(
     bundle: str | Path,           # folder made by `export_bundle`
     examples: list | None = None,  # picture files to try; None: the first six of the bundle's probes
@@ -167,10 +167,11 @@ def make_app(
     labels, title = page.predictor.labels, page.predictor.config.get("title") or "What is in this photo?"
     files = [str(file) for file in (_probe_files(page.predictor)[:6] if examples is None else examples)]
     with _blocks(gradio)(title=title, analytics_enabled=False, delete_cache=(KEEP_SECONDS // 6, KEEP_SECONDS)) as app:
-        gradio.HTML(heading_html(title, len(labels)))
+        told = labels if page.predictor.config["output"] == "number" else None
+        gradio.HTML(heading_html(title, len(labels), told))
         with gradio.Tab("One photo"): _one_photo(gradio, page, files)
         with gradio.Tab("Many photos"): _many_photos(gradio, page)
-        with gradio.Accordion(f"The {len(labels)} names it knows", open=False):
+        with gradio.Accordion(f"The {len(labels)} names it knows", open=False, visible=not told):
             gradio.HTML(f"<p>{', '.join(escape(pretty(label)) for label in labels)}</p>")
         gradio.api(page.identify, api_name="identify", **_LIMITS)
         app.load(js=NAME_EXAMPLES)

@@ -28,13 +28,19 @@ def check_about(
         raise ValueError(f"license {license!r} is not as the Hub spells them: use lower case, e.g. cc-by-4.0 or other")
     return dict(about or {})
 
-# %% ../../nbs/ship/68_card.ipynb #211808fa
-_METRICS = {"f1_macro": ("f1", "macro-F1"), "accuracy": ("accuracy", "top-1 accuracy")}
+# %% ../../nbs/ship/68_card.ipynb #b1a563de
+_METRICS = {"f1_macro": ("f1", "macro-F1"), "accuracy": ("accuracy", "top-1 accuracy"), "r2": ("r2", "R2"),
+            "mae": ("mae", "mean absolute error"), "rmse": ("rmse", "root mean square error"),
+            "within": ("within", "share within the tolerance"), "width": ("width", "mean width of the interval"),
+            "coverage": ("coverage", "share of truths in their interval")}
 
 def _name_of(config: dict) -> str:  # a model's name for people
-    return config.get("title") or f"{config['arch']}, {len(config['labels'])} labels"
+    what = ", ".join(config["labels"]) if config.get("output") == "number" else f"{len(config['labels'])} labels"
+    return config.get("title") or f"{config['arch']}, {what}"
 
 def _metric(name: str) -> tuple[str, str]:  # (the Hub's metric, what people read)
+    kind, _, number = name.partition(":")  # mae:price
+    if number and kind in _METRICS: return _METRICS[kind][0], f"{_METRICS[kind][1]}, {number}"
     return _METRICS.get(name, ("accuracy", f"{name.replace('_', '-')} accuracy"))
 
 # %% ../../nbs/ship/68_card.ipynb #cf9d0ace
@@ -51,7 +57,7 @@ def _results(facts: dict, dataset: str) -> list:  # EvalResults of huggingface_h
                 metric_name=f"{shown} on {split}{ends}"))
     return results
 
-# %% ../../nbs/ship/68_card.ipynb #a1dcaf31
+# %% ../../nbs/ship/68_card.ipynb #2780eeba
 def front_matter(
     config: dict,                # a bundle's config
     facts: dict | None = None,   # what `run.facts()` gave
@@ -60,6 +66,10 @@ def front_matter(
     "The card's metadata"
     from huggingface_hub import ModelCardData
     about = about or {}
+    if config.get("output") == "number":
+        data = ModelCardData(license=about.get("license"), library_name="onnx",
+                             tags=["the_project", "image-regression", "onnx"])
+        return data.to_yaml().rstrip("\n") + "\n"
     results = _results(facts, about.get("data", "not published")) if facts else None
     tags = ["the_project", "image-classification", "onnx", *(["biology"] if config.get("genus") else [])]
     data = ModelCardData(
@@ -67,14 +77,16 @@ def front_matter(
         model_name=_name_of(config) if results else None, eval_results=results)
     return data.to_yaml().rstrip("\n") + "\n"
 
-# %% ../../nbs/ship/68_card.ipynb #0eb96a45
+# %% ../../nbs/ship/68_card.ipynb #0635bfaa
 def _table(heads: list[str], rows: list[list]) -> str:  # Markdown
     cells = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells)
 
 def _span(value: float | None, low: float | None, high: float | None) -> list[str]:
     if value is None: return ["not measured", ""]
-    return [f"{value:.3f}", "one group: no interval" if low is None else f"{low:.3f} to {high:.3f}"]
+    return [_told(value), "one group: no interval" if low is None else f"{_told(low)} to {_told(high)}"]
+
+def _told(value: float) -> str: return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 # %% ../../nbs/ship/68_card.ipynb #f9211c32
 def _data_part(facts: dict, about: dict) -> str:
@@ -164,7 +176,26 @@ Predictor("this-folder").top("photo.jpg", k=3)
     return lines + ("\n`probes/` holds pictures whose answers are in `config.json`: a machine that gives others "
                     "prepares pictures differently.")
 
-# %% ../../nbs/ship/68_card.ipynb #5f5cad42
+# %% ../../nbs/ship/68_card.ipynb #523d4f59
+def _number_card(config: dict, facts: dict | None, about: dict) -> str:
+    numbers, names = config["numbers"], ", ".join(config["labels"])
+    spans = zip(config["labels"], numbers["low"], numbers["high"])
+    ends = [f"{name} {_told(low)} to {_told(high)}" for name, low, high in spans]
+    limits = [about["limits"]] if "limits" in about else []
+    limits += [f"Trained on {numbers['rows']} pictures with {', '.join(ends)}: beyond that it has seen nothing.",
+               "Every picture gets a number, also one that shows nothing of the kind.",
+               f"Intervals are made to hold {numbers['coverage']:.0%} of the truths among pictures like validation's, "
+               "not of others."]
+    use = _use_part(config).replace('.top("photo.jpg", k=3)', '.predict("photo.jpg")["numbers"]')
+    parts = {"": f"Answers a picture with: {names}, each with an interval.",
+             "Limits": "\n".join(f"- {line}" for line in limits),
+             "Intended use": about.get("use", "No use was stated by whoever exported this.")}
+    if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
+    parts |= {"How to use": use, "How to rerun": _rerun_part(config, facts).partition("\n\nTo train on")[0]}
+    body = "\n\n".join(f"## {head}\n\n{text}" if head else text for head, text in parts.items())
+    return f"---\n{front_matter(config, facts, about)}---\n\n# {_name_of(config)}\n\n{body}\n"
+
+# %% ../../nbs/ship/68_card.ipynb #74fc2b97
 def make_card(
     config: dict,               # a bundle's config
     facts: dict | None = None,  # what `run.facts()` gave
@@ -172,6 +203,7 @@ def make_card(
 ) -> str:                       # Markdown with YAML front matter, as the Hugging Face Hub reads it
     "A bundle's README"
     about = check_about(about)
+    if config.get("output") == "number": return _number_card(config, facts, about)
     use = about.get("use", "No use was stated by whoever exported this. It names what a photo shows, for a person who "
                            "looks at the photo too.")
     parts = {"": f"Answers a picture with probabilities for: {', '.join(config['labels'])}.", "Intended use": use,

@@ -27,9 +27,9 @@ def from_scale(
     values = np.asarray(scaled, np.float64) * numbers["std"] + numbers["mean"]
     return np.exp(np.minimum(values, 700.0)) if numbers["log"] else values
 
-# %% ../../nbs/ship/65_numbers.ipynb #220ea5e5
+# %% ../../nbs/ship/65_numbers.ipynb #640b9557
 _FIELDS = {"names": list, "head": str, "loss": str, "log": bool, "mean": list, "std": list, "low": list, "high": list,
-           "coverage": float}
+           "coverage": float, "outputs": int}
 
 def check_numbers(
     numbers: dict,      # of config.json

@@ -8,7 +8,7 @@ __all__ = ['DRAFT_FACTOR', 'SCHEMA', 'SEALED', 'PictureError', 'what_is_it', 'sc
            'genus_of', 'to_probabilities', 'BundleModel', 'HeatModel', 'scale_heat', 'overlay', 'most_probable',
            'Predictor']
 
-# %% ../../nbs/ship/71_predict.ipynb #4d666724
+# %% ../../nbs/ship/71_predict.ipynb #0d0bd07a
 import hashlib
 import io
 import json
@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from .decide import COSTS, check_rules, make_answer, rank_sums
+from .numbers import check_numbers, decode_numbers, number_intervals
 
 # %% ../../nbs/ship/71_predict.ipynb #16f7225c
 class PictureError(ValueError):
@@ -229,7 +230,7 @@ def _from_array(
         pixels = np.concatenate([scale_to_uint8(pixels[..., :-1]), scale_to_uint8(pixels[..., -1:])], axis=2)
     return Image.fromarray(np.ascontiguousarray(scale_to_uint8(pixels)))
 
-# %% ../../nbs/ship/71_predict.ipynb #27d12cb5
+# %% ../../nbs/ship/71_predict.ipynb #7fbd1686
 def open_picture(
     source,                          # path, bytes, open binary file, Pillow picture, or array (H, W), (H, W, 1..4)
     min_side: int | None = None,     # pixels the short side will be resized to: a JPEG is then decoded reduced
@@ -251,7 +252,8 @@ def open_picture(
             raise PictureError(f"{name}: {what_is_it(file.read(32))}") from None
         except Image.DecompressionBombError as error:
             claimed = int(re.search(r"\d+", str(error))[0]) / 1e6
-            raise PictureError(f"{name}: {claimed:.1f} megapixels, the limit is {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f}: "
+            raise PictureError(f"{name}: {claimed:.1f} megapixels, the limit is "
+                               f"{2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f}: "
                                "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
         except Exception as error:  # Pillow's readers raise what they please on damaged headers
             why = " ".join(str(error).split()) or type(error).__name__
@@ -363,9 +365,10 @@ def read_uint8(
     "From file to the model's size in one step, decoding no more than that needs"
     return prepare_uint8(open_picture(source, max(preprocess["size"]), max_pixels), preprocess)
 
-# %% ../../nbs/ship/71_predict.ipynb #68e73438
+# %% ../../nbs/ship/71_predict.ipynb #5509fbd2
 SCHEMA = 2  # of config.json; a Predictor reads this and older ones
-SEALED = ("schema", "task", "output", "labels", "preprocess", "temperature", "rules", "model", "files")
+SEALED = ("schema", "task", "output", "labels", "preprocess", "temperature", "rules", "numbers", "model",
+          "files")
 
 # %% ../../nbs/ship/71_predict.ipynb #e6cbd2f4
 class BundleError(ValueError):
@@ -375,7 +378,7 @@ class BundleError(ValueError):
 _MODELS = ("model.onnx", "model.int8.onnx")
 _KEYS = {"schema": int, "task": str, "output": str, "labels": list, "preprocess": dict, "temperature": (int, float)}
 
-# %% ../../nbs/ship/71_predict.ipynb #96b34ed2
+# %% ../../nbs/ship/71_predict.ipynb #7e81f88a
 def _check_config(
     config: dict,  # as read from config.json
     path: Path,    # for messages
@@ -388,8 +391,9 @@ def _check_config(
     wrong = [key for key, kind in _KEYS.items() if not isinstance(config.get(key), kind)]
     if wrong:
         raise BundleError(f"{path}: {', '.join(wrong)} missing or of a wrong type: export the bundle again")
-    if config["output"] != "label":
-        raise BundleError(f"{path}: this bundle answers with a {config['output']}, a Predictor with a label")
+    if config["output"] not in ("label", "number"):
+        raise BundleError(f"{path}: this bundle answers with a {config['output']}, a Predictor with a label or a "
+                          "number")
     if not config["temperature"] > 0:
         raise BundleError(f"{path}: temperature {config['temperature']} must be above 0: export the bundle again")
     if config.get("model", "model.onnx") not in _MODELS:
@@ -399,6 +403,7 @@ def _check_config(
     try:
         check_preprocess(config["preprocess"])
         check_rules(config.get("rules"), len(config["labels"]))
+        if config["output"] == "number": check_numbers(config.get("numbers"), config["labels"])
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise BundleError(f"{path}: {error}") from error
     return config
@@ -492,7 +497,7 @@ def _open_session(
     except Exception as error:  # onnxruntime's own classes are not public
         raise BundleError(f"{path}: onnxruntime can't load it: copy it again, or export the bundle again") from error
 
-# %% ../../nbs/ship/71_predict.ipynb #b178519a
+# %% ../../nbs/ship/71_predict.ipynb #9afe4fff
 class BundleModel:
     "A bundle's model: pictures in, probabilities out"
     def __init__(
@@ -525,15 +530,33 @@ class BundleModel:
         "uint8 (B, H, W, C) as the model's float32 (B, labels), before temperature and softmax"
         return self.outputs(pixels)[0]
 
+    def decode(
+        self,
+        outputs: np.ndarray,  # float (B, outputs of the model)
+    ) -> np.ndarray:          # float64: probabilities (B, labels); of numbers middles, then spreads (B, 2n)
+        "What a model's raw outputs say, in units that can be compared with 1e-4"
+        if self.config["output"] == "number": return np.concatenate(decode_numbers(outputs, self.config["numbers"]), 1)
+        return to_probabilities(outputs, self.temperature)
+
+    def answers(
+        self,
+        sources: Iterable,  # anything `open_picture` takes, each
+        batch: int = 16,    # pictures in memory at a time
+    ) -> np.ndarray:        # as `decode`, a row a picture; an unreadable picture raises PictureError
+        rows, sources = [], iter(sources)
+        while chunk := [read_uint8(source, self.preprocess, self.max_pixels) for source in islice(sources, batch)]:
+            rows.append(self.decode(self.logits(np.stack(chunk))))
+        return np.concatenate(rows) if rows else np.empty((0, len(self.labels)))
+
     def probabilities(
         self,
         sources: Iterable,  # anything `open_picture` takes, each
         batch: int = 16,    # pictures in memory at a time
     ) -> np.ndarray:        # float64 (N, labels) in the labels' order; an unreadable picture raises PictureError
-        rows, sources = [np.empty((0, len(self.labels)))], iter(sources)
-        while chunk := [read_uint8(source, self.preprocess, self.max_pixels) for source in islice(sources, batch)]:
-            rows.append(to_probabilities(self.logits(np.stack(chunk)), self.temperature))
-        return np.concatenate(rows)
+        if self.config["output"] != "label":
+            raise ValueError(f"{self.folder}: this bundle answers with a {self.config['output']}, which has no "
+                             "probabilities: use predict")
+        return self.answers(sources, batch)
 
 # %% ../../nbs/ship/71_predict.ipynb #397f8233
 def _rules_of(config: dict) -> dict:
@@ -544,7 +567,7 @@ def _rules_of(config: dict) -> dict:
                            "costs": COSTS}
     return rules
 
-# %% ../../nbs/ship/71_predict.ipynb #329b5a6a
+# %% ../../nbs/ship/71_predict.ipynb #6d6aaaa8
 def _check_model(model: BundleModel):
     "One answer to an empty picture: its labels are counted, and the model is warm"
     shape = (1, *model.preprocess["size"], model.preprocess["channels"])
@@ -554,7 +577,8 @@ def _check_model(model: BundleModel):
     except Exception as error:  # onnxruntime's own classes are not public
         raise BundleError(f"{model.folder}: {model.model} refuses pictures of {shape[1]} x {shape[2]} x {shape[3]}, "
                           f"as config.json has them: {again}") from error
-    if answer.shape != (1, len(model.labels)):
+    known = model.config["numbers"]["outputs"] if model.config["output"] == "number" else len(model.labels)
+    if answer.shape != (1, known):
         raise BundleError(f"{model.folder}: {model.model} answers {answer.shape[-1]} labels, "
                           f"config.json names {len(model.labels)}: {again}")
     if not np.isfinite(answer).all():
@@ -624,7 +648,7 @@ def most_probable(
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
     return [(labels[i], float(probabilities[i])) for i in order]
 
-# %% ../../nbs/ship/71_predict.ipynb #6a57b75b
+# %% ../../nbs/ship/71_predict.ipynb #b7ef85c0
 class Predictor(HeatModel):
     "Answers pictures with a bundle, through NumPy, Pillow and onnxruntime alone"
     def roll_up(
@@ -640,6 +664,7 @@ class Predictor(HeatModel):
         given: dict | None = None,  # what is known beside the picture, e.g. {"country": "India"}; see `priors`
         subset: Iterable[str] | None = None,  # labels that may be answered; None: all
     ) -> dict:       # file, notes, genus, and what `make_answer` gives: top, probabilities, roll_up, doubt, set ...
+                     # of a bundle of numbers: file, notes, numbers: {name: {value, low, high}}
         item = self._read(source)
         logits, (strange,) = self.outputs(item[0][None])
         return self._answer(_name(source), item[1], logits[0], strange, (k, given, subset))
@@ -659,9 +684,26 @@ class Predictor(HeatModel):
 
     def top(self, source, k: int = 3) -> list[tuple[str, float]]:
         "The `k` most probable labels of one picture"
+        if self.config["output"] != "label":
+            raise ValueError(f"{self.folder}: this bundle answers with a {self.config['output']}: use predict, or "
+                             "number")
         return self.predict(source, k)["top"]
 
+    def number(self, source) -> tuple[float, float, float]:
+        "Value, low and high of one picture's number; several are in `predict`"
+        if self.config["output"] != "number" or len(self.labels) > 1:
+            raise ValueError(f"{self.folder}: this bundle answers with {len(self.labels)} {self.config['output']}s: "
+                             "use predict")
+        return tuple(self.predict(source)["numbers"][self.labels[0]].values())
+
+    def _numbers(self, outputs: np.ndarray) -> dict:  # name: value, low, high
+        ends = number_intervals(*decode_numbers(outputs[None], self.config["numbers"]), self.config["numbers"])[0]
+        return {name: dict(zip(("value", "low", "high"), map(float, row))) for name, row in zip(self.labels, ends)}
+
     def _answer(self, name: str, notes: tuple, logits: np.ndarray, strange: float | None, asked: tuple) -> dict:
+        if self.config["output"] == "number":
+            if asked[1] or asked[2] is not None: raise ValueError("given and subset are for labels: leave them out")
+            return {"file": name, "notes": list(notes), "numbers": self._numbers(logits)}
         row = to_probabilities(logits[None], self.temperature)[0]
         answer = make_answer(row, self.labels, self.rules, *asked, strange)
         return {"file": name, "notes": list(notes), "genus": self.roll_up(answer["probabilities"])} | answer

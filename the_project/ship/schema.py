@@ -22,11 +22,11 @@ class Field(NamedTuple):
     meaning: str         # for people
     whole: bool = False  # what is inside needs no entries of its own
 
-# %% ../../nbs/ship/66_schema.ipynb #035350b5
+# %% ../../nbs/ship/66_schema.ipynb #2b9c5e44
 _ANSWER = {
     "schema": Field("integer", 1, "version of this file; a Predictor reads its own and older ones"),
     "task": Field("text", 1, "kind of task the model was trained for"),
-    "output": Field("text", 1, "kind of answer: label"),
+    "output": Field("text", 1, "kind of answer: label or number"),
     "labels": Field("list of text", 1, "the answers, in the order of the model's outputs", True),
     "preprocess": Field("object", 1, "how a picture becomes the model's input"),
     "preprocess.size": Field("list of 2 integers", 1, "height and width, pixels", True),
@@ -36,10 +36,11 @@ _ANSWER = {
     "preprocess.std": Field("list of numbers", 1, "divided by after that, one a channel", True),
     "preprocess.channels": Field("integer", 1, "3 for RGB, 1 for grey"),
     "temperature": Field("number above 0", 1, "what the model's outputs are divided by before the softmax"),
+    "numbers": Field("object", 2, "of a bundle of numbers: how raw outputs are decoded, see `decode_numbers`", True),
     "rules": Field("object or null", 2, "thresholds, ranks, sets, priors, costs: see `make_answer`", True),
 }
 
-# %% ../../nbs/ship/66_schema.ipynb #7918c4fd
+# %% ../../nbs/ship/66_schema.ipynb #e396e4d3
 _FILES = {
     "model": Field("text", 2, "the file that answers: model.onnx, or model.int8.onnx; absent: model.onnx"),
     "files": Field("object", 1, "every file beside config.json and the card; in schema 1 name and bytes only"),
@@ -50,6 +51,8 @@ _FILES = {
     "probes": Field("list", 1, "pictures in probes/ and the answers they got where the bundle was made"),
     "probes[].file": Field("text", 1, "the picture"),
     "probes[].top": Field("list", 1, "its three most probable labels, each with its probability", True),
+    "probes[].numbers": Field("object", 2, "of a bundle of numbers: each number's value, low and high", True),
+    "probes[].answer": Field("list of numbers", 2, "of a bundle of numbers: middles and spreads", True),
     "probes[].probabilities": Field("list of numbers", 1, "every label's probability, in the labels' order", True),
     "heat": Field("object or null", 2, "how a heat map is made, or null where this model has none"),
     "heat.file": Field("text", 2, "ONNX from output `map` of model.onnx to a map a label"),

@@ -241,7 +241,7 @@ def collect_predictions(
     group = {} if rows is None or "group" not in rows else dict(group=rows["group"].astype(str).tolist())
     return number_table(files, truth, outputs, loss.numbers).assign(loss=costs, **group)
 
-# %% ../../nbs/tasks/51_regress.ipynb #d05ad1b7
+# %% ../../nbs/tasks/51_regress.ipynb #f5118bab
 def decode_prediction(
     row: dict | pd.Series,  # one row of a predictions table
     labels: list[str],      # what `read_names` gave
@@ -271,13 +271,13 @@ def show_answer(
 
 def bundle_fields(
     labels: list[str],  # what `read_names` gave
-    recipe: Recipe,     # not used
+    recipe: Recipe,     # head, loss, bins
     measured: dict,     # what `measure_numbers` gave
     scores: dict,       # a run's: margin, if it was fitted
 ) -> dict:              # numbers: as `ship.numbers.decode_numbers` takes them
     "What a predictor must know"
     told = {name: value for name, value in measured.items() if name != "counts"}
-    return dict(numbers=told | dict(margin=scores.get("margin")))
+    return dict(numbers=told | dict(margin=scores.get("margin"), outputs=count_outputs(labels, recipe)))
 
 # %% ../../nbs/tasks/51_regress.ipynb #f2b2891c
 def make_callbacks(
