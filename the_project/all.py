@@ -10,13 +10,14 @@ __all__ = ['Audit', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenN
            'build_model', 'check_files', 'check_no_pickle', 'check_probes', 'check_split', 'check_table', 'check_task',
            'compare', 'create_backbone', 'crossval', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment',
            'explain', 'export_bundle', 'find_task', 'fit_temperature', 'from_bundle', 'greedy_soup', 'group_duplicates',
-           'hold_out_group', 'input_stats', 'kfold_table', 'leave_one_group_out', 'load_recipe', 'make_app',
-           'make_learner', 'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mean_score',
-           'noise_floor', 'open_image', 'open_picture', 'paired_difference', 'param_groups', 'picture_block',
-           'plot_confusion', 'plot_heat', 'plot_history', 'plot_per_class', 'plot_worst', 'rank_average', 'read_table',
-           'register_task', 'resume', 'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search',
-           'set_fields', 'set_seed', 'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train',
-           'tune_weights', 'verify_images']
+           'hold_out_group', 'input_stats', 'kfold_table', 'leave_one_group_out', 'load_recipe', 'make_answer',
+           'make_app', 'make_learner', 'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule',
+           'mean_score', 'noise_floor', 'open_image', 'open_picture', 'paired_difference', 'param_groups',
+           'picture_block', 'plot_confusion', 'plot_heat', 'plot_history', 'plot_per_class', 'plot_risk',
+           'plot_strangers', 'plot_worst', 'rank_average', 'read_table', 'register_task', 'resume', 'risk_coverage',
+           'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed',
+           'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'tune_weights',
+           'verify_images']
 
 # %% ../nbs/all.ipynb #8df0ade2
 from .audit.audit import Audit, apply_fixes, audit_table
@@ -34,11 +35,13 @@ from .data.verify import drop_broken, verify_images
 from .evaluate.calibrate import fit_temperature
 from .evaluate.compare import compare
 from .evaluate.contract import check_task
+from .evaluate.doubt import plot_risk, risk_coverage
 from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup, rank_average, tune_weights
 from .evaluate.explain import explain, plot_heat
 from .evaluate.metrics import bootstrap
 from .evaluate.paired import mean_score, noise_floor, paired_difference
 from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
+from .evaluate.strangers import plot_strangers
 from .experiments.ablate import ablate
 from .experiments.crossval import crossval
 from .experiments.logbook import Logbook
@@ -53,6 +56,7 @@ from .models.optim import make_opt_func, make_schedule
 from .ship.app import demo, make_app
 from .ship.batch import answer_folder
 from .ship.bundle import check_probes, export_bundle
+from .ship.decide import make_answer
 from .ship.predict import Predictor, open_picture
 from .ship.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback
@@ -73,9 +77,10 @@ _all_ = [
     "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare", "create_backbone",
     "crossval", "demo", "diff", "drop_broken", "drop_leaks", "environment", "explain", "export_bundle", "find_task",
     "fit_temperature", "from_bundle", "greedy_soup", "group_duplicates", "hold_out_group", "input_stats",
-    "kfold_table", "leave_one_group_out", "load_recipe", "make_app", "make_learner", "make_loader", "make_loaders",
-    "make_loss", "make_opt_func", "make_schedule", "mean_score", "noise_floor", "open_image", "open_picture",
-    "paired_difference", "param_groups", "picture_block", "plot_confusion", "plot_heat", "plot_history",
-    "plot_per_class", "plot_worst", "rank_average", "read_table", "register_task", "resume", "run_recipe",
-    "run_stages", "sample_strangers", "sample_table", "search", "set_fields", "set_seed", "show_pairs",
-    "show_sample", "split_balance", "split_table", "task_names", "train", "tune_weights", "verify_images"]
+    "kfold_table", "leave_one_group_out", "load_recipe", "make_answer", "make_app", "make_learner", "make_loader",
+    "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mean_score", "noise_floor", "open_image",
+    "open_picture", "paired_difference", "param_groups", "picture_block", "plot_confusion", "plot_heat",
+    "plot_history", "plot_per_class", "plot_risk", "plot_strangers", "plot_worst", "rank_average", "read_table",
+    "register_task", "resume", "risk_coverage", "run_recipe", "run_stages", "sample_strangers", "sample_table",
+    "search", "set_fields", "set_seed", "show_pairs", "show_sample", "split_balance", "split_table", "task_names",
+    "train", "tune_weights", "verify_images"]
