@@ -113,15 +113,15 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
-# %% ../../nbs/commands/80_predict.ipynb #ebdaa394
+# %% ../../nbs/commands/80_predict.ipynb #00737a65
 def _large(args) -> int:
     from the_project.ship.batch import answer_folder
     from the_project.ship.predict import read_config
 
-    if read_config(args.bundle)["output"] != "label":
-        raise ValueError("--resume and --ray are for bundles of labels: leave them out")
     if args.format != "csv" or not args.output:
         raise ValueError("--resume and --ray write a CSV in a file: give --output FILE, without --format json")
+    if read_config(args.bundle)["output"] != "label":
+        raise ValueError("--resume and --ray are for bundles of labels: leave them out")
     told = answer_folder(args.bundle, args.paths, args.output, args.k, threads=args.threads, resume=args.resume,
                          ray=args.ray)
     kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
