@@ -3,12 +3,14 @@
     python bench/studies.py --data DIR --weights FILE.safetensors --out nbs/studies/results.json [--only snakes ...] [--scale 1.0]
 
 DIR holds snakes_ph, monkeys, flowers, fashion_mnist, cifar10 (each with labels.csv). Each set is split by us: grouped by
-near-duplicates, stratified, 15 % valid, 15 % test, seed 0. Selection looks at valid only; test is read once a run. Results are
+near-duplicates, stratified, 15 % valid, 15 % test, seed 0 (rows "split 1", "split 2": those seeds, so other pictures are kept aside).
+Selection looks at valid only; test is read once a run. Results are
 merged into --out row by row, so a study can be stopped and gone on with; runs lie in --runs and resume.
 CPU seconds are of this process (training, validation and the probe; decoding included), one number a row.
 """
 import argparse
 import os
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -29,20 +31,30 @@ def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:
     "name -> (data set, recipe)"
     base = Recipe(arch="mobilenetv1_100", weights=weights)
     fixed = base.replace(stages=(Stage(224, 20),), mixup=0.)
+    short = fixed.replace(stages=(Stage(224, 12),))
     rising = base.replace(stages=(Stage(128, 8), Stage(192, 8), Stage(224, 10)), mixup=0.)
     small = Recipe(arch="small_cnn", weights=None, lr=4e-3, lr_decay=1., label_smoothing=.1, mixup=0., batch_size=64, drop=.1, presize=36)
     return {
         "snakes: linear probe": ("snakes_ph", base.replace(notes="probe")),
         "snakes: frozen, then unfrozen, the plain way": ("snakes_ph", fixed.replace(
             stages=(Stage(224, 17, frozen_epochs=3),), linear_probe=False, batch_norm="train")),
+        "snakes: shorter fixed 224": ("snakes_ph", short),
         "snakes: fixed 224": ("snakes_ph", fixed),
-        "snakes: shorter fixed 224": ("snakes_ph", fixed.replace(stages=(Stage(224, 12),))),
         "snakes: progressive 128-192-224": ("snakes_ph", rising),
         "snakes: progressive 128-192-224, small crops": ("snakes_ph", rising.replace(resize_mode="crop")),
         "snakes: progressive 128-192-224, MixUp": ("snakes_ph", rising.replace(mixup=.3)),
+        "snakes: progressive 128-176-224, MixUp": ("snakes_ph", base.replace(
+            stages=(Stage(128, 8), Stage(176, 8), Stage(224, 16)), mixup=.3)),
         "snakes: the default recipe": ("snakes_ph", base),
+        "snakes, split 1: linear probe": ("snakes_ph", base.replace(notes="probe")),
+        "snakes, split 1: the default recipe": ("snakes_ph", base),
+        "snakes, split 1: shorter fixed 224": ("snakes_ph", short),
+        "snakes, split 2: linear probe": ("snakes_ph", base.replace(notes="probe")),
+        "snakes, split 2: the default recipe": ("snakes_ph", base),
+        "snakes, split 2: shorter fixed 224": ("snakes_ph", short),
         "monkeys: linear probe": ("monkeys", base.replace(notes="probe")),
         "monkeys: the default recipe": ("monkeys", base),
+        "monkeys: shorter fixed 224": ("monkeys", short),
         "flowers: linear probe": ("flowers", base.replace(notes="probe")),
         "flowers: the default recipe": ("flowers", base),
         "fashion_mnist: small CNN from scratch": ("fashion_mnist", small.replace(stages=(Stage(28, 14),))),
@@ -50,7 +62,7 @@ def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:
     }
 
 
-def prepare(name: str, data: Path, place: Path):
+def prepare(name: str, data: Path, place: Path, seed: int = 0):
     "The set's table with groups and split; a zip is unpacked into `place`"
     folder = data / name
     if (folder / "images.zip").exists() and not (place / name / "labels.csv").exists():
@@ -59,7 +71,7 @@ def prepare(name: str, data: Path, place: Path):
         (place / name / "labels.csv").write_bytes((folder / "labels.csv").read_bytes())
     table = read_table((place if (place / name).exists() else data) / name / "labels.csv")
     if len(table) < 5000: table = group_duplicates(table, progress=False)  # tiny catalogue pictures all look alike to a hash
-    return split_table(table, valid=.15, test=.15, seed=0)
+    return split_table(table, valid=.15, test=.15, seed=seed)
 
 
 def shown(scores: dict) -> dict: return {name: [round(v, 4) for v in values] for name, values in scores.items()}
@@ -100,7 +112,8 @@ def main() -> None:
     for name, (data, recipe) in recipes(str(Path(args.weights).absolute())).items():
         results = read_json(args.out) if args.out.exists() else {}
         if name in results or args.only and not name.startswith(tuple(args.only)): continue
-        table = prepare(data, args.data, args.runs / "data")
+        number = re.search(r"split (\d+)", name)
+        table = prepare(data, args.data, args.runs / "data", int(number[1]) if number else 0)
         row = probe_row(table, recipe, args.runs / "probe") if recipe.notes == "probe" else run_row(table, recipe, args.runs)
         sizes = table["split"].value_counts()
         row |= dict(rows={split: int(sizes.get(split, 0)) for split in ("train", "valid", "test")}, made_with=environment()["packages"],

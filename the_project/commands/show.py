@@ -26,7 +26,7 @@ def _app(args) -> int:
     demo(args.bundle, port=args.port)
     return 0
 
-# %% ../../nbs/commands/82_show.ipynb #fe2e2e3d
+# %% ../../nbs/commands/82_show.ipynb #a587b80b
 def _demo(args) -> int:
     import torch
     from the_project.core.env import say
@@ -38,7 +38,7 @@ def _demo(args) -> int:
 
     torch.set_num_threads(1)  # so small a network gains little from more, and loses much on a busy machine
     say("drawing 720 pictures of 12 invented snakes")
-    recipe = Recipe(arch="small_cnn", weights=None, lr=4e-3, notes="the demo",
+    recipe = Recipe(arch="small_cnn", weights=None, lr=4e-3, mixup=0.3, notes="the demo",
                     stages=(Stage(64, 24), Stage(96, 16, lr=2e-3)))
     table = trusted_split(sample_table(Path(args.runs) / "demo-pictures", n=720), recipe)
     say(f"training a small network from scratch, {recipe.total_epochs} epochs")

@@ -125,7 +125,7 @@ class Stage(_Settings):
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #7be41803
+# %% ../../nbs/core/02_recipe.ipynb #5bf1af12
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -144,14 +144,14 @@ class Recipe(_Settings):
     drop_path: float = 0.0              # stochastic depth, 0 to 0.95, where the backbone has it
     linear_probe: bool = True           # start a pretrained run from the best linear head on frozen features
     batch_norm: str = "auto"            # BATCH_NORMS: statistics learn ("train") or stay ("frozen"); "auto": stay when pretrained
-    stages: tuple[Stage, ...] = (Stage(128, 8), Stage(176, 8), Stage(224, 16))  # progressive resizing
+    stages: tuple[Stage, ...] = (Stage(256, 12),)  # one size, or several for progressive resizing
     resize_mode: str = "resize"         # small stages see the whole picture ("resize") or small crops at full scale ("crop")
     presize: int | None = None          # short side of the cached picture, pixels; None: 1.5 times the stage's size
     fit: str = "crop"                   # how a whole picture becomes square in validation: FITS
     pipeline: str = "fused"             # who augments: PIPELINES
     augment: str = "standard"           # how much: AUGMENTS
     transforms: tuple[str, ...] = ()    # single transforms beside it: SINGLE_AUGMENTS
-    mixup: float = 0.3                  # alpha of MixUp's Beta distribution, 0: off
+    mixup: float = 0.0                  # alpha of MixUp's Beta distribution, 0: off
     cutmix: float = 0.0                 # alpha of CutMix's Beta distribution, 0: off
     mix_prob: float = 1.0               # share of batches that are mixed
     mix_off_epochs: int = 0             # last epochs of the run without mixing
