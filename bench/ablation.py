@@ -22,7 +22,7 @@ CHANGES = {
     "MixUp 0.4": dict(mixup=.4),
     "albumentations, light": dict(pipeline="albumentations", augment="light"),
     "albumentations, strong": dict(pipeline="albumentations", augment="strong"),
-    "SGD": dict(optimiser="sgd", lr=5e-3, weight_decay=5e-4),
+    "SGD, ten times the rate": dict(optimiser="sgd", lr=5e-3, weight_decay=5e-4),
     "ADOPT": dict(optimiser="adopt"),
     "cosine": dict(schedule="cosine"),
     "flat": dict(schedule="constant"),

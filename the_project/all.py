@@ -5,21 +5,22 @@
 # %% auto #0
 __all__ = ['Audit', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History', 'Logbook',
            'MixBoth', 'MixUp', 'PictureModel', 'Predictor', 'ProgressiveResize', 'Range', 'Recipe', 'ReduceOnPlateau',
-           'Run', 'SaveBestCallback', 'Snapshots', 'SoftVote', 'Stage', 'Task', 'ablate', 'add_taxonomy',
-           'answer_folder', 'apply_fixes', 'audit_table', 'average_weights', 'backbone_names', 'bootstrap',
-           'build_model', 'check_files', 'check_no_pickle', 'check_probes', 'check_split', 'check_table', 'check_task',
-           'compare', 'create_backbone', 'crossval', 'demo', 'diff', 'drop_broken', 'drop_leaks', 'environment',
-           'explain', 'export_bundle', 'find_task', 'fit_temperature', 'from_bundle', 'greedy_soup', 'group_duplicates',
-           'hold_out_group', 'input_stats', 'kfold_table', 'leave_one_group_out', 'load_recipe', 'make_answer',
-           'make_app', 'make_learner', 'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule',
-           'mean_score', 'noise_floor', 'open_image', 'open_picture', 'paired_difference', 'param_groups',
-           'picture_block', 'plot_confusion', 'plot_heat', 'plot_history', 'plot_per_class', 'plot_risk',
-           'plot_strangers', 'plot_worst', 'rank_average', 'read_table', 'register_task', 'resume', 'risk_coverage',
+           'Run', 'SaveBestCallback', 'Snapshots', 'SoftTargets', 'SoftVote', 'Stage', 'Task', 'WarmWorkers', 'ablate',
+           'add_taxonomy', 'answer_folder', 'apply_fixes', 'audit_table', 'average_weights', 'backbone_names',
+           'bootstrap', 'build_model', 'change_table', 'check_files', 'check_no_pickle', 'check_probes', 'check_split',
+           'check_table', 'check_task', 'compare', 'create_backbone', 'crossval', 'demo', 'diff', 'distill',
+           'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle', 'find_task', 'fit_temperature',
+           'from_bundle', 'greedy_soup', 'group_duplicates', 'hold_out_group', 'input_stats', 'kfold_table',
+           'leave_one_group_out', 'load_recipe', 'make_answer', 'make_app', 'make_gallery', 'make_learner',
+           'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mean_score', 'model_costs',
+           'noise_floor', 'open_image', 'open_picture', 'paired_difference', 'param_groups', 'picture_block',
+           'plot_confusion', 'plot_heat', 'plot_history', 'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst',
+           'pseudo_label', 'rank_average', 'read_table', 'register_task', 'resume', 'risk_coverage', 'run_on_ray',
            'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed',
            'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'tune_weights',
            'verify_images']
 
-# %% ../nbs/all.ipynb #8df0ade2
+# %% ../nbs/all.ipynb #ed00bae2
 from .audit.audit import Audit, apply_fixes, audit_table
 from .core.env import environment, set_seed
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
@@ -43,12 +44,17 @@ from .evaluate.paired import mean_score, noise_floor, paired_difference
 from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
 from .evaluate.strangers import plot_strangers
 from .experiments.ablate import ablate
+from .experiments.changes import change_table, model_costs
 from .experiments.crossval import crossval
+from .experiments.distill import SoftTargets, distill
+from .experiments.gallery import make_gallery
 from .experiments.logbook import Logbook
+from .experiments.pseudo import pseudo_label
 from .experiments.reopen import from_bundle
 from .experiments.run import Run, resume, train
 from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
+from .experiments.workers import WarmWorkers, run_on_ray
 from .models.backbone import backbone_names, create_backbone, input_stats
 from .models.heads import PictureModel, build_model, param_groups
 from .models.losses import make_loss
@@ -68,19 +74,21 @@ from .train.stability import EMA, ClipGrad, FrozenNorm, GradAccum
 from .train.stages import run_stages
 from .train.track import History
 
-# %% ../nbs/all.ipynb #cdaa9773
+# %% ../nbs/all.ipynb #2ae92d56
 _all_ = [
-    "Audit", "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History", "Logbook",
-    "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Range", "Recipe", "ReduceOnPlateau",
-    "Run", "SaveBestCallback", "Snapshots", "SoftVote", "Stage", "Task", "ablate", "add_taxonomy", "answer_folder",
-    "apply_fixes", "audit_table", "average_weights", "backbone_names", "bootstrap", "build_model", "check_files",
-    "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare", "create_backbone",
-    "crossval", "demo", "diff", "drop_broken", "drop_leaks", "environment", "explain", "export_bundle", "find_task",
-    "fit_temperature", "from_bundle", "greedy_soup", "group_duplicates", "hold_out_group", "input_stats",
-    "kfold_table", "leave_one_group_out", "load_recipe", "make_answer", "make_app", "make_learner", "make_loader",
-    "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mean_score", "noise_floor", "open_image",
-    "open_picture", "paired_difference", "param_groups", "picture_block", "plot_confusion", "plot_heat",
-    "plot_history", "plot_per_class", "plot_risk", "plot_strangers", "plot_worst", "rank_average", "read_table",
-    "register_task", "resume", "risk_coverage", "run_recipe", "run_stages", "sample_strangers", "sample_table",
-    "search", "set_fields", "set_seed", "show_pairs", "show_sample", "split_balance", "split_table", "task_names",
-    "train", "tune_weights", "verify_images"]
+    "Audit", "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History",
+    "Logbook", "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize", "Range", "Recipe",
+    "ReduceOnPlateau", "Run", "SaveBestCallback", "Snapshots", "SoftTargets", "SoftVote", "Stage", "Task",
+    "WarmWorkers", "ablate", "add_taxonomy", "answer_folder", "apply_fixes", "audit_table", "average_weights",
+    "backbone_names", "bootstrap", "build_model", "change_table", "check_files", "check_no_pickle",
+    "check_probes", "check_split", "check_table", "check_task", "compare", "create_backbone", "crossval",
+    "demo", "diff", "distill", "drop_broken", "drop_leaks", "environment", "explain", "export_bundle",
+    "find_task", "fit_temperature", "from_bundle", "greedy_soup", "group_duplicates", "hold_out_group",
+    "input_stats", "kfold_table", "leave_one_group_out", "load_recipe", "make_answer", "make_app",
+    "make_gallery", "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func",
+    "make_schedule", "mean_score", "model_costs", "noise_floor", "open_image", "open_picture",
+    "paired_difference", "param_groups", "picture_block", "plot_confusion", "plot_heat", "plot_history",
+    "plot_per_class", "plot_risk", "plot_strangers", "plot_worst", "pseudo_label", "rank_average", "read_table",
+    "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages", "sample_strangers",
+    "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample", "split_balance",
+    "split_table", "task_names", "train", "tune_weights", "verify_images"]

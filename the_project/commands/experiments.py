@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .train import column_names, recipe_from, trusted_split
 
-# %% ../../nbs/commands/83_experiments.ipynb #93944e68
+# %% ../../nbs/commands/83_experiments.ipynb #3b0dc140
 def add_common(
     p,              # a parser
     engine: bool = True,  # with --engine and --workers
@@ -32,6 +32,7 @@ def add_common(
                    help="processes on this machine (default: %(default)s)")
     p.add_argument("--address", help="of a Ray cluster; without it a local one")
 
+# %% ../../nbs/commands/83_experiments.ipynb #3cef573e
 def read_input(
     args,  # of `add_common`
 ):         # table, recipe
@@ -42,11 +43,13 @@ def read_input(
     table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.target)
     return trusted_split(table, recipe), recipe
 
+# %% ../../nbs/commands/83_experiments.ipynb #db03f4c5
 def _tell_failure(work, *args):
     "Do the work; runs that failed are a mistake to be told in one line, not a crash of the command"
     try: return work(*args)
     except RuntimeError as error: raise ValueError(str(error)) from error
 
+# %% ../../nbs/commands/83_experiments.ipynb #e26dd20c
 def _runner(args):
     from the_project.experiments.workers import make_runner
 
@@ -75,7 +78,7 @@ def read_changes(
     if not changes: raise ValueError("nothing to compare: give --change FIELD=VALUE,... or --table NAME")
     return changes
 
-# %% ../../nbs/commands/83_experiments.ipynb #040dcfed
+# %% ../../nbs/commands/83_experiments.ipynb #52e5529c
 def _ablate(args) -> int:
     from the_project.experiments.ablate import ablate
     from the_project.experiments.logbook import Logbook
@@ -88,6 +91,7 @@ def _ablate(args) -> int:
     print(f"logbook: {Logbook(args.runs).write()}", file=sys.stderr)
     return 0
 
+# %% ../../nbs/commands/83_experiments.ipynb #4ec9813a
 def add_ablate(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -109,7 +113,7 @@ The base is trained with twice as many seeds, for the noise floor. The same comm
     p.add_argument("--factorial", action="store_true", help="all combinations of the changes")
     p.set_defaults(command=_ablate)
 
-# %% ../../nbs/commands/83_experiments.ipynb #65b44437
+# %% ../../nbs/commands/83_experiments.ipynb #49ec92c1
 def _crossval(args) -> int:
     from the_project.evaluate.metrics import bootstrap
     from the_project.evaluate.report import score_text
@@ -126,6 +130,7 @@ def _crossval(args) -> int:
     print(f"out-of-fold answers: {found.folder/'predictions-out-of-fold.csv'}", file=sys.stderr)
     return 0
 
+# %% ../../nbs/commands/83_experiments.ipynb #3fcac6ab
 def add_crossval(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -141,7 +146,7 @@ Test rows take no part; --test lets all folds vote on them, and is counted.
     p.add_argument("--test", action="store_true", help="read the test rows: the soft vote of all folds")
     p.set_defaults(command=_crossval)
 
-# %% ../../nbs/commands/83_experiments.ipynb #5ad191ea
+# %% ../../nbs/commands/83_experiments.ipynb #50ec168d
 def _search(args) -> int:
     from the_project.core.files import read_json
     from the_project.experiments.search import search
@@ -159,6 +164,7 @@ def _search(args) -> int:
           file=sys.stderr)
     return 0
 
+# %% ../../nbs/commands/83_experiments.ipynb #6b10241f
 def add_search(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -181,7 +187,7 @@ Test rows are left out. Killed and called again, it goes on; several processes m
     p.add_argument("--no-prune", action="store_true", help="train every trial to its end")
     p.set_defaults(command=_search)
 
-# %% ../../nbs/commands/83_experiments.ipynb #adf94d48
+# %% ../../nbs/commands/83_experiments.ipynb #78dbf169
 def _logbook(args) -> int:
     from the_project.experiments.logbook import Logbook
 
@@ -191,6 +197,7 @@ def _logbook(args) -> int:
     else: print(book.write().read_text(encoding="utf-8"), end="")
     return 0
 
+# %% ../../nbs/commands/83_experiments.ipynb #ba3b6352
 def add_logbook(
     commands,  # of the command line, see `ship.cli`
 ):

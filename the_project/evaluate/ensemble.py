@@ -77,7 +77,7 @@ class SoftVote(nn.Module):
                  zip(self.models, self.shares, self.temperatures) if share]
         return torch.stack(votes).sum(0).clamp_min(1e-30).log()
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #69c181fa
+# %% ../../nbs/evaluate/45_ensemble.ipynb #72566a15
 def average_weights(
     states: Sequence[dict],  # name -> tensor, of models built alike
 ) -> dict:                   # name -> tensor: means of numbers with a point, the first's integers
@@ -91,6 +91,7 @@ def average_weights(
             if tensor.is_floating_point() else tensor
             for name, tensor in first.items()}
 
+# %% ../../nbs/evaluate/45_ensemble.ipynb #f48e7b88
 def greedy_soup(
     states: Sequence[dict],            # name -> tensor, of models built alike
     score: Callable[[dict], float],    # of a state on valid; higher is better
@@ -134,7 +135,7 @@ class Snapshots(Callback):
         "The weights that were kept"
         return [load_tensors(file) for file in self.files]
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #81f608ac
+# %% ../../nbs/evaluate/45_ensemble.ipynb #3bc7af88
 def milliseconds(
     answer: Callable,    # called without arguments, answers one picture
     repeats: int = 20,   # after two that are not counted; the median is given
@@ -147,6 +148,7 @@ def milliseconds(
         took.append(time.perf_counter() - begun)
     return float(np.median(took[2:]) * 1000)
 
+# %% ../../nbs/evaluate/45_ensemble.ipynb #1ab20a28
 def model_latency(
     models: dict[str, nn.Module],  # name -> (B, C, H, W) to (B, n)
     size: int,                     # side of the picture, pixels

@@ -30,7 +30,7 @@ def score_mode(
     known = ("f1_macro", "accuracy", "top_3", "loss")
     raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(known)}{nearest(metric, known)}")
 
-# %% ../../nbs/evaluate/49_paired.ipynb #754155b5
+# %% ../../nbs/evaluate/49_paired.ipynb #c9648921
 def _counts(predictions: pd.DataFrame, metric: str, codes: np.ndarray) -> list[np.ndarray]:
     "Sums a group, (G, columns), from which `_score` makes the score"
     one, first = np.ones(len(predictions)), np.zeros(len(predictions), int)
@@ -44,6 +44,7 @@ def _counts(predictions: pd.DataFrame, metric: str, codes: np.ndarray) -> list[n
     right = truth == said if k == 1 else truth_ranks(truth, probability_matrix(predictions)) < k
     return [sum_by_group(codes, first, values, 1) for values in (right, one)]
 
+# %% ../../nbs/evaluate/49_paired.ipynb #8d101733
 def _score(counts: list[np.ndarray], metric: str, weights: np.ndarray) -> np.ndarray:  # (draws,)
     sums = [weights @ part for part in counts]
     if metric == "f1_macro": return np.nanmean(f1_scores(*sums), 1)
@@ -74,16 +75,18 @@ def align_predictions(
                              "runs of the same split, or cross-validate both with the same folds")
     return [table.set_index("file").loc[files].reset_index() for table in tables]
 
-# %% ../../nbs/evaluate/49_paired.ipynb #54a76156
+# %% ../../nbs/evaluate/49_paired.ipynb #366fc7c7
 def _seed_weights(n_tables: int, draws: int, seed: int) -> np.ndarray:  # (1 + draws, tables)
     "How often each training counts in each draw"
     drawn = rng_for(seed, "seeds").multinomial(n_tables, [1 / n_tables] * n_tables, draws)
     return np.vstack([np.ones((1, n_tables)), drawn]) / n_tables
 
+# %% ../../nbs/evaluate/49_paired.ipynb #95e4e7ba
 def _draws(n_groups: int, n: int, seed: int) -> Iterator[np.ndarray]:  # all groups once, then the draws
     yield np.ones((1, n_groups))
     yield from draw_weights(n_groups, n, seed)
 
+# %% ../../nbs/evaluate/49_paired.ipynb #45796191
 def _side(tables: list[pd.DataFrame], metric: str, blocks: Callable, share: np.ndarray,
           codes: np.ndarray) -> np.ndarray:
     "Mean score of one side's trainings in each draw; `blocks` gives the draws' group weights piece by piece"

@@ -18,7 +18,7 @@ from ..evaluate.ensemble import model_latency
 from ..models.backbone import backbone_names
 from ..models.heads import build_model
 
-# %% ../../nbs/experiments/66_changes.ipynb #000c9bb8
+# %% ../../nbs/experiments/66_changes.ipynb #f50d7338
 _LR = dict(lion=1 / 3, lamb=3., rmsprop=1 / 3)                   # of AdamW's
 _COUPLED = ("adam", "sgd", "rmsprop")                            # weight decay goes into the gradient: 5e-4 is usual
 
@@ -30,14 +30,17 @@ def _optimisers(recipe: Recipe) -> dict:
                        weight_decay=5e-4 if name in _COUPLED else recipe.weight_decay)
             for name in names}
 
+# %% ../../nbs/experiments/66_changes.ipynb #520d830d
 def _schedules(recipe: Recipe) -> dict: return {name: dict(schedule=name) for name in SCHEDULES}
 
+# %% ../../nbs/experiments/66_changes.ipynb #7d12460d
 def _regularisation(recipe: Recipe) -> dict:
     fields = dict(drop=(0., .2, .5), weight_decay=(0., .05, .2), label_smoothing=(0., .1), drop_path=(.1,), ema=(.99,),
                   clip=(1.,), batch_size=(16, 32, 64))
     fields["pool"] = ("avg", "max", "avgmax", "catavgmax")
     return {f"{name} {value}": {name: value} for name, values in fields.items() for value in values}
 
+# %% ../../nbs/experiments/66_changes.ipynb #9583d914
 def _freezing(recipe: Recipe) -> dict:
     epochs = recipe.total_epochs
     last = recipe.stages[-1]
@@ -47,13 +50,14 @@ def _freezing(recipe: Recipe) -> dict:
             "a new head, not the probe's": dict(linear_probe=False), "batch norms learn": dict(batch_norm="train"),
             "one learning rate for all layers": dict(lr_decay=1.), "hardly any below the head": dict(lr_decay=.03)}
 
-# %% ../../nbs/experiments/66_changes.ipynb #4c49e2d5
+# %% ../../nbs/experiments/66_changes.ipynb #152d2ef9
 def _sizes(recipe: Recipe) -> dict:
     last, epochs = recipe.stages[-1], recipe.total_epochs
     sides = [side for side in (96, 128, 160, 192, 224, 288, 384) if last.size / 2 <= side <= last.size * 1.75]
     table = {f"{side} px": dict(stages=(last.replace(size=side, epochs=epochs, frozen_epochs=0),)) for side in sides}
     return table | {f"fit {fit}": dict(fit=fit) for fit in ("crop", "squish", "pad")}
 
+# %% ../../nbs/experiments/66_changes.ipynb #c4d0e4e1
 def _augmentations(recipe: Recipe) -> dict:
     table = {f"{pipeline}, {level}": dict(pipeline=pipeline, augment=level, transforms=())
              for pipeline in ("fused", "fastai", "albumentations")
@@ -61,6 +65,7 @@ def _augmentations(recipe: Recipe) -> dict:
     return table | {name.replace("_", " "): dict(pipeline="albumentations", augment="none", transforms=(name,))
                     for name in SINGLE_AUGMENTS}
 
+# %% ../../nbs/experiments/66_changes.ipynb #e6fa5c50
 def _mixing(recipe: Recipe) -> dict:
     table = {f"MixUp {alpha}": dict(mixup=alpha, cutmix=0.)
              for alpha in (0., .1, .2, .4,
@@ -68,13 +73,15 @@ def _mixing(recipe: Recipe) -> dict:
     return table | {"MixUp and CutMix": dict(mixup=.4, cutmix=1.),
                     "MixUp 0.4, not at the end": dict(mixup=.4, mix_off_epochs=max(1, recipe.total_epochs // 5))}
 
+# %% ../../nbs/experiments/66_changes.ipynb #b903426b
 def _features(recipe: Recipe) -> dict:
     table = {f"{name} beside": dict(features=(name,), features_mode="beside") for name in FEATURES}
     return table | {f"{name} alone": dict(features=(name,), features_mode="instead") for name in FEATURES}
 
+# %% ../../nbs/experiments/66_changes.ipynb #01e18b8e
 def _rows(recipe: Recipe) -> dict: return {f"{share:.0%} of the rows": dict(rows=share) for share in (.25, .5, .75)}
 
-# %% ../../nbs/experiments/66_changes.ipynb #8e8be6b6
+# %% ../../nbs/experiments/66_changes.ipynb #92106894
 _BACKBONES = ("small_cnn", "mobilenetv3_small_100", "efficientnet_b0", "resnet18", "resnet50", "convnext_atto",
               "convnext_tiny", "caformer_s18",
               "vit_tiny_patch16_224", "eva02_tiny_patch14_336")
@@ -87,6 +94,7 @@ def _backbones(recipe: Recipe) -> dict:
         if arch != "small_cnn" and recipe.weights == "imagenet": table[arch] = dict(arch=arch, weights="imagenet")
     return table
 
+# %% ../../nbs/experiments/66_changes.ipynb #eb722d13
 def _heads(recipe: Recipe) -> dict:
     table = {f"{layers} hidden, {width} wide": dict(head_layers=layers, head_width=width) for layers in (1, 2)
              for width in (128, 512)}

@@ -30,7 +30,7 @@ from ..evaluate.report import score_text
 from .run import Run, check_input
 from .sweep import Job, run_jobs
 
-# %% ../../nbs/experiments/62_crossval.ipynb #d0a6d94b
+# %% ../../nbs/experiments/62_crossval.ipynb #7a62431d
 def fold_tables(
     table: pd.DataFrame,       # file, target, maybe group and split; its test rows are left out
     k: int = 5,                # folds, 2 or more
@@ -44,6 +44,7 @@ def fold_tables(
                         target)
     return [folds.assign(split=np.where(folds["fold"] == fold, "valid", "train")) for fold in range(k)]
 
+# %% ../../nbs/experiments/62_crossval.ipynb #98f336e3
 def series_name(
     table: pd.DataFrame,  # one of `fold_tables`
     k: int,               # folds
@@ -91,7 +92,7 @@ class Together:
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
         return average_predictions([apply_temperature(table, self.fold_temperature) for table in tables])
 
-# %% ../../nbs/experiments/62_crossval.ipynb #ae566086
+# %% ../../nbs/experiments/62_crossval.ipynb #430b9464
 class CrossVal:
     "k trainings, an answer to every row from the one that never saw it"
 
@@ -122,22 +123,6 @@ class CrossVal:
                              seconds=run.scores["seconds"], run=run.name))
         return pd.DataFrame(rows)
 
-    @property
-    def score(self) -> tuple[float, float, float]:
-        "Score of all out-of-fold answers with its interval by group"
-        return mean_score([self.answers], self.metric)
-
-    @property
-    def spread(self) -> float:
-        "Standard deviation of the folds' scores"
-        return float(self.folds["score"].std())
-
-    @property
-    def best(self) -> Run:
-        "The fold with the best score; it is flattered by its choice, the vote of all is usually better"
-        scores = self.folds["score"]
-        return self.runs[int(scores.idxmax() if score_mode(self.metric) == "max" else scores.idxmin())]
-
     @cached_property
     def together(self) -> Together:
         "All folds as one model"
@@ -146,7 +131,26 @@ class CrossVal:
     def __repr__(self) -> str:
         return f"CrossVal({len(self.runs)} folds, {self.metric} {score_text(self.score)}, spread {self.spread:.3f})"
 
-# %% ../../nbs/experiments/62_crossval.ipynb #844cdbc3
+# %% ../../nbs/experiments/62_crossval.ipynb #5aae4404
+@patch(as_prop=True)
+def score(self: CrossVal) -> tuple[float, float, float]:
+    "Score of all out-of-fold answers with its interval by group"
+    return mean_score([self.answers], self.metric)
+
+# %% ../../nbs/experiments/62_crossval.ipynb #baf5a1c2
+@patch(as_prop=True)
+def spread(self: CrossVal) -> float:
+    "Standard deviation of the folds' scores"
+    return float(self.folds["score"].std())
+
+# %% ../../nbs/experiments/62_crossval.ipynb #c1ce84da
+@patch(as_prop=True)
+def best(self: CrossVal) -> Run:
+    "The fold with the best score; it is flattered by its choice, the vote of all is usually better"
+    scores = self.folds["score"]
+    return self.runs[int(scores.idxmax() if score_mode(self.metric) == "max" else scores.idxmin())]
+
+# %% ../../nbs/experiments/62_crossval.ipynb #3232c6fa
 @patch
 def test(
     self: CrossVal,
@@ -169,6 +173,7 @@ def test(
     update_scores(self.folder, dict(test=bootstrap(vote)))
     return vote
 
+# %% ../../nbs/experiments/62_crossval.ipynb #fd6c9e2f
 @patch
 def gain(
     self: CrossVal,

@@ -62,7 +62,7 @@ class Entry:
         "A name for the rows that were answered; entries with the same one can be compared"
         return json_hash(sorted(self.answers[0]["file"])) if self.answers else ""
 
-# %% ../../nbs/experiments/161_logbook.ipynb #99ef3f0c
+# %% ../../nbs/experiments/161_logbook.ipynb #4babf02f
 def read_entries(
     runs: str | Path,  # a folder of runs
 ) -> list[Entry]:      # the earliest first; failed and unfinished ones too
@@ -81,10 +81,13 @@ def read_entries(
         entry.recipe = min((r.recipe for r in entry.runs), key=_seed_of, default=entry.recipe)
     return sorted(entries.values(), key=_date_of)
 
+# %% ../../nbs/experiments/161_logbook.ipynb #31098e22
 def _seed_of(recipe: Recipe) -> int: return recipe.seed
+
+# %% ../../nbs/experiments/161_logbook.ipynb #771117ab
 def _date_of(entry: Entry) -> tuple: return entry.date, entry.name
 
-# %% ../../nbs/experiments/161_logbook.ipynb #f2ea0178
+# %% ../../nbs/experiments/161_logbook.ipynb #8f0a2bb7
 def _log_of(folder: Path) -> dict | None:
     "The log of a folder, made up from its files where plain `train` made it"
     log, whole = read_log(folder), (folder/"recipe.json").is_file()
@@ -96,6 +99,7 @@ def _log_of(folder: Path) -> dict | None:
                    seconds=scores.get("seconds") or 0., memory_mb=scores.get("memory_mb"), error=None)
     return made_up | log | dict(finished=bool(scores.get("finished")))
 
+# %% ../../nbs/experiments/161_logbook.ipynb #e2fa9671
 def _key(recipe: Recipe, folder: Path, log: dict) -> tuple:
     "What runs of one entry have in common"
     if log.get("fold") is not None: rows = log.get("series", "")
@@ -103,7 +107,7 @@ def _key(recipe: Recipe, folder: Path, log: dict) -> tuple:
     else: rows = ""
     return recipe.replace(seed=0).hash, rows, log.get("share", 1.)
 
-# %% ../../nbs/experiments/161_logbook.ipynb #3f344814
+# %% ../../nbs/experiments/161_logbook.ipynb #9ff954b5
 def changes_between(
     parent: Entry,  # the earlier one
     entry: Entry,   # the later one
@@ -115,6 +119,7 @@ def changes_between(
     if shares[0] != shares[1]: changed.append(f"training rows: {shares[0]:.0%} -> {shares[1]:.0%}")
     return changed
 
+# %% ../../nbs/experiments/161_logbook.ipynb #490148d5
 def _short_paths(line: str) -> str: return re.sub(r"\S*/(?=[^/\s]+\.safetensors)", "", line)
 
 # %% ../../nbs/experiments/161_logbook.ipynb #cfb8abf9
@@ -129,13 +134,14 @@ def find_parent(
     others = [other for other in earlier if other.rows == entry.rows or not entry.rows]
     return min(others, key=lambda other: len(changes_between(other, entry)), default=None)
 
-# %% ../../nbs/experiments/161_logbook.ipynb #edea2fc3
+# %% ../../nbs/experiments/161_logbook.ipynb #0fa823ee
 def metric_of(
     recipe: Recipe,  # its task
 ) -> str:            # f1_macro where the answer is a label, else loss
     "The score that a logbook follows"
     return "f1_macro" if find_task(recipe.task).output == "label" else "loss"
 
+# %% ../../nbs/experiments/161_logbook.ipynb #0ba8b07d
 @dataclass(frozen=True)
 class Line:
     "An entry of the logbook and what is said about it"
@@ -153,7 +159,7 @@ class Line:
         if self.difference: return self.difference.verdict
         return "first" if self.parent is None else "other rows"
 
-# %% ../../nbs/experiments/161_logbook.ipynb #e2f3f504
+# %% ../../nbs/experiments/161_logbook.ipynb #1024905d
 def make_lines(
     entries: list[Entry],       # the earliest first
     metric: str | None = None,  # f1_macro, accuracy, top_<k> or loss; None: what suits each task
@@ -171,6 +177,7 @@ def make_lines(
                           _difference(entry, parent, name, repeats)))
     return lines
 
+# %% ../../nbs/experiments/161_logbook.ipynb #ccdca615
 def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list) -> Difference | None:
     if parent is None or not entry.answers or parent.rows != entry.rows: return None
     n = min(len(entry.answers), len(parent.answers))
@@ -226,9 +233,10 @@ def _row(line: Line) -> dict:
                     floor=found.floor)
     return row
 
-# %% ../../nbs/experiments/161_logbook.ipynb #8134bde9
+# %% ../../nbs/experiments/161_logbook.ipynb #0d09f5bb
 def _sign(line: Line) -> str: return "; ".join(line.changes) or line.entry.name
 
+# %% ../../nbs/experiments/161_logbook.ipynb #d37522be
 def _list(lines: list[Line]) -> str:
     said = []
     for line in sorted(lines, key=_size_of, reverse=True):
@@ -237,9 +245,10 @@ def _list(lines: list[Line]) -> str:
                     + (f" (against {line.parent.name})" if line.parent else ""))
     return "\n".join(said) or "- nothing yet"
 
+# %% ../../nbs/experiments/161_logbook.ipynb #24a67cec
 def _size_of(line: Line) -> float: return abs(line.difference.value) if line.difference else 0.
 
-# %% ../../nbs/experiments/161_logbook.ipynb #11a4700b
+# %% ../../nbs/experiments/161_logbook.ipynb #6ed4983a
 def _text_rows(lines: list[Line]) -> pd.DataFrame:
     cells = []
     for line in lines:
@@ -253,6 +262,7 @@ def _text_rows(lines: list[Line]) -> pd.DataFrame:
                       "time": duration_text(row["seconds"]), "notes": row["notes"]})
     return pd.DataFrame(cells)
 
+# %% ../../nbs/experiments/161_logbook.ipynb #9a61bf6b
 @patch
 def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each part that the library keeps
     "The page in parts"
@@ -294,7 +304,7 @@ def merge_page(
         page = page[:start] + f"{mark}\n{text}\n" + page[end:]
     return page
 
-# %% ../../nbs/experiments/161_logbook.ipynb #63648d01
+# %% ../../nbs/experiments/161_logbook.ipynb #5522ad03
 @patch
 def write(
     self: Logbook,
@@ -310,6 +320,7 @@ def write(
         parts.append(("cost", f"## Score against cost\n\n![score against seconds]({path.stem}.png)"))
     return atomic_write(path, merge_page(path.read_text(encoding="utf-8") if path.exists() else "", parts))
 
+# %% ../../nbs/experiments/161_logbook.ipynb #6dce8921
 @patch
 def plot(
     self: Logbook,
@@ -333,6 +344,7 @@ def plot(
     set_title(panel, metric, "blue helped, orange hurt, grey no evidence; dashes: best for its cost")
     return figure
 
+# %% ../../nbs/experiments/161_logbook.ipynb #84fc9205
 def _frontier(cost: np.ndarray, worth: np.ndarray) -> list[int]:
     "Positions that nothing cheaper beats, the cheapest first"
     order, best = np.lexsort((-worth, cost)), []

@@ -61,7 +61,7 @@ def read_space(
             recipe.replace(**{name: value})
     return read
 
-# %% ../../nbs/experiments/64_search.ipynb #731d7fa0
+# %% ../../nbs/experiments/64_search.ipynb #6c9fb2f8
 def suggest(
     trial,               # an Optuna trial
     space: dict,         # from `read_space`
@@ -78,9 +78,11 @@ def suggest(
         else: chosen[name] = trial.suggest_float(name, values.low, values.high, log=values.log)
     return chosen
 
+# %% ../../nbs/experiments/64_search.ipynb #852bfb1b
 class Pruned(Exception):
     "A trial that was stopped because others were better at the same epoch"
 
+# %% ../../nbs/experiments/64_search.ipynb #178a958d
 class Prune(Callback):
     "Report each epoch's score to a trial, and stop where its pruner says so"
     order = 57  # after the history (55)
@@ -136,7 +138,7 @@ class Search:
 
     def __repr__(self) -> str: return f"Search({len(self.table)} trials, best {self.study.best_value:.3f})"
 
-# %% ../../nbs/experiments/64_search.ipynb #b1bb4263
+# %% ../../nbs/experiments/64_search.ipynb #e614b091
 @patch
 def importance(
     self: Search,
@@ -145,6 +147,7 @@ def importance(
     names = require("optuna", "optuna").importance.get_param_importances(self.study)
     return {name: float(share) for name, share in names.items()}
 
+# %% ../../nbs/experiments/64_search.ipynb #2e15b51e
 @patch
 def plot(
     self: Search,
@@ -167,7 +170,7 @@ def plot(
         set_title(panel, name, f"decides {shares[name]:.0%}")
     return figure
 
-# %% ../../nbs/experiments/64_search.ipynb #ebfebfda
+# %% ../../nbs/experiments/64_search.ipynb #bb70967f
 SAMPLERS = ("tpe", "gp", "random")
 
 def _sampler(name: str, seed: int):
@@ -180,6 +183,7 @@ def _sampler(name: str, seed: int):
         return samplers.GPSampler(seed=seed, n_startup_trials=8, deterministic_objective=False)
     return samplers.RandomSampler(seed=seed)
 
+# %% ../../nbs/experiments/64_search.ipynb #eda29321
 def open_storage(
     storage: str,        # "sqlite:///FILE", FILE.db (SQLite) or FILE.journal
 ):                       # an Optuna storage
@@ -195,7 +199,7 @@ def open_storage(
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
     return optuna.storages.RDBStorage(f"sqlite:///{storage}", engine_kwargs=dict(connect_args=dict(timeout=60)))
 
-# %% ../../nbs/experiments/64_search.ipynb #ea2c0101
+# %% ../../nbs/experiments/64_search.ipynb #270daebc
 class _Alive:
     "A lock that is held as long as this process lives"
     def __init__(self, folder: Path, name: str):
@@ -208,6 +212,7 @@ class _Alive:
         self.path.unlink(missing_ok=True)
         self.handle.close()
 
+# %% ../../nbs/experiments/64_search.ipynb #61e86e7e
 def _is_alive(path: str) -> bool:
     "Whether the process of a lock still lives; on another machine only its shared folder can tell"
     try:
@@ -216,6 +221,7 @@ def _is_alive(path: str) -> bool:
     except BlockingIOError: return True
     return False
 
+# %% ../../nbs/experiments/64_search.ipynb #5a47c508
 def take_over(
     study,  # an Optuna study
 ) -> int:   # trials of processes that are gone, proposed again
@@ -248,23 +254,29 @@ def _objective(trial, space: dict, recipe: Recipe, table: pd.DataFrame, runs: Pa
     except Pruned as stopped: raise require("optuna", "optuna").TrialPruned(str(stopped)) from stopped
     return float(run.history[task.monitor].max() if task.mode == "max" else run.history[task.monitor].min())
 
-# %% ../../nbs/experiments/64_search.ipynb #aff88f8f
-def _make_study(name: str, storage: str, sampler: str, mode: str, prune: bool, seed: int):
+# %% ../../nbs/experiments/64_search.ipynb #463f2a64
+def _make_study(name: str, storage: str, mode: str, prune: bool):
     "The study of this name, new or as it was left"
     optuna = require("optuna", "optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1,
                                                     reduction_factor=3) if prune else optuna.pruners.NopPruner()
-    study = optuna.create_study(storage=open_storage(storage), study_name=name, pruner=pruner, load_if_exists=True,
-                                direction="maximize" if mode == "max" else "minimize")
-    study.sampler = _sampler(sampler, seed_for(seed, "search", len(study.get_trials(deepcopy=False))) % 2**31)
-    return study
+    return optuna.create_study(storage=open_storage(storage), study_name=name, pruner=pruner, load_if_exists=True,
+                               direction="maximize" if mode == "max" else "minimize")
 
-def _left(study, trials: int) -> int:  # killed ones aside: they are done again
-    return trials - sum(trial.state.is_finished() and not trial.user_attrs.get("killed")
-                        for trial in study.get_trials(deepcopy=False))
+# %% ../../nbs/experiments/64_search.ipynb #93adc490
+def _counts(study) -> tuple[int, int]:  # trials that were begun, that are finished; killed ones aside, they are done again
+    trials = [trial for trial in study.get_trials(deepcopy=False) if not trial.user_attrs.get("killed")]
+    return len(trials), sum(trial.state.is_finished() for trial in trials)
 
-# %% ../../nbs/experiments/64_search.ipynb #5888406f
+# %% ../../nbs/experiments/64_search.ipynb #76207dd1
+def _propose(study, objective: Callable, trials: int, sampler: str, seed: int) -> None:
+    "Trials until there are enough; the sampler is seeded for each, so a killed search proposes what an unbroken one does"
+    while (counts := _counts(study))[1] < trials:
+        study.sampler = _sampler(sampler, seed_for(seed, "search", counts[0]) % 2**31)
+        study.optimize(objective, n_trials=1, catch=(Exception,))
+
+# %% ../../nbs/experiments/64_search.ipynb #7441b704
 def search(
     recipe: Recipe,              # to start from; its seed is that of all trials
     table: pd.DataFrame,         # as for `train`; its test rows are left out
@@ -286,15 +298,14 @@ def search(
     table = ensure_split(table, recipe)
     table = table[table["split"] != "test"].reset_index(drop=True)
     name = f"search-{json_hash([recipe.hash, table_hash(table), {k: str(v) for k, v in space.items()}, sampler])}"
-    study = _make_study(name, storage or str(runs/f"{name}.db"), sampler, find_task(recipe.task).mode, prune,
-                        recipe.seed)
+    study = _make_study(name, storage or str(runs/f"{name}.db"), find_task(recipe.task).mode, prune)
     alive = _Alive(runs, name)
     try:
         if taken := take_over(study):
             say(f"{name}: going on with {taken} trial{'s' * (taken > 1)} of a process that is gone")
         objective = partial(_objective, space=space, recipe=recipe, table=table, runs=runs,
                             lock=str(alive.path.absolute()), prune=prune)
-        while _left(study, trials) > 0: study.optimize(objective, n_trials=1, catch=(Exception,))
+        _propose(study, objective, trials, sampler, recipe.seed)
     finally: alive.close()
     if not [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]:
         raise RuntimeError(f"no trial of {trials} was finished: the runs' log.json say why")

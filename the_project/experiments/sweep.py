@@ -23,7 +23,7 @@ from ..core.recipe import Recipe
 from ..evaluate.page import peak_memory
 from .run import Run, check_input, run_name, train
 
-# %% ../../nbs/experiments/61_sweep.ipynb #f41faf10
+# %% ../../nbs/experiments/61_sweep.ipynb #db0189dc
 def read_log(
     folder: str | Path,  # a run's folder
 ) -> dict:               # date, attempts, seconds, cpu_seconds, memory_mb, parent, series, fold, error; {}: none
@@ -31,6 +31,7 @@ def read_log(
     path = Path(folder)/"log.json"
     return read_json(path) if path.exists() else {}
 
+# %% ../../nbs/experiments/61_sweep.ipynb #fa3d8c18
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,10 +48,11 @@ def reset_peak_memory() -> None:
     finally:
         if torch.cuda.is_available(): torch.cuda.reset_peak_memory_stats()
 
-# %% ../../nbs/experiments/61_sweep.ipynb #6224e102
+# %% ../../nbs/experiments/61_sweep.ipynb #426d457f
 class RunFailed(RuntimeError):
     "A recipe that failed before, and is not tried again unless asked"
 
+# %% ../../nbs/experiments/61_sweep.ipynb #ad6de848
 def _begin(folder: Path, recipe: Recipe, note: dict, retry: bool) -> dict:
     "The log of a run that is about to start or to go on"
     log = read_log(folder)
@@ -91,7 +93,7 @@ def run_recipe(
             write_json(folder/"log.json", log)
     return run
 
-# %% ../../nbs/experiments/61_sweep.ipynb #c613f60c
+# %% ../../nbs/experiments/61_sweep.ipynb #f0c6443d
 @dataclass(frozen=True, eq=False)
 class Job:
     "One training of a sweep"
@@ -100,6 +102,7 @@ class Job:
     note: dict = field(default_factory=dict)  # for log.json: series, arm, fold, parent
     cbs: tuple = ()                           # further fastai callbacks
 
+# %% ../../nbs/experiments/61_sweep.ipynb #a1abac4f
 def run_jobs(
     jobs: Sequence[Job],         # in the order they are to be done
     runs: str | Path = "runs",   # where runs are kept
@@ -108,6 +111,7 @@ def run_jobs(
     "Run jobs one after the other"
     return [run_job(job, runs, retry) for job in jobs]
 
+# %% ../../nbs/experiments/61_sweep.ipynb #38f8f15f
 def run_job(
     job: Job,                    # one training
     runs: str | Path = "runs",   # where runs are kept

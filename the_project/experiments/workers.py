@@ -24,7 +24,7 @@ from ..core.recipe import nearest
 from .run import Run
 from .sweep import Job, run_job, run_jobs
 
-# %% ../../nbs/experiments/69_workers.ipynb #39e0761e
+# %% ../../nbs/experiments/69_workers.ipynb #d0312dbe
 def serve_jobs(
     address: str,  # of the socket
     key: str,      # that opens it, hexadecimal
@@ -41,6 +41,7 @@ def serve_jobs(
                 line.send((number, None if run is None else str(run.folder)))
         except (EOFError, BrokenPipeError, ConnectionResetError): return  # nobody is left to work for
 
+# %% ../../nbs/experiments/69_workers.ipynb #b19d6a55
 def _start(listener: Listener, key: bytes, threads: int) -> tuple[subprocess.Popen, Connection]:
     code = ("import sys; from the_project.experiments.workers import serve_jobs; "
             "address, key, n = sys.stdin.readline().split(); serve_jobs(address, key, int(n))")
@@ -84,7 +85,7 @@ class WarmWorkers:
         self.listener.close()
         self.folder.cleanup()
 
-# %% ../../nbs/experiments/69_workers.ipynb #a5c325b9
+# %% ../../nbs/experiments/69_workers.ipynb #71fa7b30
 def _fill_up(workers: WarmWorkers, wanted: int) -> None:
     "Start processes until there are as many as wanted"
     started = {process.pid: process
@@ -94,12 +95,14 @@ def _fill_up(workers: WarmWorkers, wanted: int) -> None:
         line = workers.listener.accept()
         workers.lines[line] = started[line.recv()]
 
+# %% ../../nbs/experiments/69_workers.ipynb #0872e40c
 def _give(workers: WarmWorkers, line: Connection, todo: deque, jobs: Sequence[Job], busy: dict, runs: str,
           retry: bool) -> None:
     if not todo: return
     busy[line] = todo.popleft()
     line.send((busy[line], jobs[busy[line]], runs, retry))
 
+# %% ../../nbs/experiments/69_workers.ipynb #37f1c108
 def _lost(workers: WarmWorkers, line: Connection, number: int, tries: list[int], todo: deque, name: str) -> None:
     "A process died: its job once more, or never"
     code = workers.lines.pop(line).wait()
@@ -133,11 +136,12 @@ def run_on_workers(
 
 WarmWorkers.__call__ = run_on_workers
 
-# %% ../../nbs/experiments/69_workers.ipynb #ca834730
+# %% ../../nbs/experiments/69_workers.ipynb #aca94038
 def _train_remotely(job: Job, runs: str, retry: bool) -> str | None:
     run = run_job(job, runs, retry)
     return None if run is None else str(run.folder)
 
+# %% ../../nbs/experiments/69_workers.ipynb #0e819986
 def run_on_ray(
     jobs: Sequence[Job],         # picklable
     runs: str | Path = "runs",   # where runs are kept: a folder that all machines share
@@ -158,6 +162,7 @@ def run_on_ray(
     return [_await(ray, answer, job) for answer,
             job in [(remote.remote(job, str(Path(runs).absolute()), retry), job) for job in jobs]]
 
+# %% ../../nbs/experiments/69_workers.ipynb #5fe1fc73
 def _await(ray, answer, job: Job) -> Run | None:
     try: folder = ray.get(answer)
     except ray.exceptions.RayError as error:
