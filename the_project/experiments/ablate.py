@@ -31,7 +31,7 @@ from .crossval import fold_tables, series_name
 from .run import Run, check_input, ensure_split
 from .sweep import Job, run_jobs
 
-# %% ../../nbs/experiments/63_ablate.ipynb #474f7009
+# %% ../../nbs/experiments/63_ablate.ipynb #6e3d2d11
 BASE = "base"
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Arm:
     rows: float = 1.                 # share of the training rows, above 0, at most 1
     parts: tuple[str, ...] = ()      # the changes it is made of
 
+# %% ../../nbs/experiments/63_ablate.ipynb #17f89b45
 def make_arms(
     recipe: Recipe,             # the base
     changes: dict[str, dict],   # name -> recipe fields, and maybe rows=share of the training rows
@@ -138,7 +139,7 @@ class Ablation:
 
     def __repr__(self) -> str: return f"Ablation({len(self.results) - 1} changes, noise floor {self.floor:.3f})"
 
-# %% ../../nbs/experiments/63_ablate.ipynb #cb1eb0fe
+# %% ../../nbs/experiments/63_ablate.ipynb #a5d656bb
 @patch(as_prop=True)
 def table(self: Ablation) -> pd.DataFrame:
     "One row an arm: what changed, score, difference to the base with its interval, verdict, seconds"
@@ -156,11 +157,12 @@ def table(self: Ablation) -> pd.DataFrame:
     names = "name change seeds score low high difference difference_low difference_high luck verdict seconds".split()
     return pd.DataFrame(rows).reindex(columns=names)
 
+# %% ../../nbs/experiments/63_ablate.ipynb #ef1c87ae
 def _change_text(base: Arm, arm: Arm) -> str:
     lines = diff(base.recipe, arm.recipe) + ([f"training rows: {arm.rows:.0%}"] if arm.rows < 1 else [])
     return "; ".join(re.sub(r"\S*/(?=[^/\s]+\.safetensors)", "", line) for line in lines)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #85e98f54
+# %% ../../nbs/experiments/63_ablate.ipynb #caa3b45f
 @patch(as_prop=True)
 def markdown(self: Ablation) -> str:
     "The table for a page, and how to read it"
@@ -174,6 +176,7 @@ def markdown(self: Ablation) -> str:
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
     return "\n".join([*markdown_table(text), "", _how_to_read(self)])
 
+# %% ../../nbs/experiments/63_ablate.ipynb #c696d7af
 def _how_to_read(self: Ablation) -> str:
     compared = sum(bool(result.answers) for result in self.results[1:])
     floor = (f"Noise floor {self.floor:.3f}: {len(self.base_scores)} runs of the base differ by so much from seed to "
@@ -235,7 +238,7 @@ def collect_arm(
                                                             ignore_index=True)
     return result
 
-# %% ../../nbs/experiments/63_ablate.ipynb #cce37c33
+# %% ../../nbs/experiments/63_ablate.ipynb #0817d189
 def _train_arms(arms: list[Arm], tables: list, seeds: dict[str, list[int]], runs: Path,
                 runner: Callable) -> list[ArmResult]:
     "All jobs, seed by seed, and what came of each arm"
@@ -245,6 +248,7 @@ def _train_arms(arms: list[Arm], tables: list, seeds: dict[str, list[int]], runs
     for (arm, _), run in zip(jobs, runner([job for _, job in jobs], runs)): done[arm.name].append(run)
     return [collect_arm(arm, done[arm.name], len(tables)) for arm in arms]
 
+# %% ../../nbs/experiments/63_ablate.ipynb #415fcf5d
 def _seed_of(pair: tuple[Arm, Job]) -> int: return pair[1].recipe.seed
 
 # %% ../../nbs/experiments/63_ablate.ipynb #cce8b7bb
@@ -267,7 +271,7 @@ def _halve(arms: list[Arm], tables: list, cheap: Sequence, keep: float, seed: in
         say(f"cheap stage {rung}: {len(arms) - 1} of {len(arms) - 1 + len(tried) - len(best)} changes go on")
     return arms, dropped
 
-# %% ../../nbs/experiments/63_ablate.ipynb #c4786682
+# %% ../../nbs/experiments/63_ablate.ipynb #f670ea40
 def ablate(
     recipe: Recipe,                       # the base; its seed is the first one
     table: pd.DataFrame,                  # as for `train`; its test rows are never read
@@ -297,9 +301,10 @@ def ablate(
     results = _train_arms(going, tables, numbers, Path(runs), runner) + dropped
     return Ablation(sorted(results, key=partial(_place, arms)), metric)
 
+# %% ../../nbs/experiments/63_ablate.ipynb #062b71f9
 def _place(arms: list[Arm], result: ArmResult) -> int: return [arm.name for arm in arms].index(result.arm.name)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #a7d5dc19
+# %% ../../nbs/experiments/63_ablate.ipynb #02646385
 @patch
 def effects(
     self: Ablation,   # of mode="factorial"
@@ -319,5 +324,6 @@ def effects(
         rows.append(dict(effect=" x ".join(chosen), value=found.value, low=found.low, high=found.high))
     return pd.DataFrame(rows)
 
+# %% ../../nbs/experiments/63_ablate.ipynb #5e84d9be
 def _order_of(ablation: Ablation) -> Callable:
     return [part for result in ablation.results for part in result.arm.parts].index
