@@ -41,9 +41,10 @@ def draw(folder: Path, count: int, seed: int = 0) -> tuple[list[str], set]:
             WAYS[row // 20 % 3](Image.open(files[row - 7])).save(file, quality=70)
             pairs.add(frozenset((file, files[row - 7])))
         else:
-            (a, b, c), (y, x) = rng.choice(6, 3, replace=False), rng.integers(0, side - 320, (2, 3))
-            planes = [np.rot90(fields[f], rng.integers(4))[j:j + 240, i:i + 320] for f, j, i in zip((a, b, c), y, x)]
-            pixels = np.stack([planes[0] + .3 * planes[1], planes[0], planes[0] + .3 * planes[2]], -1) * 45 + 120
+            places = zip(rng.choice(6, 4, replace=False), *rng.integers(0, side - 320, (2, 4)))
+            planes = [np.rot90(fields[f], rng.integers(4))[y:y + 240, x:x + 320] for f, y, x in places]
+            grey = sum(planes) / 2  # of four fields, so that two photos that share a window of one are not alike
+            pixels = np.stack([grey + .3 * planes[1], grey, grey + .3 * planes[2]], -1) * 45 + 120
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, quality=85)
         files.append(file)
     return files, pairs

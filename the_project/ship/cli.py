@@ -43,7 +43,6 @@ _ABOUT = """From labelled pictures to a score that can be believed and a top-3 p
 
   the_project demo                                         see it all on drawn pictures, in 3 minutes
   the_project audit photos/ --out audit                    find broken, doubled and doubtful pictures first
-  the_project audit photos/ --out audit                    find broken, doubled and doubtful pictures first
   the_project train photos/ --set arch=resnet18            learn from a folder of class folders, or a table
   the_project report runs/classify-resnet18-0a1b2c3d4e5f   read how good it is
   the_project ablate photos/ --change mixup=0.2,0.4        see whether a change helps, beyond luck
