@@ -15,10 +15,10 @@ __all__ = ['Audit', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenN
            'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mean_score', 'model_costs',
            'noise_floor', 'open_image', 'open_picture', 'paired_difference', 'param_groups', 'picture_block',
            'plot_confusion', 'plot_heat', 'plot_history', 'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst',
-           'pseudo_label', 'rank_average', 'read_table', 'register_task', 'resume', 'risk_coverage', 'run_on_ray',
-           'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed',
-           'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train', 'tune_weights',
-           'verify_images']
+           'pseudo_label', 'publish', 'rank_average', 'read_table', 'register_task', 'resume', 'risk_coverage',
+           'run_on_ray', 'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields',
+           'set_seed', 'show_pairs', 'show_sample', 'split_balance', 'split_table', 'task_names', 'train',
+           'tune_weights', 'verify_images']
 
 # %% ../nbs/all.ipynb #ed00bae2
 from .audit.audit import Audit, apply_fixes, audit_table
@@ -64,6 +64,7 @@ from .ship.batch import answer_folder
 from .ship.bundle import check_probes, export_bundle
 from .ship.decide import make_answer
 from .ship.predict import Predictor, open_picture
+from .ship.publish import publish
 from .ship.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback
 from .train.learner import make_learner
@@ -88,7 +89,7 @@ _all_ = [
     "make_gallery", "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func",
     "make_schedule", "mean_score", "model_costs", "noise_floor", "open_image", "open_picture",
     "paired_difference", "param_groups", "picture_block", "plot_confusion", "plot_heat", "plot_history",
-    "plot_per_class", "plot_risk", "plot_strangers", "plot_worst", "pseudo_label", "rank_average", "read_table",
-    "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages", "sample_strangers",
-    "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample", "split_balance",
-    "split_table", "task_names", "train", "tune_weights", "verify_images"]
+    "plot_per_class", "plot_risk", "plot_strangers", "plot_worst", "pseudo_label", "publish", "rank_average",
+    "read_table", "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages",
+    "sample_strangers", "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample",
+    "split_balance", "split_table", "task_names", "train", "tune_weights", "verify_images"]
