@@ -19,11 +19,11 @@ from ..commands.predict import add_predict
 from ..commands.publish import add_publish
 from ..commands.show import add_app, add_bundle, add_demo
 from ..commands.train import add_recipe, add_report, add_train
+from ..commands.trust import add_compare, add_leaks
 
 # %% ../../nbs/ship/75_cli.ipynb #5e8f9104
-ADDERS = (add_demo, add_audit, add_train, add_report, add_ablate, add_crossval, add_search, add_logbook, add_bundle,
-          add_publish,
-          add_predict, add_app, add_recipe)  # in the order of the help
+ADDERS = (add_demo, add_audit, add_train, add_report, add_compare, add_leaks, add_ablate, add_crossval, add_search,
+          add_logbook, add_bundle, add_publish, add_predict, add_app, add_recipe)  # in the order of the help
 
 # %% ../../nbs/ship/75_cli.ipynb #affa63de
 class _Parser(argparse.ArgumentParser):
