@@ -89,7 +89,8 @@ def curve_line(
     told = (f"{what} {curve.now[0]:.3f} with {pictures:,} training pictures, about {curve.twice[0]:.3f} {span} with "
             f"{2 * pictures:,}")
     if low >= .01: return f"more pictures would help: {told} ({curve.by})"
-    if gain < .01 and high < .03: return f"more pictures would hardly help: {told} ({curve.by}); better labels, sizes or backbones may"
+    if gain < .01 and high < .03:
+        return f"more pictures would hardly help: {told} ({curve.by}); better labels, sizes or backbones may"
     return f"more pictures may help, these are too few to tell: {told} ({curve.by})"
 
 def fit_curve(

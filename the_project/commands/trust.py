@@ -56,7 +56,7 @@ Near-duplicates are the groups where the table names none. The test rows of a sp
 no model is chosen by this.
 """, description="Train a cheap probe under splits at random and by group, and print the difference.")
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
-    p.add_argument("--weights", metavar="FILE", help=".safetensors file, run or bundle; without it by edges and colours")
+    p.add_argument("--weights", metavar="FILE", help=".safetensors file, run or bundle; else edges and colours")
     p.add_argument("--group", metavar="COLUMN", help="what belongs together: observation, film, speaker")
     p.add_argument("--target", default="label", metavar="COLUMN", help="column of classes (default: %(default)s)")
     p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS", help="names of columns")
