@@ -2612,6 +2612,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'the_project.ship.publish': { 'the_project.ship.publish.PublishError': ( 'ship/publish.html#publisherror',
                                                                                      'the_project/ship/publish.py'),
                                           'the_project.ship.publish._again': ('ship/publish.html#_again', 'the_project/ship/publish.py'),
+                                          'the_project.ship.publish._check_call': ( 'ship/publish.html#_check_call',
+                                                                                    'the_project/ship/publish.py'),
                                           'the_project.ship.publish._check_user': ( 'ship/publish.html#_check_user',
                                                                                     'the_project/ship/publish.py'),
                                           'the_project.ship.publish._create': ('ship/publish.html#_create', 'the_project/ship/publish.py'),

@@ -42,9 +42,7 @@ def write_folders(
     runtime: str | Path | None = None,  # static: folder of onnxruntime-web; None: an installed one, or a public mirror
 ) -> dict[str, Path]:             # "model" and "space": their folders
     "What `publish` sends, as folders on this disk"
-    if target not in TARGETS: raise PublishError(f"no target {target!r}: use one of {', '.join(TARGETS)}")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise PublishError(f"the name {name!r} is no 'user/name': give both, as in 'me/snakes'")
+    _check_call(target, name)
     model = write_model(bundle, Path(folder)/"model", license)
     if target == "static":
         used = runtime or find_runtime()
@@ -53,6 +51,12 @@ def write_folders(
         space = write_static(bundle, Path(folder)/"space", name, used, license)
     else: space = write_space(bundle, Path(folder)/"space", name, target == "zerogpu", license)
     return {"model": model, "space": space}
+
+def _check_call(target: str, name: str):
+    "Refuse a typo before anything is done"
+    if target not in TARGETS: raise PublishError(f"no target {target!r}: use one of {', '.join(TARGETS)}")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise PublishError(f"the name {name!r} is no 'user/name': give both, as in 'me/snakes'")
 
 # %% ../../nbs/ship/79_publish.ipynb #c283f371
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -268,6 +272,7 @@ def publish(
     if dry_run is not None:
         return {**write_folders(bundle, name, dry_run, target, license, runtime), "changed": [],
                 "live": "not compared: dry run"}
+    _check_call(target, name)
     require("huggingface_hub", "dev")
     from huggingface_hub import HfApi, get_token
     token = token or get_token()
