@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METHODS', 'find_layer', 'heat_maps', 'Explained', 'explain', 'plot_heat', 'plot_worst_heat']
 
-# %% ../../nbs/evaluate/49_explain.ipynb #aec8e799
+# %% ../../nbs/evaluate/49_explain.ipynb #b71e46c9
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .metrics import worst_mistakes
 from .plots import BLUE, ORANGE, make_axes
+from ..models.heads import map_shift
 from ..ship.predict import normalise, overlay, read_uint8, scale_heat, to_probabilities
 
 # %% ../../nbs/evaluate/49_explain.ipynb #20662c06
@@ -74,14 +75,14 @@ def _weighed(maps: Tensor, gradient: Tensor, method: str) -> Tensor:  # (B,F,h,w
     if method == "gradcam": return (gradient.mean((2, 3), keepdim=True) * maps).sum(1)
     return (gradient.clamp(min=0) * maps).sum(1)
 
-# %% ../../nbs/evaluate/49_explain.ipynb #581f6100
+# %% ../../nbs/evaluate/49_explain.ipynb #b151a758
 def heat_maps(
     model: nn.Module,          # a classifier; left as it was
     x: Tensor,                 # (B,C,H,W), normalised
     labels: Tensor | None = None,  # int (B,): whose evidence; None, or -1 for one: the most probable
     method: str = "gradcam",   # METHODS
     layer: str | None = None,  # of `model.named_modules()`; None: `find_layer`
-) -> tuple[np.ndarray, np.ndarray]:  # coarse evidence (B,h,w), both signs; logits (B,n)
+) -> tuple[np.ndarray, np.ndarray, float]:  # coarse evidence (B,h,w), both signs; logits (B,n); see `map_shift`
     "Grad-CAM or LayerCAM of a batch"
     if method not in METHODS: raise ValueError(f"method {method!r} is not known: use {' or '.join(METHODS)}")
     body, was_training, device = _body(model), model.training, next(model.parameters()).device
@@ -95,9 +96,12 @@ def heat_maps(
         best = logits.argmax(1)
         labels = best if labels is None else torch.where(labels.to(device) < 0, best, labels.to(device))
         gradient, = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), output)
+        noise = torch.randn(4, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(device).requires_grad_()
+        with torch.enable_grad(), _kept(model) as looked: model(noise)
+        shift = map_shift(_places(next(output for name, output in looked[::-1] if name == layer), body), noise)
     finally: model.train(was_training)
     coarse = _weighed(_places(output, body), _places(gradient, body), method)
-    return coarse.detach().cpu().numpy(), logits.detach().cpu().numpy()
+    return coarse.detach().cpu().numpy(), logits.detach().cpu().numpy(), shift
 
 def _no_layer(layer: str, found: list, body: nn.Module) -> str:
     names = [name for name, output in found if name and _places(output, body) is not None]
@@ -126,7 +130,7 @@ def _check_label(label: str, labels: list[str]) -> int:
     if label in labels: return labels.index(label)
     raise ValueError(f"label {label!r} is none of the {len(labels)}: use one of {', '.join(labels[:12])}")
 
-# %% ../../nbs/evaluate/49_explain.ipynb #9b387cbd
+# %% ../../nbs/evaluate/49_explain.ipynb #f8497dd0
 def explain(
     source,                    # a Run, or a Learner over this library's loaders
     files: list,               # pictures: paths, bytes, Pillow pictures or arrays
@@ -144,11 +148,11 @@ def explain(
     for start in range(0, len(files), batch):
         part = slice(start, start + batch)
         pixels, some = np.stack([read_uint8(file, preprocess) for file in files[part]]), codes[part]
-        coarse, logits = heat_maps(model, torch.from_numpy(normalise(pixels, preprocess)), some, method, layer)
+        coarse, logits, shift = heat_maps(model, torch.from_numpy(normalise(pixels, preprocess)), some, method, layer)
         for i, (code, p) in enumerate(zip(some.tolist(), to_probabilities(logits, temperature))):
             n = code if code >= 0 else int(p.argmax())
             found.append(Explained(str(files[start + i]), names[n], float(p[n]), pixels[i],
-                                   scale_heat(coarse[i], pixels.shape[1:3])))
+                                   scale_heat(coarse[i], pixels.shape[1:3], shift)))
     return found
 
 # %% ../../nbs/evaluate/49_explain.ipynb #61f505a5

@@ -179,7 +179,7 @@ def check_page(
     compare_probes(names, *rows, "the page and the predictor")
     compare_tops(names, answers, expected, "the page and the predictor")
 
-# %% ../../nbs/ship/70_bundle.ipynb #f53a9603
+# %% ../../nbs/ship/70_bundle.ipynb #83737230
 def _heat_gap(
     model: torch.nn.Module,  # that was exported
     predictor: Predictor,    # over the bundle
@@ -193,7 +193,8 @@ def _heat_gap(
     score = rest(maps)[0, predictor.labels.index(found["label"])]
     coarse = torch.einsum("bc,bchw->hw", torch.autograd.grad(score, maps)[0].mean((2, 3)), maps).detach().numpy()
     if coarse.max() < .01 * np.abs(coarse).max(): return 0.
-    return float(np.abs(scale_heat(coarse, found["heat"].shape) - found["heat"]).max())
+    expected = scale_heat(coarse, found["heat"].shape, predictor.config["heat"].get("shift", 0))
+    return float(np.abs(expected - found["heat"]).max())
 
 # %% ../../nbs/ship/70_bundle.ipynb #8f998870
 def check_probes(
@@ -251,7 +252,7 @@ def _check_place(folder: Path):
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
         raise BundleError(f"{folder} holds other things than a bundle: give an empty or new folder")
 
-# %% ../../nbs/ship/70_bundle.ipynb #6968415c
+# %% ../../nbs/ship/70_bundle.ipynb #15e4183f
 def _write_weights(folder: Path, config: dict, model: torch.nn.Module, files: list[Path], seen=None):
     "ONNX and safetensors, strangeness if it was `seen`, and the heat map where it agrees with gradients"
     size, channels = tuple(config["preprocess"]["size"]), config["preprocess"]["channels"]
@@ -260,6 +261,7 @@ def _write_weights(folder: Path, config: dict, model: torch.nn.Module, files: li
     config["heat"] = {"file": "heat.onnx", "method": "Grad-CAM"} if heat else None
     if seen is not None: add_strangeness(folder / "model.onnx", seen.mean, seen.basis)
     save_tensors(folder / "model.safetensors", model.state_dict(), {"format": "pt", "arch": config["arch"]})
+    if config["heat"] and hasattr(model, "map_shift"): config["heat"]["shift"] = model.map_shift(size, channels)
     _write_config(folder, config)
     gap = max(_heat_gap(model, Predictor(folder), file) for file in files[:4]) if config["heat"] else 0
     if gap > .05:

@@ -584,7 +584,7 @@ def _check_model(model: BundleModel):
     if not np.isfinite(answer).all():
         raise BundleError(f"{model.folder}: {model.model} answers with numbers that are not finite: {again}")
 
-# %% ../../nbs/ship/71_predict.ipynb #bd425438
+# %% ../../nbs/ship/71_predict.ipynb #ba2c2c22
 class HeatModel(BundleModel):
     "A bundle's model that can say what its answer rests on"
     def heat(
@@ -602,7 +602,8 @@ class HeatModel(BundleModel):
         logits, maps = model.run(["y", "map"], {"x": normalise(pixels[None], self.preprocess)})
         row = to_probabilities(logits, self.temperature)[0]
         n = int(row.argmax()) if label is None else self.labels.index(label)
-        heat = scale_heat(to_heat.run(None, {"map": maps})[0][n], pixels.shape[:2])
+        shift = self.config["heat"].get("shift", 0)
+        heat = scale_heat(to_heat.run(None, {"map": maps})[0][n], pixels.shape[:2], shift)
         return {"label": self.labels[n], "probability": float(row[n]), "picture": pixels, "heat": heat}
 
     def _heat_sessions(self) -> tuple:  # of model.onnx and of the heat, opened when first asked for
@@ -612,14 +613,17 @@ class HeatModel(BundleModel):
             self._heat = model, _open_session(files[1], self.threads)
         return self._heat
 
-# %% ../../nbs/ship/71_predict.ipynb #1a636cbe
+# %% ../../nbs/ship/71_predict.ipynb #10f0b32b
 def scale_heat(
     coarse: np.ndarray,      # float (h, w): evidence for and against
     size: tuple[int, int],   # height and width wanted, pixels
+    shift: float = 0,        # places, -1..1: how far their centres lie from those of a regular grid, down and right
 ) -> np.ndarray:             # float32 (H, W), 0..1
     "Evidence for, smooth, the strongest place at 1"
-    image = Image.fromarray(np.maximum(coarse, 0).astype(np.float32))
-    heat = np.maximum(np.array(image.resize((size[1], size[0]), Image.Resampling.BICUBIC)), 0)
+    image = Image.fromarray(np.pad(np.maximum(coarse, 0).astype(np.float32), 1, mode="edge"))
+    (h, w), start = coarse.shape, 1 - shift
+    box = start, start, start + w, start + h
+    heat = np.maximum(np.array(image.resize((size[1], size[0]), Image.Resampling.BICUBIC, box=box)), 0)
     return heat / max(float(heat.max()), 1e-12)
 
 # %% ../../nbs/ship/71_predict.ipynb #ea6c02e6

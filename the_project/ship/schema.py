@@ -40,7 +40,7 @@ _ANSWER = {
     "rules": Field("object or null", 2, "thresholds, ranks, sets, priors, costs: see `make_answer`", True),
 }
 
-# %% ../../nbs/ship/66_schema.ipynb #e396e4d3
+# %% ../../nbs/ship/66_schema.ipynb #eb9491d0
 _FILES = {
     "model": Field("text", 2, "the file that answers: model.onnx, or model.int8.onnx; absent: model.onnx"),
     "files": Field("object", 1, "every file beside config.json and the card; in schema 1 name and bytes only"),
@@ -56,6 +56,7 @@ _FILES = {
     "probes[].probabilities": Field("list of numbers", 1, "every label's probability, in the labels' order", True),
     "heat": Field("object or null", 2, "how a heat map is made, or null where this model has none"),
     "heat.file": Field("text", 2, "ONNX from output `map` of model.onnx to a map a label"),
+    "heat.shift": Field("number", 2, "places that the map's centres lie beside a regular grid's, see `scale_heat`"),
     "heat.method": Field("text", 2, "the method, e.g. Grad-CAM"),
     "int8": Field("object or null", 2, "what came of 8-bit weights; null where nobody asked"),
     "int8.kept": Field("true or false", 2, "whether model.int8.onnx is there and answers"),
