@@ -106,12 +106,12 @@ def _cards(rows: pd.DataFrame) -> str:
 # %% ../../nbs/experiments/167_gallery.ipynb #ad13ec99
 def _html_table(table: pd.DataFrame) -> str: return table.to_html(index=False, border=0, escape=True)
 
-# %% ../../nbs/experiments/167_gallery.ipynb #e5716104
+# %% ../../nbs/experiments/167_gallery.ipynb #8e82a58b
 _STYLE = """<style>body{font:15px/1.5 system-ui,sans-serif;color:#22262b;max-width:980px;margin:2em auto;padding:0 1em}
 h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em;border-top:1px solid #e6e8eb;padding-top:1em}h3{font-size:1em}
 table{border-collapse:collapse;font-size:13px}td,th{padding:.3em .8em;text-align:left;border-bottom:1px solid #e6e8eb}
-img{max-width:100%}.cards{display:flex;flex-wrap:wrap;gap:10px}figure{margin:0;width:130px;font-size:11px}
-figure img,.gone{height:110px;width:130px;object-fit:cover;background:#ccc;border-radius:4px}i{color:#d55e00}</style>"""
+img{max-width:100%}.cards{display:flex;flex-wrap:wrap;gap:10px}figure{margin:0;width:112px;font-size:11px;overflow-wrap:anywhere}
+figure img,.gone{height:96px;width:112px;object-fit:cover;background:#ccc;border-radius:4px}i{color:#d55e00}</style>"""
 
 def _section(name: str, run: Run, base_name: str, base: Run, metric: str, n: int) -> str:
     "A run against the first one"
