@@ -6,7 +6,7 @@
 __all__ = ['LABELS', 'NUMBERS', 'ANYTHING', 'peak_memory', 'duration_text', 'Judge', 'Asked', 'add_answers', 'save_trust',
            'judge_of', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/evaluate/140_page.ipynb #a964ebc7
+# %% ../../nbs/evaluate/140_page.ipynb #df3a9eb5
 import math
 import resource
 import sys
@@ -99,7 +99,7 @@ def save_trust(
     figure = plot_risk(told, rules["ranks"][0]["threshold"], rules["risk"])
     return [*paths, save_plot(figure, risk_coverage(*first_answer(told)), folder, "risk")]
 
-# %% ../../nbs/evaluate/140_page.ipynb #98bdb574
+# %% ../../nbs/evaluate/140_page.ipynb #be3b719c
 def _label_scores(run, predictions: pd.DataFrame) -> dict: return bootstrap(predictions)
 def _label_settle(run, valid: pd.DataFrame) -> dict: return calibrate(valid)
 
@@ -194,7 +194,7 @@ def split_scores(
     "Scores of a split with intervals"
     return judge_of(run).scores(run, predictions)
 
-# %% ../../nbs/evaluate/140_page.ipynb #a2f89839
+# %% ../../nbs/evaluate/140_page.ipynb #2daf2492
 def write_scores(
     run,  # its stages are done
 ) -> None:

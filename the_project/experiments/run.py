@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #ecacad50
+# %% ../../nbs/experiments/60_run.ipynb #f6e55439
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -278,7 +278,7 @@ def ensure_split(
     for problem in check_split(table, target=recipe.targets[0], pictures=small): say(f"split: {problem}")
     return table
 
-# %% ../../nbs/experiments/60_run.ipynb #21511697
+# %% ../../nbs/experiments/60_run.ipynb #b244176e
 def prepare_run(
     table: pd.DataFrame,  # as given to `train`
     recipe: Recipe,       # what to train

@@ -27,7 +27,7 @@ from .predict import BundleError, read_config
 from .space import TAG, write_model, write_space
 from .static import RUNTIME, find_runtime, write_static
 
-# %% ../../nbs/ship/79_publish.ipynb #200e3366
+# %% ../../nbs/ship/79_publish.ipynb #5795c731
 TARGETS = ("static", "gradio", "zerogpu")
 
 class PublishError(ValueError):
@@ -256,7 +256,7 @@ def _live(api, name: str, bundle, folder: Path, target: str, private: bool, wait
     # it is published; a look at it failed
     except Exception as error: return f"not compared: {' '.join(str(error).split())[:150]}"
 
-# %% ../../nbs/ship/79_publish.ipynb #5927530c
+# %% ../../nbs/ship/79_publish.ipynb #d8d910bf
 def publish(
     bundle: str | Path,              # folder made by `export_bundle`
     name: str,                       # "user/name" on the Hub, of the model and of its Space
