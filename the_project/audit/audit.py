@@ -59,7 +59,7 @@ def _duplicates(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         rows.append((file, "duplicate", ", ".join(told), "", float(alike)))
     return _found(rows)
 
-# %% ../../nbs/audit/87_audit.ipynb #4b5e4185
+# %% ../../nbs/audit/87_audit.ipynb #a5f86869
 def _contradicted(pairs: pd.DataFrame, table: pd.DataFrame, doubt: pd.DataFrame) -> dict[str, str]:  # file -> label
     "Files whose copies mostly bear another label; in a tie, those that models doubt most"
     labels, wrong = table.set_index("file")["label"].dropna(), doubt.set_index("file")["wrong"]
@@ -79,7 +79,8 @@ def _doubted(doubt: pd.DataFrame, table: pd.DataFrame, contradicted: dict[str, s
         if other: rows.append((row.file, "label", f"copies of it are {other}", other, max(row.wrong, .5)))
         elif row.stranger > .5: rows.append((row.file, "stranger", "unlike all other pictures", "", row.stranger))
         elif row.wrong > .5:
-            rows.append((row.file, "label", f"given {given[row.file]}, looks like {row.suggested_label}", row.suggested_label, row.wrong))
+            rows.append((row.file, "label", f"given {given[row.file]}, looks like {row.suggested_label}",
+                         row.suggested_label, row.wrong))
     return _found(rows)
 
 # %% ../../nbs/audit/87_audit.ipynb #ca15e8d1
@@ -113,10 +114,11 @@ class Audit:
         parts = ", ".join(f"{counts[name]:,} {name}" for name in FINDINGS if name in counts)
         return [f"{len(self.rows):,} pictures: {parts or 'nothing found'}", *self.notes]
 
-# %% ../../nbs/audit/87_audit.ipynb #1e885fb3
+# %% ../../nbs/audit/87_audit.ipynb #a4821b54
 def _wide(findings: pd.DataFrame, table: pd.DataFrame, doubt: pd.DataFrame) -> pd.DataFrame:
     "One row a file, in the table's order"
-    order = findings.assign(order=findings["problem"].map(FINDINGS.index)).sort_values("order", kind="stable").groupby("file", sort=False)
+    order = (findings.assign(order=findings["problem"].map(FINDINGS.index))
+             .sort_values("order", kind="stable").groupby("file", sort=False))
     joined = pd.DataFrame(dict(problem=order["problem"].agg(";".join), detail=order["detail"].agg("; ".join),
                                suggested_label=order["suggested_label"].agg("".join), score=order["score"].max()))
     rows = table[["file", "group"]].merge(joined, how="left", left_on="file", right_index=True)
@@ -124,14 +126,16 @@ def _wide(findings: pd.DataFrame, table: pd.DataFrame, doubt: pd.DataFrame) -> p
     rows["score"] = rows["score"].fillna(rows["file"].map(quiet)).fillna(0.).round(4)
     return rows.fillna(dict(problem="", detail="", suggested_label="")).reset_index(drop=True)
 
-# %% ../../nbs/audit/87_audit.ipynb #09f05cd7
+# %% ../../nbs/audit/87_audit.ipynb #7662adda
 def _notes(table: pd.DataFrame, looks: Looks, metadata: pd.DataFrame, balance: pd.DataFrame) -> tuple:
     bound = metadata_columns(table, looks.facts)[1] if "label" in table else []
     lines = [balance_note(balance), metadata_note(metadata, bound)]
     if "label" not in table: lines.append("no labels: only files, copies, strangers and outliers were looked for")
-    elif not holds_classes(table, "label"): lines.append("the labels are no classes: only files, copies, strangers and outliers were looked for")
+    elif not holds_classes(table, "label"):
+        lines.append("the labels are no classes: only files, copies, strangers and outliers were looked for")
     if not looks.embedder.learned:
-        lines.append(f"compared by {looks.embedder.name}: labels and strangers are found far better with weights=<a network's file>")
+        lines.append(f"compared by {looks.embedder.name}: labels and strangers are found far better with "
+                     "weights=<a network's file>")
     return tuple(filter(None, lines))
 
 def _check(table: pd.DataFrame, group: str | None) -> None:
@@ -139,7 +143,7 @@ def _check(table: pd.DataFrame, group: str | None) -> None:
         if name is not None and name not in table: raise missing_column(name, table, purpose)
     if table.empty: raise ValueError("the table has no rows: there is nothing to audit")
 
-# %% ../../nbs/audit/87_audit.ipynb #ee98ac2c
+# %% ../../nbs/audit/87_audit.ipynb #604054f5
 def audit_table(
     table: pd.DataFrame,                # from `read_table`: file, label, whatever else is known
     weights: str | Path | None = None,  # a network's .safetensors, folder of a run or bundle, "imagenet"; None: by hand
@@ -154,7 +158,8 @@ def audit_table(
     _check(table, group)
     looks = look_through(table, make_embedder(weights, arch), workers, progress)
     if not looks.sound.any():
-        raise ValueError(f"none of the {len(looks.sound):,} pictures can be opened, the first is {looks.facts['problem'][0]}: "
+        raise ValueError(f"none of the {len(looks.sound):,} pictures can be opened, the first is "
+                         f"{looks.facts['problem'][0]}: "
                          f"{looks.facts['file'][0]}")
     pairs = copy_pairs(looks, threshold, progress=progress)
     table = group_duplicates(table, None, group, list(zip(pairs["file"], pairs["other"])))
@@ -164,8 +169,10 @@ def audit_table(
     odd = odd_pictures(looks.facts[looks.sound])
     contradicted = _contradicted(pairs, single, doubt) if "label" in single and holds_classes(single, "label") else {}
     findings = pd.concat([_broken(looks.facts), _duplicates(pairs, single), _doubted(doubt, single, contradicted),
-                          _found((row.file, "outlier", row.detail, "", row.score) for row in odd.itertuples())], ignore_index=True)
-    metadata = metadata_scores(single, looks.facts) if "label" in single else pd.DataFrame(columns=["column", "score", "margin", "chance"])
+                          _found((row.file, "outlier", row.detail, "", row.score) for row in odd.itertuples())],
+                         ignore_index=True)
+    metadata = (metadata_scores(single, looks.facts) if "label" in single
+                else pd.DataFrame(columns=["column", "score", "margin", "chance"]))
     classes = "label" in single and holds_classes(single, "label")
     balance = class_balance(single["label"], single["group"]) if classes else class_balance(pd.Series(dtype="str"))
     audit = Audit(table, findings, _wide(findings, single, doubt), pairs, balance, metadata,
@@ -173,13 +180,18 @@ def audit_table(
     for line in audit.summary(): say(line)
     return audit
 
-# %% ../../nbs/audit/87_audit.ipynb #778c1c0d
+# %% ../../nbs/audit/87_audit.ipynb #0c22c1a0
 _TEXTS = dict(
-    broken=("broken", "Broken files", "Missing, cut off or no pictures. They are left out of training; mend or remove them."),
-    duplicate=("near-duplicates", "Copies", "Pairs that show the same photo, the least alike first. They share a group, so that no split parts them."),
-    label=("labels look wrong", "Labels that look wrong", "Struck out is the given label, then the suggested one; the number is the probability that the label is wrong."),
-    stranger=("strangers", "Strangers", "Unlike everything else in the table, the strangest first. Are they any of the classes?"),
-    outlier=("outliers", "Outliers", "Odd in size, shape, light, colour or focus, the oddest first. Not wrong, but worth a look."))
+    broken=("broken", "Broken files",
+            "Missing, cut off or no pictures. They are left out of training; mend or remove them."),
+    duplicate=("near-duplicates", "Copies", "Pairs that show the same photo, the least alike first. They share a "
+               "group, so that no split parts them."),
+    label=("labels look wrong", "Labels that look wrong", "Struck out is the given label, then the suggested one; the "
+           "number is the probability that the label is wrong."),
+    stranger=("strangers", "Strangers",
+              "Unlike everything else in the table, the strangest first. Are they any of the classes?"),
+    outlier=("outliers", "Outliers",
+             "Odd in size, shape, light, colour or focus, the oddest first. Not wrong, but worth a look."))
 
 def _cards(audit: Audit, problem: str) -> list[dict]:
     "The findings of one kind as cards"
@@ -191,7 +203,8 @@ def _cards(audit: Audit, problem: str) -> list[dict]:
     found = audit.findings[audit.findings["problem"] == problem].sort_values("score", ascending=False, kind="stable")
     given = known["label"].astype("str") if "label" in known else pd.Series(dtype="str")
     return [dict(files=[row.file], name=os.path.basename(row.file), score=row.score,
-                 lines=[(given[row.file], row.suggested_label) if row.suggested_label else f"{row.detail}{_as(given, row.file)}"])
+                 lines=[(given[row.file], row.suggested_label) if row.suggested_label
+                        else f"{row.detail}{_as(given, row.file)}"])
             for row in found.itertuples()]
 
 def _as(given: pd.Series, file: str) -> str: return f" (given {given[file]})" if file in given else ""
@@ -201,7 +214,7 @@ def _differ(known: pd.DataFrame, row: tuple) -> list[str]:
     first, second = known["label"].astype("str")[[row.file, row.other]]
     return [first if first == second else f"{first} and {second}: labels differ"]
 
-# %% ../../nbs/audit/87_audit.ipynb #ab04c8e4
+# %% ../../nbs/audit/87_audit.ipynb #4ef11717
 def _section(audit: Audit, problem: str) -> tuple:  # anchor, heading, line, HTML
     _, head, line = _TEXTS[problem]
     if problem == "broken":
@@ -219,9 +232,11 @@ def _table_sections(audit: Audit) -> list[tuple]:
         rows = [(row.label, row.pictures, f"{row.pictures:,} in {row.groups:,}") for row in balance.itertuples()]
         found.append(("classes", "Classes", f"Pictures, and in how many groups, of each class.{rest}", bars(rows)))
     if len(scores):
-        rows = [(row.column, row.score, f"{row.score:.2f} ± {row.margin:.2f}", row.chance) for row in scores.itertuples()]
+        rows = [(row.column, row.score, f"{row.score:.2f} ± {row.margin:.2f}", row.chance)
+                for row in scores.itertuples()]
         found.append(("metadata", "What the label's metadata gives away",
-                      "Mean recall of a model that sees no picture, only these columns, on groups it has not seen. The line is chance.", bars(rows, 1)))
+                      "Mean recall of a model that sees no picture, only these columns, on groups it has not seen. The "
+                      "line is chance.", bars(rows, 1)))
     return found
 
 def audit_page(
@@ -232,7 +247,8 @@ def audit_page(
     counts = audit.findings["problem"].value_counts()
     tiles = [(name if name in counts else "top", int(counts.get(name, 0)), _TEXTS[name][0]) for name in FINDINGS]
     order = [name for name in ("label", "stranger", "duplicate", "outlier", "broken") if name in counts]
-    return make_page(title, " · ".join([f"{len(audit.rows):,} pictures, compared by {audit.features}", *audit.notes]), tiles,
+    return make_page(title, " · ".join([f"{len(audit.rows):,} pictures, compared by {audit.features}", *audit.notes]),
+                     tiles,
                      [_section(audit, name) for name in order] + _table_sections(audit))
 
 # %% ../../nbs/audit/87_audit.ipynb #51f04511
@@ -247,7 +263,7 @@ def save_audit(
     atomic_write(folder/"audit.html", audit_page(audit, title))
     return folder
 
-# %% ../../nbs/audit/87_audit.ipynb #5ba646d4
+# %% ../../nbs/audit/87_audit.ipynb #1b8281df
 _ACTS = ("broken", "label", "stranger")
 
 def _suggestions(csv: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -257,7 +273,8 @@ def _suggestions(csv: str | Path | pd.DataFrame) -> pd.DataFrame:
         if name not in rows: raise missing_column(name, rows, "suggestions as in audit.csv")
     words = {word for cell in rows["problem"].astype("str") for word in cell.split(";") if word}
     if unknown := sorted(words - set(FINDINGS)):
-        raise ValueError(f"problem {unknown[0]!r} is not known: use {', '.join(FINDINGS)}, several with ; between, or nothing")
+        raise ValueError(f"problem {unknown[0]!r} is not known: use {', '.join(FINDINGS)}, several with ; between, "
+                         "or nothing")
     return rows
 
 def apply_fixes(
@@ -270,7 +287,8 @@ def apply_fixes(
         raise ValueError(f"problems={wrong[0]!r} can't be acted on: use some of {', '.join(_ACTS)}")
     rows = _suggestions(csv).drop_duplicates("file").set_index("file")
     if not table["file"].isin(rows.index).any():
-        raise ValueError(f"no file of the table is in the suggestions, the first is {table['file'].iloc[0]}: were they made for another table?")
+        raise ValueError(f"no file of the table is in the suggestions, the first is {table['file'].iloc[0]}: were they "
+                         "made for another table?")
     told = table["file"].map(rows["problem"]).fillna("").str.split(";")
     has = {name: np.array([name in words and name in problems for words in told]) for name in _ACTS}
     if "label" in table:

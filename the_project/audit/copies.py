@@ -85,8 +85,9 @@ def nearest(
     if len(vectors) <= exact: return _nearest_of_all(vectors, queries, min(k, len(vectors) - 1))
     return _nearest_in_buckets(vectors, queries, k, probes)
 
-# %% ../../nbs/audit/82_copies.ipynb #82486de5
-_SIDE, _SIZES, _MARGIN = 48, (1, .9, .8, .7, .6, .5), 3  # of thumbnails; shares of the side that a crop may keep; pixels
+# %% ../../nbs/audit/82_copies.ipynb #b3293f6b
+# of thumbnails; shares of the side that a crop may keep; pixels
+_SIDE, _SIZES, _MARGIN = 48, (1, .9, .8, .7, .6, .5), 3
 
 def _fine(thumb: np.ndarray) -> np.ndarray:  # float32, same shape: what is finer than a tenth of the side, clipped
     thumb = thumb.astype(np.float32)
@@ -150,7 +151,7 @@ def placed_likeness(
 
 def _first(way: tuple) -> float: return way[0]
 
-# %% ../../nbs/audit/82_copies.ipynb #8d73335b
+# %% ../../nbs/audit/82_copies.ipynb #d586f2c0
 def unit_vectors(
     vectors: np.ndarray,  # (n, F)
     sound: np.ndarray,    # (n,) bool: the rows that count
@@ -167,7 +168,8 @@ def unit_vectors(
     std = np.sqrt(covariance.diagonal().clip(1e-12))
     _, axes = np.linalg.eigh(covariance / np.outer(std, std))
     axes = (axes[:, ::-1][:, :most] / std[:, None]).astype(np.float32)
-    blocks = [(rooted(vectors[part]) - mean.astype(np.float32)) @ axes for part in np.array_split(rows, len(rows) // 4096 + 1)]
+    blocks = [(rooted(vectors[part]) - mean.astype(np.float32)) @ axes
+              for part in np.array_split(rows, len(rows) // 4096 + 1)]
     short = np.concatenate(blocks)
     return short / np.linalg.norm(short, axis=1, keepdims=True).clip(1e-9)
 
@@ -178,7 +180,7 @@ def rooted(
     vectors = np.asarray(vectors, np.float32)
     return np.sign(vectors) * np.sqrt(np.abs(vectors))
 
-# %% ../../nbs/audit/82_copies.ipynb #56d713d1
+# %% ../../nbs/audit/82_copies.ipynb #83881f3f
 _PARTS = ((0, 0, 48), *((x, y, 34) for x in (0, 7, 14) for y in (0, 7, 14)))  # x, y, side: all, and nine crops
 
 def _edges(thumbs: np.ndarray, part: tuple) -> np.ndarray:  # (n, 4, 4, 9): what a crop of each thumbnail looks like
@@ -186,7 +188,8 @@ def _edges(thumbs: np.ndarray, part: tuple) -> np.ndarray:  # (n, 4, 4, 9): what
     cut = thumbs[:, y:y + side, x:x + side]
     return np.stack([np.sqrt(edge_histograms(cv2.resize(thumb, (_SIDE, _SIDE)), 4)) for thumb in cut])
 
-def _edge_views(thumbs: np.ndarray) -> Iterator[np.ndarray]:  # unit vectors (n, F): the pictures, then other views of them
+# unit vectors (n, F): the pictures, then other views of them
+def _edge_views(thumbs: np.ndarray) -> Iterator[np.ndarray]:
     centre = None
     for part in _PARTS:
         plain = _edges(thumbs, part)

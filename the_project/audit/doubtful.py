@@ -41,8 +41,9 @@ def _sums(vectors: np.ndarray, codes: np.ndarray, n_labels: int) -> _Sums:
         product += block.T @ block
     return _Sums(count, total, product)
 
-# %% ../../nbs/audit/85_doubtful.ipynb #d59aced8
-def _shrunk(product: np.ndarray, means: np.ndarray, count: np.ndarray, shrink: float) -> np.ndarray:  # inverse covariance
+# %% ../../nbs/audit/85_doubtful.ipynb #994800a0
+def _shrunk(product: np.ndarray, means: np.ndarray, count: np.ndarray,
+            shrink: float) -> np.ndarray:  # inverse covariance
     covariance = product / count.sum() - (means * count[:, None]).T @ means / count.sum()
     even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     return np.linalg.inv((1 - shrink) * covariance + shrink * even + 1e-9 * np.eye(len(covariance)))
@@ -53,7 +54,8 @@ def _discriminants(sums: _Sums, vectors: np.ndarray, shrink: float = .5) -> np.n
     means = sums.total[seen] / sums.count[seen, None]
     inverse = _shrunk(sums.product, means, sums.count[seen], shrink)
     scores = np.empty((len(vectors), len(seen)))
-    scores[:, seen] = vectors @ (inverse @ means.T) - .5 * np.einsum("kd,de,ke->k", means, inverse, means, optimize=True)
+    scores[:, seen] = (vectors @ (inverse @ means.T)
+                       - .5 * np.einsum("kd,de,ke->k", means, inverse, means, optimize=True))
     scores[:, ~seen] = scores[:, seen].min(1, keepdims=True)
     return scores
 
@@ -112,7 +114,7 @@ def out_of_fold(
         found.distance[asked] = _distances(others, vectors[asked])
     return found
 
-# %% ../../nbs/audit/85_doubtful.ipynb #93471c71
+# %% ../../nbs/audit/85_doubtful.ipynb #9aac8c14
 def _log_shares(scores: np.ndarray) -> np.ndarray:  # logarithms that add up to 1 a row
     scores = scores - scores.max(1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(1, keepdims=True))
@@ -120,11 +122,12 @@ def _log_shares(scores: np.ndarray) -> np.ndarray:  # logarithms that add up to 
 def _unlikeliness(values: np.ndarray, scores: list, codes: np.ndarray) -> float:
     "Mean negative log likelihood of the given labels; `values`: logarithms of the factors, log-odds of the share"
     mixed = _log_shares(sum(np.exp(factor) * score for factor, score in zip(values, scores)))
-    right, wrong, others = np.exp(mixed[np.arange(len(codes)), codes]), 1 / (1 + np.exp(-values[-1])), scores[0].shape[1] - 1
+    right, wrong, others = (np.exp(mixed[np.arange(len(codes)), codes]), 1 / (1 + np.exp(-values[-1])),
+                            scores[0].shape[1] - 1)
     belief = (values[-1] + 2.5)**2 / 8 / len(codes)  # a few percent is what one expects before looking
     return float(belief - np.log((1 - wrong) * right + wrong / others * (1 - right) + 1e-12).mean())
 
-# %% ../../nbs/audit/85_doubtful.ipynb #097bd7c3
+# %% ../../nbs/audit/85_doubtful.ipynb #14ac209f
 @dataclass(frozen=True)
 class LabelDoubt:
     "What is thought of each given label"
@@ -142,7 +145,8 @@ def doubt_labels(
     scores, rows = [answers.linear, answers.discriminant], np.arange(len(codes))
     fitted = rows if len(rows) <= _MOST else rng_for("doubt", len(rows)).choice(rows, _MOST, replace=False)
     some = [score[fitted] for score in scores]
-    values = minimize(_unlikeliness, [-1., -1., -2.5], (some, codes[fitted]), "Nelder-Mead", options=dict(maxiter=600)).x
+    values = minimize(_unlikeliness, [-1., -1., -2.5], (some, codes[fitted]), "Nelder-Mead",
+                      options=dict(maxiter=600)).x
     right = np.exp(_log_shares(sum(np.exp(factor) * score for factor, score in zip(values, scores))))
     share, own = 1 / (1 + np.exp(-values[-1])), right[rows, codes]
     replaced = share / (right.shape[1] - 1) * (1 - own)
@@ -161,7 +165,7 @@ def strangeness(
     low, middle = np.quantile(far, [.16, .5])
     return 1 / (1 + np.exp(2 * (limit - (far - middle) / max(middle - low, 1e-9))))
 
-# %% ../../nbs/audit/85_doubtful.ipynb #2ee99cfd
+# %% ../../nbs/audit/85_doubtful.ipynb #c9a0f2e6
 _COLUMNS = ["file", "wrong", "suggested_label", "stranger"]
 
 def doubtful_rows(
@@ -172,7 +176,8 @@ def doubtful_rows(
 ) -> pd.DataFrame:           # file, wrong: probability, suggested_label, stranger: 0..1; rows as in `table`
     "How doubtful each label is, and how strange each picture"
     table = table.reset_index(drop=True)
-    labels = table["label"] if "label" in table and holds_classes(table, "label") else pd.Series(None, table.index, dtype="str")
+    labels = (table["label"] if "label" in table and holds_classes(table, "label")
+              else pd.Series(None, table.index, dtype="str"))
     groups = (table["group"] if "group" in table else pd.Series(table.index)).to_numpy()
     empty = pd.DataFrame(dict(file=table["file"], wrong=0., suggested_label="", stranger=0.))
     if len(np.unique(groups)) < 4 * k: return empty

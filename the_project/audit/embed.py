@@ -45,10 +45,11 @@ def edge_histograms(
     table = count.reshape(cells, cells, _BINS).astype(np.float32)
     return table / np.sqrt(cv2.blur((table**2).sum(2), (3, 3)) + 50)[..., None]
 
-# %% ../../nbs/audit/81_embed.ipynb #d96660ad
+# %% ../../nbs/audit/81_embed.ipynb #d32d9fd9
 def _colours(lab: np.ndarray) -> np.ndarray:  # (n, 100): (n, m, 3) uint8 Lab values as the roots of a histogram
     bins = lab[..., 0].astype(np.int64) // 64 * 25
-    bins += (lab[..., 1].astype(np.int64) - 100).clip(0, 59) // 12 * 5 + (lab[..., 2].astype(np.int64) - 90).clip(0, 89) // 18
+    bins += ((lab[..., 1].astype(np.int64) - 100).clip(0, 59) // 12 * 5
+             + (lab[..., 2].astype(np.int64) - 90).clip(0, 89) // 18)
     return np.sqrt(np.stack([np.bincount(row, minlength=100) / len(row) for row in bins])).astype(np.float32)
 
 def describe_by_hand(
@@ -154,7 +155,7 @@ def _embedded(looks: list[Look], embedder: Embedder) -> np.ndarray:  # (n, F)
     steps = [embedder.function(np.stack(pixels[start:start + _BATCH])) for start in range(0, len(pixels), _BATCH)]
     return np.concatenate(steps) if steps else np.empty((0, 0), np.float32)
 
-# %% ../../nbs/audit/81_embed.ipynb #a44e62ff
+# %% ../../nbs/audit/81_embed.ipynb #f339fe2c
 def look_through(
     source: pd.DataFrame | list,   # a table with a `file` column, or files; a repeated file is looked at once
     embedder: Embedder,            # from `make_embedder`
@@ -170,8 +171,10 @@ def look_through(
         found = _embedded(looks, embedder)
         if vectors is None and len(found): vectors = _mapped((len(files), found.shape[1]), np.float32)
         sound = start + np.flatnonzero([look.pixels is not None for look in looks])
-        if len(sound): vectors[sound], thumbs[sound] = found, np.stack([look.thumb for look in looks if not look.problem])
+        if len(sound):
+            vectors[sound], thumbs[sound] = found, np.stack([look.thumb for look in looks if not look.problem])
         rows += [dict(problem=look.problem, detail=look.detail, **look.facts) for look in looks]
-    facts = pd.DataFrame(rows, columns=list(dict.fromkeys(["problem", "detail", *(name for row in rows for name in row)])))
+    facts = pd.DataFrame(rows,
+                         columns=list(dict.fromkeys(["problem", "detail", *(name for row in rows for name in row)])))
     facts.insert(0, "file", files)
     return Looks(facts, thumbs, np.zeros((len(files), 1), np.float32) if vectors is None else vectors, embedder)

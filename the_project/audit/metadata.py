@@ -16,8 +16,9 @@ from ..core.env import rng_for
 from ..core.problems import holds_classes
 from ..data.splits import kfold_table
 
-# %% ../../nbs/audit/84_metadata.ipynb #53463aed
-FILE_FACTS = ("format", "mode", "width", "height", "aspect", "bytes", "bits_per_pixel", "quantisation", "camera", "exif",
+# %% ../../nbs/audit/84_metadata.ipynb #fea390a8
+FILE_FACTS = ("format", "mode", "width", "height", "aspect", "bytes", "bits_per_pixel", "quantisation",
+              "camera", "exif",
               "folder")
 _OWN = {"file", "label", "group", "split", "fold", "genus", "species", "planted", "duplicate_of"}
 
@@ -77,14 +78,14 @@ def _recall(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:  # mea
     recall, count = right.mean(), right.size()
     return float(recall.mean()), float(1.96 * np.sqrt((recall * (1 - recall) / count).sum()) / len(count))
 
-# %% ../../nbs/audit/84_metadata.ipynb #a63443f5
+# %% ../../nbs/audit/84_metadata.ipynb #7428f680
 _MOST = 20_000  # rows; more add no certainty
 
 def metadata_scores(
     table: pd.DataFrame,  # file, label, maybe group, and whatever else
     facts: pd.DataFrame,  # from `look_through`, rows as in `table`
     k: int = 5,           # folds
-) -> pd.DataFrame:        # column, score, margin, chance: all columns together first, then each alone; none if there is no clue
+) -> pd.DataFrame:        # column, score, margin, chance: all columns together first, then each; none without clues
     "How well the label is guessed from everything but the picture"
     empty = pd.DataFrame(columns=["column", "score", "margin", "chance"])
     rows = np.flatnonzero(table["label"].notna() & facts["problem"].eq("").to_numpy() if "problem" in facts
@@ -105,7 +106,7 @@ def metadata_scores(
 
 def _by_score(row: tuple) -> float: return row[1]
 
-# %% ../../nbs/audit/84_metadata.ipynb #4a425168
+# %% ../../nbs/audit/84_metadata.ipynb #83a6ec88
 def metadata_note(
     scores: pd.DataFrame,  # from `metadata_scores`
     bound: list[str] = (), # columns with one value for each label, from `metadata_columns`
@@ -114,10 +115,15 @@ def metadata_note(
     line = ""
     if len(scores):
         best = scores.iloc[0]
-        line = f"a model that sees only {len(scores) - 1} columns of metadata scores {best['score']:.2f}, chance {best['chance']:.2f}"
+        line = (f"a model that sees only {len(scores) - 1} columns of metadata scores {best['score']:.2f}, "
+                f"chance {best['chance']:.2f}")
         alone = scores.iloc[1:]
         telling = alone[alone["score"] - 1.5 * alone["margin"] > alone["chance"] + .02]
-        if len(telling): line += "; the label shows in " + ", ".join(f"{row.column} ({row.score:.2f})" for row in telling.head(3).itertuples())
+        if len(telling):
+            line += "; the label shows in " + ", ".join(f"{row.column} ({row.score:.2f})"
+                                                        for row in telling.head(3).itertuples())
         else: line += ": the label doesn't show in them"
-    if bound: line += f"{'; ' * bool(line)}same for all of a class, so known only with the label: {', '.join(bound[:4])}{', ...' * (len(bound) > 4)}"
+    if bound:
+        line += (f"{'; ' * bool(line)}same for all of a class, so known only with the label: "
+                 f"{', '.join(bound[:4])}{', ...' * (len(bound) > 4)}")
     return line

@@ -30,14 +30,16 @@ def picture_uri(
     picture.save(stream, "JPEG", quality=78)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
-# %% ../../nbs/audit/86_page.ipynb #1a1c388c
+# %% ../../nbs/audit/86_page.ipynb #b1c371eb
 def _card(pictures: list[str], name: str, lines: list[str], score: float | None) -> str:
     "One card: data URIs, the file's name, lines of HTML"
-    shown = "".join(f'<img src="{uri}" alt="{escape(name)}" loading="lazy">' if uri else '<div class="gone">can\'t be shown</div>'
+    shown = "".join(f'<img src="{uri}" alt="{escape(name)}" loading="lazy">' if uri
+                    else '<div class="gone">can\'t be shown</div>'
                     for uri in pictures)
     mark = "" if score is None else f'<span class="score">{score:.2f}</span>'
     text = "".join(f"<p>{line}</p>" for line in lines)
-    return f'<figure><div class="pictures">{shown}</div><figcaption>{mark}<b title="{escape(name)}">{escape(name)}</b>{text}</figcaption></figure>'
+    return (f'<figure><div class="pictures">{shown}</div>'
+            f'<figcaption>{mark}<b title="{escape(name)}">{escape(name)}</b>{text}</figcaption></figure>')
 
 def gallery(
     cards: list[dict],  # files: pictures of a card; name, lines (plain text or (before, after)), score
@@ -47,7 +49,8 @@ def gallery(
     cards = cards[:most]
     files = list(dict.fromkeys(file for card in cards for file in card["files"]))
     uris = dict(zip(files, in_threads(picture_uri, files, progress=False)))
-    made = [_card([uris[file] for file in card["files"]], card["name"], [_line(line) for line in card["lines"]], card.get("score"))
+    made = [_card([uris[file] for file in card["files"]], card["name"], [_line(line) for line in card["lines"]],
+                  card.get("score"))
             for card in cards]
     return f'<div class="gallery">{"".join(made)}</div>'
 
@@ -55,7 +58,7 @@ def _line(line: str | tuple) -> str:  # HTML
     if isinstance(line, str): return escape(line)
     return f'<s>{escape(line[0])}</s> &rarr; <strong>{escape(line[1])}</strong>'
 
-# %% ../../nbs/audit/86_page.ipynb #25fb3de5
+# %% ../../nbs/audit/86_page.ipynb #537da46c
 def bars(
     rows: list[tuple],           # (name, value, text), or (name, value, text, place of a mark)
     top: float | None = None,    # value of a full bar; None: the largest
@@ -65,11 +68,12 @@ def bars(
     made = []
     for name, value, text, *mark in rows:
         at = f'<i style="left:{100 * min(mark[0] / top, 1):.1f}%"></i>' if mark else ""
-        made.append(f'<div class="bar"><span>{escape(str(name))}</span><div><u style="width:{100 * min(value / top, 1):.1f}%"></u>{at}</div>'
+        made.append(f'<div class="bar"><span>{escape(str(name))}</span>'
+                    f'<div><u style="width:{100 * min(value / top, 1):.1f}%"></u>{at}</div>'
                     f'<em>{escape(text)}</em></div>')
     return f'<div class="bars">{"".join(made)}</div>'
 
-# %% ../../nbs/audit/86_page.ipynb #be02fbfe
+# %% ../../nbs/audit/86_page.ipynb #c408225b
 _STYLE = """
 :root{color-scheme:light dark;--ground:#fbfaf7;--card:#fff;--ink:#22252a;--soft:#626770;--line:#e2dfd8;--mark:#b4501e;--bar:#4b7f8c;--good:#2f7a4b}
 @media(prefers-color-scheme:dark){:root{--ground:#16181b;--card:#1f2226;--ink:#e8e6e1;--soft:#a0a4ab;--line:#34383e;--mark:#f0935c;--bar:#6fa8b5;--good:#7cc695}}
@@ -107,11 +111,15 @@ def make_page(
     sections: list[tuple],  # (anchor, heading, one line, HTML)
 ) -> str:                # HTML, complete in itself
     "Put the parts into one page"
-    links = "".join(f'<a href="#{anchor}"{"" if number else NONE}><b>{number:,}</b>{escape(words)}</a>' for anchor, number, words in tiles)
-    parts = "".join(f'<section id="{anchor}"><h2>{escape(head)}</h2><p class="soft lead">{escape(line)}</p>{inner}</section>'
+    links = "".join(f'<a href="#{anchor}"{"" if number else NONE}><b>{number:,}</b>{escape(words)}</a>'
+                    for anchor, number, words in tiles)
+    parts = "".join(f'<section id="{anchor}"><h2>{escape(head)}</h2>'
+                    f'<p class="soft lead">{escape(line)}</p>{inner}</section>'
                     for anchor, head, line, inner in sections)
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>'
-            f'<p class="lead">{escape(lead)}</p><nav aria-label="what was found">{links}</nav>{parts}</main></body></html>')
+            f'<p class="lead">{escape(lead)}</p>'
+            f'<nav aria-label="what was found">{links}</nav>{parts}</main></body></html>')
 
 NONE = ' class="none"'

@@ -8,7 +8,7 @@ __all__ = ['add_answer_options', 'read_given', 'read_subset', 'answer_columns', 
 # %% ../../nbs/commands/88_answers.ipynb #86b3aea4
 from pathlib import Path
 
-# %% ../../nbs/commands/88_answers.ipynb #fa4b2e01
+# %% ../../nbs/commands/88_answers.ipynb #09a77e28
 def add_answer_options(
     parser,  # of a command that answers pictures
 ):
@@ -34,7 +34,8 @@ def read_subset(
     try: lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8"
-        raise ValueError(f"--subset {path}: can't be read ({why.lower()}): give a text file, one label a line") from error
+        raise ValueError(f"--subset {path}: can't be read ({why.lower()}): give a text file, one "
+                         "label a line") from error
     labels = [label for line in lines if (label := line.partition("#")[0].strip())]
     if not labels: raise ValueError(f"--subset {path}: holds no labels: write one a line")
     return labels

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .train import column_names
 
-# %% ../../nbs/commands/85_audit.ipynb #a4df4f11
+# %% ../../nbs/commands/85_audit.ipynb #d6e364d3
 def _audit(args) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir(): raise ValueError(f"--out {args.out} is a file: name a folder")
@@ -24,13 +24,15 @@ def _audit(args) -> int:
         fixed = apply_fixes(table, args.fixes)
         print(atomic_write(out/"fixed.csv", fixed.to_csv(index=False, lineterminator="\n")))
         return 0
-    audit = audit_table(table, args.weights, args.arch, args.group, args.threshold, args.workers, cleanlab=args.cleanlab)
+    audit = audit_table(table, args.weights, args.arch, args.group, args.threshold, args.workers,
+                        cleanlab=args.cleanlab)
     audit.save(out, f"Audit of {Path(args.table).name}")
-    say(f"look at {out/'audit.html'}, edit {out/'audit.csv'}, then: the_project audit {args.table} --out {out} --fixes {out/'audit.csv'}")
+    say(f"look at {out/'audit.html'}, edit {out/'audit.csv'}, then: the_project audit {args.table} --out {out} --fixes "
+        f"{out/'audit.csv'}")
     print(out/"audit.csv")
     return 0
 
-# %% ../../nbs/commands/85_audit.ipynb #243883d1
+# %% ../../nbs/commands/85_audit.ipynb #9c032a07
 def add_audit(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -53,11 +55,14 @@ problem of every row you disagree with; --fixes then writes fixed.csv: labels re
                  "metadata gives away. Writes DIR/audit.csv and DIR/audit.html.")
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
     p.add_argument("--out", required=True, metavar="DIR", help="folder for audit.csv and audit.html")
-    p.add_argument("--weights", metavar="FILE", help="a network's .safetensors, or the folder of a run or bundle; labels and "
+    p.add_argument("--weights", metavar="FILE",
+                   help="a network's .safetensors, or the folder of a run or bundle; labels and "
                    "strangers are found far better with one")
     p.add_argument("--arch", help="the network, where the name of the weights doesn't begin with it")
-    p.add_argument("--group", metavar="COLUMN", help="what belongs together already, e.g. observation, area, speaker, film")
-    p.add_argument("--threshold", type=float, default=.8, help="likeness from which pictures are copies (default: %(default)s)")
+    p.add_argument("--group", metavar="COLUMN",
+                   help="what belongs together already, e.g. observation, area, speaker, film")
+    p.add_argument("--threshold", type=float, default=.8,
+                   help="likeness from which pictures are copies (default: %(default)s)")
     p.add_argument("--workers", type=int, help="threads that read files; without it one a processor")
     p.add_argument("--cleanlab", action="store_true", help="let cleanlab choose the doubtful labels")
     p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS",

@@ -148,7 +148,7 @@ def _predict(args) -> int:
         print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
     return 1 if bad else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #02c02c0a
+# %% ../../nbs/commands/80_predict.ipynb #025734d0
 def add_predict(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -170,5 +170,6 @@ A picture that can't be read gets a row with an error, the rest is answered, and
     p.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of to stdout")
     p.add_argument("--threads", type=int, default=1, help="processors to use (default: %(default)s)")
     p.add_argument("--resume", action="store_true", help="go on with an --output that was interrupted, even by a kill")
-    p.add_argument("--ray", nargs="?", type=int, const=0, metavar="N", help="N predictors on Ray; no N: one a processor")
+    p.add_argument("--ray", nargs="?", type=int, const=0, metavar="N",
+                   help="N predictors on Ray; no N: one a processor")
     p.set_defaults(command=_predict)

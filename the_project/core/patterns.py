@@ -12,9 +12,9 @@ from pathlib import PurePath
 import pandas as pd
 
 # %% ../../nbs/core/100_patterns.ipynb #92770f7c
-_NAMES = set("""observation individual animal specimen patient subject person participant speaker singer film movie video
-clip recording sequence session burst event visit deployment transect walk flight area aoi site plot scene tile station trap
-photographer author observer owner user uploader album""".split())
+_NAMES = set("""observation individual animal specimen patient subject person participant speaker singer film movie
+video clip recording sequence session burst event visit deployment transect walk flight area aoi site plot scene
+tile station trap photographer author observer owner user uploader album""".split())
 
 def _named_so(column: str) -> bool:
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", str(column)).lower())

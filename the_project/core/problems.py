@@ -114,7 +114,7 @@ def holds_classes(
     paths = values.astype("str").str.contains(r"[/\\].*\.\w{2,5}$").all()
     return len(values) > 0 and not paths
 
-# %% ../../nbs/core/06_problems.ipynb #a52b658a
+# %% ../../nbs/core/06_problems.ipynb #c875a6b2
 def as_numbers(
     table: pd.DataFrame,     # any table, with `file`
     names: tuple[str, ...],  # columns of numbers, as text or as numbers
@@ -125,7 +125,8 @@ def as_numbers(
         if name not in table: raise missing_column(name, table, "the number to be learned")
         numbers[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
         wrong = ~np.isfinite(numbers[name])
-        problem = problem_of(f"{name} that is no number", table.loc[wrong, name], "mend the cell, or leave the row out", True)
+        problem = problem_of(f"{name} that is no number", table.loc[wrong, name],
+                             "mend the cell, or leave the row out", True)
         if problem: raise ValueError(str(problem))
     return table.assign(**numbers)
 

@@ -79,7 +79,7 @@ def _convert(field: str, value: object, kind: object) -> object:
     names = " or ".join("none" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
     raise ValueError(f"{field}={value!r} has the wrong type: it takes {names}")
 
-# %% ../../nbs/core/02_recipe.ipynb #f9918c10
+# %% ../../nbs/core/02_recipe.ipynb #61a87219
 class _Settings:
     "What `Stage` and `Recipe` share: typed on construction, to a dict and back, changed by copying"
 
@@ -99,14 +99,15 @@ class _Settings:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in names:
-                raise ValueError(f"{cls.__name__} has no field {name!r}: it has {', '.join(names)}{nearest(name, names)}")
+                raise ValueError(f"{cls.__name__} has no field {name!r}: it has "
+                                 f"{', '.join(names)}{nearest(name, names)}")
         return cls(**fields)
 
     def replace(self, **fields) -> "_Settings":
         "A copy with some fields changed; checked like a new one"
         return type(self).from_dict({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | fields)
 
-# %% ../../nbs/core/02_recipe.ipynb #f49e667d
+# %% ../../nbs/core/02_recipe.ipynb #e0d18611
 @dataclass(frozen=True)
 class Stage(_Settings):
     "One size of a progressive schedule"
@@ -121,11 +122,12 @@ class Stage(_Settings):
         _in_range("size", self.size, 8, 4096, "pixels on a side, 8 to 4096")
         _in_range("epochs", self.epochs, 0, 100_000, "0 or more")
         _in_range("frozen_epochs", self.frozen_epochs, 0, 100_000, "0 or more")
-        if self.epochs + self.frozen_epochs == 0: raise ValueError("a stage needs an epoch: set epochs or frozen_epochs to 1 or more")
+        if self.epochs + self.frozen_epochs == 0:
+            raise ValueError("a stage needs an epoch: set epochs or frozen_epochs to 1 or more")
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #5bf1af12
+# %% ../../nbs/core/02_recipe.ipynb #5b585785
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -143,9 +145,9 @@ class Recipe(_Settings):
     drop: float = 0.2                   # dropout before the answer, 0 to 0.95
     drop_path: float = 0.0              # stochastic depth, 0 to 0.95, where the backbone has it
     linear_probe: bool = True           # start a pretrained run from the best linear head on frozen features
-    batch_norm: str = "auto"            # BATCH_NORMS: statistics learn ("train") or stay ("frozen"); "auto": stay when pretrained
+    batch_norm: str = "auto"  # BATCH_NORMS: statistics learn ("train") or stay ("frozen"); "auto": stay when pretrained
     stages: tuple[Stage, ...] = (Stage(256, 12),)  # one size, or several for progressive resizing
-    resize_mode: str = "resize"         # small stages see the whole picture ("resize") or small crops at full scale ("crop")
+    resize_mode: str = "resize"  # small stages see the whole picture ("resize") or small crops at full scale ("crop")
     presize: int | None = None          # short side of the cached picture, pixels; None: 1.5 times the stage's size
     fit: str = "crop"                   # how a whole picture becomes square in validation: FITS
     pipeline: str = "fused"             # who augments: PIPELINES
@@ -161,12 +163,12 @@ class Recipe(_Settings):
     offsets: str = "none"               # OFFSETS: a threshold for each class, chosen on "valid" at the end, or not
     sampler: str = "none"               # SAMPLERS: how often a row is shown; or a formula, e.g. "1 + 3 * has_kelp"
     focal_gamma: float = 2.0            # of the focal loss, 0 to 10
-    head: str = "plain"                 # of a number: HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
+    head: str = "plain"  # of a number: HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
     bins: int = 20                      # of head="bins", equal parts of the bounds, 2 to 1000
-    target_scale: str = "standard"      # TARGET_SCALES: numbers are learnt in training standard deviations, "log": of logarithms
+    target_scale: str = "standard"      # TARGET_SCALES: learnt in training standard deviations, "log": of logarithms
     target_low: float | None = None     # lower bound of a number, its unit; None: the training rows'
     target_high: float | None = None    # upper bound of a number, its unit; None: the training rows'
-    tolerance: float | None = None      # error of a number that is still right, its unit; with "log" a share; None: see regress
+    tolerance: float | None = None      # error that is still right, its unit; with "log" a share; None: see regress
     coverage: float = .9                # share of the truths that a number's interval should hold, 0.5 to 0.99
     optimiser: str = "adamw"            # OPTIMISERS
     lr: float | str = 1e-3              # peak learning rate of the head, or "find"
@@ -219,10 +221,11 @@ class Recipe(_Settings):
         "Write as JSON, whole or not at all"
         return atomic_write(path, self.to_json() + "\n")
 
-# %% ../../nbs/core/02_recipe.ipynb #c10bc7c7
+# %% ../../nbs/core/02_recipe.ipynb #271f2c19
 FORMULA_CALLS = ("abs", "sqrt", "log", "exp", "min", "max", "count")
 _FORMULA = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Load,
-            ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or, ast.cmpop)
+            ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or,
+            ast.cmpop)
 
 def _in_formula(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
@@ -247,7 +250,7 @@ def parse_formula(
     found, names = getattr(odd, "id", "") or ast.unparse(odd)[:40], ", ".join(FORMULA_CALLS)
     raise ValueError(f"{wrong} and no formula ({found!r} is no part of one): {mend}; functions are {names}")
 
-# %% ../../nbs/core/02_recipe.ipynb #a2e73918
+# %% ../../nbs/core/02_recipe.ipynb #817dd524
 def _check_recipe(recipe: "Recipe") -> None:
     "Refuse a setting that is not known, out of range, or at odds with another"
     for field, names in _CHOICES.items(): _one_of(field, getattr(recipe, field), names)
@@ -259,7 +262,8 @@ def _check_recipe(recipe: "Recipe") -> None:
     else: _in_range("lr", recipe.lr, 1e-9, 10, 'a learning rate between 1e-9 and 10, or "find"')
     if not recipe.targets: raise ValueError(f"target={recipe.target!r} names no column: give one, or several as 'a,b'")
     if None not in (recipe.target_low, recipe.target_high) and recipe.target_low >= recipe.target_high:
-        raise ValueError(f"target_low={recipe.target_low:g} is not below target_high={recipe.target_high:g}: swap or mend them")
+        raise ValueError(f"target_low={recipe.target_low:g} is not below target_high={recipe.target_high:g}: swap or "
+                         "mend them")
     if not recipe.stages: raise ValueError("stages is empty: give at least one, e.g. stages=(Stage(224, 5),)")
     if recipe.sampler not in SAMPLERS: parse_formula(recipe.sampler)
     elif recipe.sampler != "none" and recipe.class_weights != "none":
@@ -271,7 +275,7 @@ def _check_recipe(recipe: "Recipe") -> None:
     if recipe.transforms and recipe.pipeline != "albumentations":
         raise ValueError(f'transforms={recipe.transforms} need pipeline="albumentations" (it is {recipe.pipeline!r})')
 
-# %% ../../nbs/core/02_recipe.ipynb #2a5445d8
+# %% ../../nbs/core/02_recipe.ipynb #5033e3ea
 _CHOICES = dict(features_mode=FEATURES_MODES, pool=POOLS, resize_mode=RESIZE_MODES, fit=FITS, pipeline=PIPELINES,
                 augment=AUGMENTS, loss=LOSSES, head=HEADS, target_scale=TARGET_SCALES, class_weights=CLASS_WEIGHTS,
                 offsets=OFFSETS, optimiser=OPTIMISERS, schedule=SCHEDULES, precision=PRECISIONS, batch_norm=BATCH_NORMS,
@@ -286,27 +290,31 @@ _RANGES = dict(
     coverage=(.5, .99, "a share, 0.5 to 0.99"),
     focal_gamma=(0, 10, "0 to 10"), lr_decay=(0, 1, "0 to 1"), weight_decay=(0, 10, "0 to 10"),
     warmup=(0, .9, "a share, 0 to 0.9"), batch_size=(1, 65536, "1 to 65536 pictures"),
-    accumulate=(1, 65536, "1 or more batches"), clip=(0, 1e9, "0 (off) or a norm"), ema=(0, .99999, "0 (off) to 0.99999"),
-    patience=(0, 100_000, "0 (off) or more epochs"), seed=(0, 2**62, "0 or more"), workers=(0, 256, "0 to 256 processes"))
+    accumulate=(1, 65536, "1 or more batches"), clip=(0, 1e9, "0 (off) or a norm"),
+    ema=(0, .99999, "0 (off) to 0.99999"),
+    patience=(0, 100_000, "0 (off) or more epochs"), seed=(0, 2**62, "0 or more"),
+    workers=(0, 256, "0 to 256 processes"))
 
-# %% ../../nbs/core/02_recipe.ipynb #eadf1c3f
+# %% ../../nbs/core/02_recipe.ipynb #2413d750
 def load_recipe(
     path: str | Path,  # a JSON file, as `Recipe.save` writes
 ) -> Recipe:
     "Read a recipe; fields that are absent take their defaults"
     fields = read_json(path)
-    if not isinstance(fields, dict): raise ValueError(f"{path} holds a {type(fields).__name__}: a recipe is a JSON object of fields")
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path} holds a {type(fields).__name__}: a recipe is a JSON object of fields")
     try: return Recipe.from_dict(fields)
     except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
-# %% ../../nbs/core/02_recipe.ipynb #84bf5102
+# %% ../../nbs/core/02_recipe.ipynb #3047d72d
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() == "none": return None
     if bool in options and text.lower() in ("true", "false"): return text.lower() == "true"
     if field == "stages" and not text.startswith("["):
         try: return tuple(Stage(*(int(n) for n in part.split(":"))) for part in text.split(","))
-        except TypeError as e: raise ValueError(f"stages={text!r} can't be read: write size:epochs[:frozen_epochs],...") from e
+        except TypeError as e:
+            raise ValueError(f"stages={text!r} can't be read: write size:epochs[:frozen_epochs],...") from e
         except ValueError as e: raise ValueError(f"stages={text!r}: {e} (write size:epochs[:frozen_epochs],...)") from e
     if typing.get_origin(kind) is tuple and not text.startswith("["): return tuple(t for t in text.split(",") if t)
     if options == (str,) or options == (str, type(None)): return text

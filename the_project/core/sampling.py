@@ -63,7 +63,7 @@ def _value(node: ast.AST, table: pd.DataFrame) -> np.ndarray:
     parts = (node.operand,) if isinstance(node, ast.UnaryOp) else (node.left, node.right)
     return _OPERATORS[type(node.op)](*(np.asarray(_value(part, table), float) for part in parts))
 
-# %% ../../nbs/core/101_sampling.ipynb #f7a27957
+# %% ../../nbs/core/101_sampling.ipynb #261e5d60
 def evaluate_formula(
     formula: str,         # see `core.recipe.parse_formula`
     table: pd.DataFrame,  # its columns are the formula's names
@@ -81,12 +81,13 @@ def evaluate_formula(
     if wrong.any():
         row = int(wrong.argmax())
         first = table["file"].iloc[row] if "file" in table else row
-        raise ValueError(f"the sampler's formula {formula!r} gives {weights[row]:g} for {wrong.sum():,} rows, first {first}: "
+        raise ValueError(f"the sampler's formula {formula!r} gives {weights[row]:g} for {wrong.sum():,} rows, first "
+                         f"{first}: "
                          "weights are finite and 0 or more; fill empty cells, or write max(..., 0)")
     if not weights.any(): raise ValueError(f"the sampler's formula {formula!r} gives 0 for every row: nothing is drawn")
     return weights
 
-# %% ../../nbs/core/101_sampling.ipynb #43190fc2
+# %% ../../nbs/core/101_sampling.ipynb #f093351f
 def expected_draws(
     table: pd.DataFrame,    # training rows, with the target and the formula's columns
     sampler: str,           # of `core.recipe.SAMPLERS`, or a formula
@@ -112,7 +113,8 @@ def sampler_line(
     draws = expected_draws(table, sampler, target)
     if draws is None: return ""
     often, never = draws.max(), int((draws == 0).sum())
-    line = (f"sampler {sampler}: {round(draws.sum()):,} pictures an epoch of {len(table):,}, a row {draws.min():.2g} to "
+    line = (f"sampler {sampler}: {round(draws.sum()):,} pictures an epoch of {len(table):,}, a row "
+            f"{draws.min():.2g} to "
             f"{often:.3g} times")
     if never: line += f"; {never:,} rows are never drawn"
     return line + (f"; one that is seen {often:.0f} times is soon known by heart" if often > 10 else "")

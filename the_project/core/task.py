@@ -26,7 +26,7 @@ def first_class(
     "A class number to stand for one that isn't known"
     return 0
 
-# %% ../../nbs/core/03_task.ipynb #ac7e06e1
+# %% ../../nbs/core/03_task.ipynb #ab62457e
 FOLLOWS = ("none", "mask", "boxes")
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class Blocks:
     def __post_init__(self):
         _check_functions(self, ("labels", "target", "batch", "unknown"))
         if self.follow not in FOLLOWS:
-            raise ValueError(f"follow={self.follow!r} is not known: use one of {', '.join(FOLLOWS)}{nearest(self.follow, FOLLOWS)}")
+            raise ValueError(f"follow={self.follow!r} is not known: use one of "
+                             f"{', '.join(FOLLOWS)}{nearest(self.follow, FOLLOWS)}")
 
-# %% ../../nbs/core/03_task.ipynb #fab8c017
+# %% ../../nbs/core/03_task.ipynb #5c6e03e8
 def _check_functions(thing: object, names: tuple[str, ...]) -> None:
     for name in names:
         if not callable(getattr(thing, name)):
-            raise TypeError(f"{type(thing).__name__}.{name} must be a function, not {type(getattr(thing, name)).__name__}")
+            raise TypeError(f"{type(thing).__name__}.{name} must be a function, not "
+                            f"{type(getattr(thing, name)).__name__}")
 
 # %% ../../nbs/core/03_task.ipynb #859ba6c3
 def outputs_of_labels(
@@ -84,7 +86,7 @@ def nothing_to_decode(
     "Labels and a temperature are in every bundle: a classifier needs no more"
     return {}
 
-# %% ../../nbs/core/03_task.ipynb #56d1e96e
+# %% ../../nbs/core/03_task.ipynb #dd2a8b26
 OUTPUTS = ("label", "number", "mask", "boxes", "image")
 MODES = ("max", "min")
 
@@ -103,7 +105,7 @@ class Task:
     decode: Callable     # (one row of predictions, labels, k=3) -> plain JSON
     show: Callable       # (picture, decoded) -> matplotlib Figure
     output: str          # OUTPUTS: what a person is given
-    n_out: Callable = outputs_of_labels     # (labels, recipe) -> outputs of the model for a picture, or a pixel; 1 or more
+    n_out: Callable = outputs_of_labels  # (labels, recipe) -> outputs of the model for a picture, or a pixel; 1 or more
     measure: Callable = count_labels        # (training rows, labels, recipe) -> plain JSON, kept with the run
     merge: Callable = mean_probability      # (outputs (views, B, ...), recipe) -> outputs (B, ...)
     decoding: Callable = nothing_to_decode  # (labels, recipe, measured, scores) -> fields of a bundle's config.json
@@ -111,10 +113,13 @@ class Task:
 
     def __post_init__(self):
         _check_functions(self, tuple(f.name for f in fields(self) if f.type is Callable))
-        if self.mode not in MODES: raise ValueError(f"mode={self.mode!r} is not known: say 'max' or 'min'; it is never guessed")
+        if self.mode not in MODES:
+            raise ValueError(f"mode={self.mode!r} is not known: say 'max' or 'min'; it is never guessed")
         if self.output not in OUTPUTS:
-            raise ValueError(f"output={self.output!r} is not known: use one of {', '.join(OUTPUTS)}{nearest(self.output, OUTPUTS)}")
-        if not self.name.isidentifier(): raise ValueError(f"a task's name is a plain word like 'classify', not {self.name!r}")
+            raise ValueError(f"output={self.output!r} is not known: use one of "
+                             f"{', '.join(OUTPUTS)}{nearest(self.output, OUTPUTS)}")
+        if not self.name.isidentifier():
+            raise ValueError(f"a task's name is a plain word like 'classify', not {self.name!r}")
 
 # %% ../../nbs/core/03_task.ipynb #b3e00586
 _REGISTERED: dict[str, Task] = {}

@@ -6,7 +6,7 @@
 __all__ = ['TRAINING_DRAFT', 'presize_side', 'presize', 'open_image', 'load_cached', 'picture_grid', 'PictureCache',
            'PictureError', 'normalise', 'open_picture', 'prepare', 'picture_key', 'prepare_uint8', 'read_uint8']
 
-# %% ../../nbs/data/14_image.ipynb #e88dc0c0
+# %% ../../nbs/data/14_image.ipynb #b7c4599e
 import io
 import math
 from collections.abc import Callable
@@ -23,7 +23,8 @@ from ..core.cache import PictureCache, picture_key
 from ..ship.predict import (DRAFT_FACTOR, PictureError, normalise, open_picture, prepare, prepare_uint8,
                                       read_uint8)
 
-_all_ = ["PictureCache", "PictureError", "normalise", "open_picture", "prepare", "picture_key", "prepare_uint8", "read_uint8"]
+_all_ = ["PictureCache", "PictureError", "normalise", "open_picture", "prepare", "picture_key", "prepare_uint8",
+         "read_uint8"]
 
 # %% ../../nbs/data/14_image.ipynb #b9451939
 def presize_side(

@@ -32,7 +32,7 @@ from .augment import fastai_augment
 from .image import open_image, picture_grid, presize_side
 from .rows import PictureRows, preprocess_for
 
-# %% ../../nbs/data/17_loaders.ipynb #d821557d
+# %% ../../nbs/data/17_loaders.ipynb #811e49e1
 class PictureLoader(DataLoader):
     "A fastai DataLoader over `PictureRows`"
     def __init__(self,
@@ -53,7 +53,8 @@ class PictureLoader(DataLoader):
                          num_workers=num_workers, device=device, indexed=indexed, pin_memory=pin_memory,
                          timeout=timeout)
         if get_idxs is not None: self.get_idxs = get_idxs
-        if shuffle and dataset.draws is not None: self.n = round(dataset.draws.sum())  # an epoch of the recipe's sampler
+        if shuffle and dataset.draws is not None:
+            self.n = round(dataset.draws.sum())  # an epoch of the recipe's sampler
         self.epoch, self.passed, self.told = epoch, False, set()
         self.fake_l.generator = torch.Generator()  # or torch would draw from the global one at each pass
 

@@ -295,11 +295,12 @@ def _absent_classes(table: pd.DataFrame, sides: np.ndarray, target: str) -> list
         if len(on_side): found.append(problem_of(f"{target} never in {SPLITS[side]}", rows, what, not side))
     return [problem for problem in found if problem]
 
-# %% ../../nbs/data/13_splits.ipynb #ddce6b4c
+# %% ../../nbs/data/13_splits.ipynb #5403ba3c
 def _suspicions(table: pd.DataFrame, sides: np.ndarray, target: str, pictures: bool) -> list[Problem]:
     "Signs that rows of valid or test were seen in training, one problem a sign"
     keys = [(f"{name} of another side", table[name], f"if rows of one {name} resemble each other the score is too "
-             f"good: split_table(table, group={name!r}) keeps them together") for name in grouping_columns(table, target)]
+             f"good: split_table(table, group={name!r}) keeps them together")
+            for name in grouping_columns(table, target)]
     keys.append(("file named like a copy from another side", named_alike(table, target),
                  "look at them; group_duplicates(table) and split_table keep copies together"))
     if pictures:

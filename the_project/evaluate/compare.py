@@ -18,7 +18,7 @@ from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_grou
 from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
                                               read_scores, sample_predictions)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #85c49b2d
+# %% ../../nbs/evaluate/143_compare.ipynb #4cc18a5d
 def _row_keys(predictions: pd.DataFrame) -> pd.Index:  # a file may have several rows
     times = predictions.groupby("file").cumcount()
     return pd.Index(predictions["file"].astype(str) + "\x1f" + times.astype(str))
@@ -41,7 +41,8 @@ def match_rows(
     unlike = (a["truth"].astype(str).to_numpy() != b["truth"].astype(str).to_numpy())
     if unlike.any():
         row = int(unlike.argmax())
-        raise ValueError(f"{a['file'].iloc[row]} is {a['truth'].iloc[row]!r} in one and {b['truth'].iloc[row]!r} in the "
+        raise ValueError(f"{a['file'].iloc[row]} is {a['truth'].iloc[row]!r} in one and "
+                         f"{b['truth'].iloc[row]!r} in the "
                          f"other, {unlike.sum()} rows in all: train both on the same table")
     return b
 

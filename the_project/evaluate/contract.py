@@ -215,10 +215,11 @@ def ask_show(paper: Paper) -> None:
     demand(isinstance(figure, Figure), f"show gave a {type(figure).__name__}: return the matplotlib Figure")
     figure.savefig(io.BytesIO(), format="png")
 
-# %% ../../nbs/evaluate/46_contract.ipynb #fffbc98b
+# %% ../../nbs/evaluate/46_contract.ipynb #a5032063
 QUESTIONS: tuple[Callable, ...] = (ask_form, ask_blocks, ask_measure, ask_loader, ask_learner, ask_training,
                                    ask_monitor, ask_mix, ask_collect, ask_unknown, ask_decode, ask_show)
-_NEEDED = (ask_form, ask_blocks, ask_measure, ask_loader, ask_learner, ask_collect)  # nothing can be asked after one of these failed
+# nothing can be asked after one of these failed
+_NEEDED = (ask_form, ask_blocks, ask_measure, ask_loader, ask_learner, ask_collect)
 
 # %% ../../nbs/evaluate/46_contract.ipynb #31d67a06
 def check_task(

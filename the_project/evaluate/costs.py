@@ -58,12 +58,12 @@ def read_costs(
         raise ValueError("a right answer costs more than a wrong one: rows are the truth")
     return table.tolist()
 
-# %% ../../nbs/evaluate/133_costs.ipynb #ac60bdce
+# %% ../../nbs/evaluate/133_costs.ipynb #a0f1393c
 def score_costs(
     predictions: pd.DataFrame,  # a predictions table, calibrated
     danger: dict | None,        # what `find_danger` gave
     costs: list | None = None,  # what `read_costs` gave; wins over the danger's own
-) -> pd.DataFrame:              # rows first, least_cost: cost (a picture), accuracy, misses, alarms, dangerous, harmless
+) -> pd.DataFrame:             # rows first, least_cost: cost (a picture), accuracy, misses, alarms, dangerous, harmless
     "Cost, misses and alarms when the first answer is acted on, and when the cheapest one is"
     p, truth = probability_matrix(predictions), label_codes(predictions)
     matrix = np.asarray(costs, float) if costs is not None else cost_matrix(danger)

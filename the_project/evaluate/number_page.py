@@ -80,7 +80,7 @@ def worst_section(
              "interval": ends}
     return Section(f"Worst mistakes{f', {name}' if name else ''}", (), pd.DataFrame(table))
 
-# %% ../../nbs/evaluate/138_number_page.ipynb #2c51990e
+# %% ../../nbs/evaluate/138_number_page.ipynb #c9aeb9d0
 def number_advice(
     predictions: pd.DataFrame,  # with fitted intervals
     numbers: dict,              # what the task measured
@@ -97,7 +97,8 @@ def number_advice(
                           "pictures show it at all.")
         elif np.ptp(truth) > 0 and (slope := np.polyfit(truth, said, 1)[0]) < .5:
             advice.append(f"{name}: for 1 more in truth it says {slope:.2f} more, so both ends are pulled to the "
-                          "middle; more pictures of the ends, head='bins' with class_weights='inverse', or longer training.")
+                          "middle; more pictures of the ends, head='bins' with class_weights='inverse', or longer "
+                          "training.")
         if not numbers["log"] and truth.min() > 0 and np.median(truth) > 0 and truth.max() / np.median(truth) > 5:
             advice.append(f"{name} spans {truth.max() / np.median(truth):.0f} times its median: try "
                           "target_scale='log'.")

@@ -213,7 +213,7 @@ def _scores(predictions: pd.DataFrame) -> dict:
     right = first_answer(predictions)[1]
     return dict(accuracy=float(right.mean()), loss=float(predictions["loss"].mean()))
 
-# %% ../../nbs/evaluate/134_rules.ipynb #c0b3f132
+# %% ../../nbs/evaluate/134_rules.ipynb #7bf357a9
 def answer_section(
     numbers: dict,             # what `score_rules` gave
     rules: dict,               # the same
@@ -250,6 +250,7 @@ def _cost_lines(numbers: dict, rules: dict) -> list[str]:
     return lines
 
 def _stranger_lines(strangers: dict) -> list[str]:
-    return [f"{name}: {row['caught']:.0%} of {row['strangers']} told as none of the labels, beside {row['false']:.0%} of "
+    return [f"{name}: {row['caught']:.0%} of {row['strangers']} told as none of the labels, beside "
+            f"{row['false']:.0%} of "
             f"the known; AUROC {row['auroc']:.3f}, {row['fpr']:.0%} pass where 95 % of the known do"
             for name, row in strangers.items()]

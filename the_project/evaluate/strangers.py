@@ -104,14 +104,15 @@ def fit_strangeness(
     _, directions = np.linalg.eigh(x.T @ x)
     return Strangeness(mean, directions[:, ::-1][:, :k].copy())
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #673ee213
+# %% ../../nbs/evaluate/131_strangers.ipynb #90202be8
 def score_strangers(
     known: np.ndarray,     # (N,) strangeness of pictures of the known kinds
     strange: np.ndarray,   # (M,) of others
     kept: float = .95,     # share of the known that must pass
 ) -> dict:                 # auroc, fpr (share of strangers that pass), known, strangers (counts)
     "How well a number tells strangers from the known"
-    if not min(len(known), len(strange)): raise ValueError(f"{len(known)} known and {len(strange)} strangers: give both")
+    if not min(len(known), len(strange)):
+        raise ValueError(f"{len(known)} known and {len(strange)} strangers: give both")
     order = pd.Series(np.concatenate([known, strange])).rank().to_numpy()[len(known):]  # ties count half
     auroc = (order.sum() - len(strange) * (len(strange) + 1) / 2) / (len(known) * len(strange))
     passing = np.asarray(strange) <= np.quantile(known, kept)

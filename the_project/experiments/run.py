@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'Run', 'run_name', 'check_input', 'ensure_split', 'prepare_run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #f6e55439
+# %% ../../nbs/experiments/60_run.ipynb #e3ed2a31
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,7 +19,8 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.env import environment, say
-from ..core.files import atomic_write, exact_floats, json_hash, load_tensors, read_json, table_hash, write_json
+from ..core.files import (atomic_write, exact_floats, json_hash, load_tensors, read_json, table_hash,
+                                    write_json)
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe, diff, load_recipe
 from ..core.sampling import sampler_line

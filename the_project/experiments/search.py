@@ -264,14 +264,15 @@ def _make_study(name: str, storage: str, mode: str, prune: bool):
     return optuna.create_study(storage=open_storage(storage), study_name=name, pruner=pruner, load_if_exists=True,
                                direction="maximize" if mode == "max" else "minimize")
 
-# %% ../../nbs/experiments/64_search.ipynb #93adc490
-def _counts(study) -> tuple[int, int]:  # trials that were begun, that are finished; killed ones aside, they are done again
+# %% ../../nbs/experiments/64_search.ipynb #c1ee5b1a
+# trials that were begun, that are finished; killed ones aside, they are done again
+def _counts(study) -> tuple[int, int]:
     trials = [trial for trial in study.get_trials(deepcopy=False) if not trial.user_attrs.get("killed")]
     return len(trials), sum(trial.state.is_finished() for trial in trials)
 
-# %% ../../nbs/experiments/64_search.ipynb #76207dd1
+# %% ../../nbs/experiments/64_search.ipynb #303f7227
 def _propose(study, objective: Callable, trials: int, sampler: str, seed: int) -> None:
-    "Trials until there are enough; the sampler is seeded for each, so a killed search proposes what an unbroken one does"
+    "Trials until there are enough; the sampler is seeded for each: a killed search proposes what an unbroken one does"
     while (counts := _counts(study))[1] < trials:
         study.sampler = _sampler(sampler, seed_for(seed, "search", counts[0]) % 2**31)
         study.optimize(objective, n_trials=1, catch=(Exception,))

@@ -30,7 +30,7 @@ def frozen_features(
     for module, mode in modes.items(): module.training = mode
     return torch.cat([torch.cat(view) for view in views]), torch.cat(targets * len(views))
 
-# %% ../../nbs/models/24_probe.ipynb #3ab11fc1
+# %% ../../nbs/models/24_probe.ipynb #d380d42d
 def fit_linear(
     features: torch.Tensor,  # (N, F)
     targets: torch.Tensor,   # (N,) int64, 0 .. n_out-1
@@ -39,7 +39,8 @@ def fit_linear(
     steps: int = 200,        # most L-BFGS iterations
 ) -> tuple[torch.Tensor, torch.Tensor]:  # weight (n_out, F), bias (n_out,)
     "Logistic regression in closed steps: a linear layer on the features as they are"
-    if len(features) != len(targets): raise ValueError(f"{len(features)} rows of features but {len(targets)} targets: give one a row")
+    if len(features) != len(targets):
+        raise ValueError(f"{len(features)} rows of features but {len(targets)} targets: give one a row")
     mean, std = features.mean(0), features.std(0, unbiased=False).clamp_min(1e-6)
     scaled = (features - mean) / std
     weight = torch.zeros(n_out, features.shape[1], requires_grad=True)
@@ -48,7 +49,8 @@ def fit_linear(
 
     def closure():
         optimiser.zero_grad()
-        loss = F.cross_entropy(scaled @ weight.T + bias, targets) + weight.square().sum() / (2 * strength * len(targets))
+        loss = (F.cross_entropy(scaled @ weight.T + bias, targets)
+                + weight.square().sum() / (2 * strength * len(targets)))
         loss.backward()
         return loss
 

@@ -71,7 +71,7 @@ def _genus(rules: dict | None, labels: list[str]) -> list[str] | None:
     ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
     return ranks.get("genus") or genus_of(labels)
 
-# %% ../../nbs/ship/70_bundle.ipynb #0d86cd0e
+# %% ../../nbs/ship/70_bundle.ipynb #95af43bb
 def _config(run, about: dict) -> dict:
     "What config.json holds, before anything is written beside it"
     labels, recipe = [str(label) for label in run.labels], run.recipe.to_dict()
@@ -86,7 +86,8 @@ def _config(run, about: dict) -> dict:
     config = {
         "schema": SCHEMA, "task": run.task.name, "output": run.task.output, "labels": labels,
         "genus": None if fields else _genus(rules, labels), "rules": rules,
-        "preprocess": check_preprocess(dict(run.preprocess)), "temperature": float(run.temperature), "model": "model.onnx",
+        "preprocess": check_preprocess(dict(run.preprocess)), "temperature": float(run.temperature),
+        "model": "model.onnx",
         "int8": None, **{key: about[key] for key in ("title", "license") if key in about},
         "arch": recipe.get("arch", "model"), "recipe": recipe, "probes": [],
         "venomous": None if fields else _venomous(run, labels),

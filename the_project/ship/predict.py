@@ -652,7 +652,7 @@ def most_probable(
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
     return [(labels[i], float(probabilities[i])) for i in order]
 
-# %% ../../nbs/ship/71_predict.ipynb #b7ef85c0
+# %% ../../nbs/ship/71_predict.ipynb #9299d889
 class Predictor(HeatModel):
     "Answers pictures with a bundle, through NumPy, Pillow and onnxruntime alone"
     def roll_up(
@@ -721,7 +721,8 @@ class Predictor(HeatModel):
         subset: Iterable[str] | None = None,  # as in `predict`
     ) -> Iterator[dict]:    # in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
         n, asked = len(self.labels), (k, given, None if subset is None else list(subset))
-        make_answer(np.full(n, 1 / n), self.labels, self.rules, *asked)  # a wrong wish is told now, not at the first picture
+        # a wrong wish is told now, not at the first picture
+        make_answer(np.full(n, 1 / n), self.labels, self.rules, *asked)
         return self._answers(iter(sources), batch, asked)
 
     def _answers(self, sources: Iterator, batch: int, asked: tuple) -> Iterator[dict]:

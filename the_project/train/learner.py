@@ -219,7 +219,7 @@ def _as_wanted(x: object, layout: str = "plain") -> object:
     if type(x) is not torch.Tensor: x = x.as_subclass(torch.Tensor)
     return x.contiguous(memory_format=torch.channels_last) if layout == "channels_last" and x.dim() == 4 else x
 
-# %% ../../nbs/train/30_learner.ipynb #ea8fd464
+# %% ../../nbs/train/30_learner.ipynb #85dfaf20
 def make_learner(
     recipe: Recipe,                     # what to train and how
     dls: DataLoaders,                   # loaders of the first stage; any fastai DataLoaders
@@ -236,5 +236,6 @@ def make_learner(
     basics = TrainEvalCallback(), QuickRecorder(), ProgressCallback()
     return QuickLearner(dls, task.model(recipe, task.n_out(labels, recipe)), loss_func=task.loss(recipe, measured),
                         metrics=task.metrics(recipe), opt_func=make_opt_func(recipe), splitter=param_groups,
-                        train_bn=False, path=folder, cbs=[*basics, *task.callbacks(recipe), Precision(*fixed), TrimMemory()],
+                        train_bn=False, path=folder,
+                        cbs=[*basics, *task.callbacks(recipe), Precision(*fixed), TrimMemory()],
                         default_cbs=False)

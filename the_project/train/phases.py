@@ -101,7 +101,7 @@ class FollowSchedule(Callback):
         learn.opt._set_hyper("lr", [lr * factor for lr in self.lrs])  # `set_hyper` would check the groups at each step
         if momentum is not None: learn.opt._set_hyper("mom", [momentum] * len(self.lrs))
 
-# %% ../../nbs/train/32_phases.ipynb #8ed909f0
+# %% ../../nbs/train/32_phases.ipynb #01f1230d
 class ProgressiveResize(Callback):
     "Train on small pictures first: batches grow to their full size, epoch by epoch; validation is never touched"
     order, run_valid = 5, False
@@ -118,7 +118,8 @@ class ProgressiveResize(Callback):
         if not 0 <= growing <= 1: raise ValueError(f"growing={growing} is no share of the epochs: use 0 to 1")
         if step < 1: raise ValueError(f"step={step}: use 1 pixel or more")
         if mode not in RESIZE_MODES:
-            raise ValueError(f"mode={mode!r} is not known: use {' or '.join(RESIZE_MODES)}{nearest(mode, RESIZE_MODES)}")
+            raise ValueError(f"mode={mode!r} is not known: use "
+                             f"{' or '.join(RESIZE_MODES)}{nearest(mode, RESIZE_MODES)}")
         self.start, self.growing, self.step, self.mode, self.seed = start, growing, step, mode, seed
 
     def size_at(
@@ -138,7 +139,8 @@ class ProgressiveResize(Callback):
         size = self.size_at(self.epoch, self.n_epoch, side)
         if size == side: return
         if any(isinstance(y, torch.Tensor) and y.dim() > 2 for y in self.yb):
-            raise ValueError("ProgressiveResize can't move masks or boxes with the pictures: use a recipe's stages instead")
+            raise ValueError("ProgressiveResize can't move masks or boxes with the pictures: use a recipe's "
+                             "stages instead")
         place = self.seed, self.epoch, self.iter
         smaller = _shrink(x, size / side) if self.mode == "resize" else _crop(x, size / side, *place)
         self.learn.xb = (smaller, *self.xb[1:])

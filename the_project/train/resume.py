@@ -32,7 +32,7 @@ def learner_state(
                 smooth=None if smooth is None else [smooth.count, smooth.val],
                 callbacks={cb.name: cb.state_dict() for cb in learn.cbs if hasattr(type(cb), "state_dict")})
 
-# %% ../../nbs/train/34_resume.ipynb #d81c45af
+# %% ../../nbs/train/34_resume.ipynb #58573c57
 def _optimiser_state(opt) -> dict | None:
     if opt is None: return None
     state = opt.state_dict()
@@ -43,13 +43,14 @@ def _optimiser_state(opt) -> dict | None:
 def _load_optimiser(opt, saved: dict) -> None:
     kind = type(getattr(opt, "opt", opt)).__name__
     if kind != saved["kind"]:
-        raise ValueError(f"the checkpoint's optimiser is {saved['kind']}, the Learner's is {kind}: go on with the same one")
+        raise ValueError(f"the checkpoint's optimiser is {saved['kind']}, the Learner's is {kind}: go on with "
+                         "the same one")
     opt.freeze_to(saved["frozen_to"])
     if isinstance(opt, OptimWrapper): opt.load_state_dict(saved["state"])
     else: opt.load_state_dict(dict(state=L(saved["state"]["state"]), hypers=L(saved["state"]["hypers"])))
     align_optimiser(opt)
 
-# %% ../../nbs/train/34_resume.ipynb #e216bcf0
+# %% ../../nbs/train/34_resume.ipynb #1469f2d7
 def load_weights(
     model: nn.Module,  # built as the one was that had the weights
     weights: dict,     # name -> tensor
@@ -58,7 +59,8 @@ def load_weights(
     try: model.load_state_dict(weights)
     except RuntimeError as error:
         what = str(error).splitlines()[1].strip()
-        raise ValueError(f"the weights belong to another model ({what}): build it as it was, or use another folder") from error
+        raise ValueError(f"the weights belong to another model ({what}): build it as it was, or use "
+                         "another folder") from error
 
 # %% ../../nbs/train/34_resume.ipynb #65c16400
 def load_learner_state(

@@ -148,7 +148,7 @@ def _keep_probe(learn: Learner) -> float:
     write_best(best.file.with_name("probe.safetensors"), learn.model, record)
     return value
 
-# %% ../../nbs/train/39_stages.ipynb #df8e7ac4
+# %% ../../nbs/train/39_stages.ipynb #2836d5ee
 def settle_best(
     learn: Learner,  # with the run's SaveBestCallback; gets the best weights
 ) -> None:
@@ -158,7 +158,8 @@ def settle_best(
     if probe is None or trained is None or not is_better(probe["value"], trained["value"], best.mode): return
     load_weights(learn.model, load_tensors(file))
     if write_best(best.file, learn.model, probe):
-        say(f"no epoch was better than the linear probe ({best.monitor} {trained['value']:.4f}): the probe is kept; try a lower lr")
+        say(f"no epoch was better than the linear probe ({best.monitor} {trained['value']:.4f}): the probe is kept; "
+            "try a lower lr")
 
 # %% ../../nbs/train/39_stages.ipynb #73d0e421
 def _choose_formats(learn: QuickLearner, recipe: Recipe, decisions: Decisions) -> None:
@@ -211,7 +212,7 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     start = state["epoch"] if state else 0
     learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #6192fd3f
+# %% ../../nbs/train/39_stages.ipynb #0fa26c84
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -228,7 +229,8 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
         parts *= 2
         _clear(learn)
         size, batches = _shares(phase, recipe, parts)
-        say(f"out of memory at {phase.size} px: {size} picture{'s' * (size > 1)} a batch now, {batches} batches a step, "
+        say(f"out of memory at {phase.size} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
+            "batches a step, "
             "so the step stays the same")
         state = _state_of(learn.checkpoint.file, phase)
     _keep_last(learn)
@@ -255,7 +257,7 @@ def _keep_last(learn: QuickLearner) -> None:
         say(f"{file.name} could not be written ({error.strerror or error}): the best weights are not touched")
     if learn.save_best.file.exists(): learn.save_best.reload()
 
-# %% ../../nbs/train/39_stages.ipynb #b2b0b233
+# %% ../../nbs/train/39_stages.ipynb #d4d7ca34
 def run_stages(
     recipe: Recipe,                       # what to train and how
     table: pd.DataFrame,                  # file, the recipe's target, split (train and valid are used)
@@ -279,7 +281,8 @@ def run_stages(
     first = loaders.get(plan[at], _shares(plan[at], recipe, parts)[0])
     learn = _prepare(recipe, task, labels, measured, folder, first, cbs, state is not None)
     if state is None: start_from_probe(learn, recipe, loaders, Decisions(folder), task)
-    if "probe" in Decisions(folder).made and hasattr(learn, "frozen_norm"): learn.frozen_norm.part = ""  # the head's norm too
+    if "probe" in Decisions(folder).made and hasattr(learn, "frozen_norm"):
+        learn.frozen_norm.part = ""  # the head's norm too
     for phase in plan[at:]:
         if state is None: say(str(phase))
         parts = _run_phase(learn, phase, recipe, loaders, Decisions(folder), state, parts)
