@@ -1,10 +1,12 @@
-"""An ablation on real snakes: what each usual change does to a short fine-tuning, with seeds, paired intervals and a noise floor.
+"""An ablation on real snakes: what each usual change does to a short fine-tuning, with seeds, paired intervals and a
+noise floor.
 
-    python bench/ablation.py --data DIR --weights FILE.safetensors --out nbs/studies/ablation.json [--seeds 3] [--runs runs/ablation]
+    python bench/ablation.py --data DIR --weights FILE.safetensors --out nbs/studies/ablation.json \\
+        [--seeds 3] [--runs runs/ablation]
 
-DIR holds snakes_ph (with labels.csv). Rows are grouped by near-duplicates and split by us: 15 % test, never read, and of the rest a third
-valid, so that differences can be told at all. One thread. The base is repeated with twice as many seeds. Killed, it goes on where it stopped;
-the logbook of its runs is written beside them, and its table into --out.
+DIR holds snakes_ph (with labels.csv). Rows are grouped by near-duplicates and split by us: 15 % test, never read, and
+of the rest a third valid, so that differences can be told at all. One thread. The base is repeated with twice as many
+seeds. Killed, it goes on where it stopped; the logbook of its runs is written beside them, and its table into --out.
 """
 import argparse
 import time
@@ -42,13 +44,15 @@ def main() -> None:
     torch.set_num_threads(1)
     table = group_duplicates(read_table(args.data / "snakes_ph" / "labels.csv"), progress=False)
     table = split_table(table, valid=.28, test=.15, seed=0)
-    base = Recipe(arch="mobilenetv1_100", weights=str(Path(args.weights).absolute()), stages=(Stage(96, 3),), mixup=0., lr=5e-4,
+    base = Recipe(arch="mobilenetv1_100", weights=str(Path(args.weights).absolute()), stages=(Stage(96, 3),), mixup=0.,
+                  lr=5e-4,
                   augment="light", precision="float32", memory_format="channels_last", notes="base")
     sizes = table["split"].value_counts()
     for seeds in range(1, args.seeds + 1):  # a table after each seed: stopped early, there is one with fewer
         found = ablate(base, table, CHANGES, args.runs, seeds=seeds)
         write_json(args.out, dict(
-            rows=found.table.to_dict("records"), floor=found.floor, base_scores=found.base_scores, markdown=found.markdown,
+            rows=found.table.to_dict("records"), floor=found.floor, base_scores=found.base_scores,
+            markdown=found.markdown,
             metric=found.metric, sizes={split: int(sizes[split]) for split in ("train", "valid", "test")}, seeds=seeds,
             seconds=sum(run.scores["seconds"] for result in found.results for run in result.runs),
             cpu_seconds=sum(read_log(run.folder)["cpu_seconds"] for result in found.results for run in result.runs),

@@ -1,8 +1,9 @@
-"""What the answers of a finished run are worth: calibration, promises kept, sets, roll-up, costs, strangers, and the bundle's word for it.
+"""What the answers of a finished run are worth: calibration, promises kept, sets, roll-up, costs, strangers, and the
+bundle's word for it.
 
     python bench/answers.py RUN --strangers NOT_SPECIES/labels.csv     # one run; its folder is copied, never changed
     python bench/answers.py --halves RUN RUN ...                       # why thresholds and sets are fitted as they are
-    python bench/answers.py --sample                                   # a country given: on the drawn sample, trained here
+    python bench/answers.py --sample                                   # a country given: the drawn sample, trained here
 
 Everything is fitted on the run's valid rows and measured on its test rows, which must have been answered before.
 """
@@ -16,14 +17,16 @@ import numpy as np
 import pandas as pd
 
 warnings.filterwarnings("ignore")
-DISTANCES = ("probability", "probability at T=1", "entropy", "generalised entropy", "largest logit", "energy", "Mahalanobis",
+DISTANCES = ("probability", "probability at T=1", "entropy", "generalised entropy", "largest logit", "energy",
+             "Mahalanobis",
              "nearest training picture", "residual (shipped)")
 
 
 def copied(folder, place):
     "A copy of a run to write into"
     from the_project.experiments.run import Run
-    leave = shutil.ignore_patterns("state.safetensors", "last.safetensors", "cache", "rules.json", "strangeness.safetensors")
+    leave = shutil.ignore_patterns("state.safetensors", "last.safetensors", "cache", "rules.json",
+                                   "strangeness.safetensors")
     return Run(shutil.copytree(folder, Path(place) / Path(folder).name, ignore=leave))
 
 
@@ -42,8 +45,10 @@ def strangeness_scores(seen, features, logits, train, truth, temperature):
         near = (f / np.linalg.norm(f, axis=1, keepdims=True)) @ unit.T
         shifted = y / temperature - (y / temperature).max(1, keepdims=True)
         energy = -temperature * (np.log(np.exp(shifted).sum(1)) + (y / temperature).max(1))
-        values = (1 - p.max(1), 1 - p1.max(1), -(p * np.log(p + 1e-30)).sum(1), ((p + 1e-30) ** .1 * (1 - p + 1e-30) ** .1).sum(1),
-                  -y.max(1), energy, np.min([(((f - m) @ precision) * (f - m)).sum(1) for m in means], axis=0), -near.max(1),
+        values = (1 - p.max(1), 1 - p1.max(1), -(p * np.log(p + 1e-30)).sum(1),
+                  ((p + 1e-30) ** .1 * (1 - p + 1e-30) ** .1).sum(1),
+                  -y.max(1), energy, np.min([(((f - m) @ precision) * (f - m)).sum(1) for m in means], axis=0),
+                  -near.max(1),
                   seen.of(f))
         for name, value in zip(DISTANCES, values):
             scores[name][part] = value
@@ -54,8 +59,10 @@ def compare_strangers(run, others):
     "AUROC and FPR at 95 % TPR of every score, known pictures being valid and test together"
     from the_project.evaluate.strangers import last_linear, row_features, score_strangers
     model, seen = run.model(), run.strangeness
-    layer, parts = last_linear(model), {split: run.table[run.table["split"] == split] for split in ("train", "valid", "test")}
-    features = {name: row_features(model, rows, run.recipe, run.labels).astype(float) for name, rows in (parts | others).items()}
+    layer, parts = last_linear(model), {split: run.table[run.table["split"] == split]
+                                        for split in ("train", "valid", "test")}
+    features = {name: row_features(model, rows, run.recipe, run.labels).astype(float)
+                for name, rows in (parts | others).items()}
     weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
     logits = {name: f @ weight.T + bias for name, f in features.items()}
     truth = pd.Index(run.labels).get_indexer(parts["train"][run.recipe.target].astype(str))
@@ -65,14 +72,17 @@ def compare_strangers(run, others):
     for name, by_part in scores.items():
         known = np.concatenate([by_part["valid"], by_part["test"]])
         found = {other: score_strangers(known, by_part[other]) for other in others}
-        print(f"  {name:26}" + "".join(f"  {other}: {row['auroc']:.3f}, {row['fpr']:.0%} pass" for other, row in found.items()))
+        print(f"  {name:26}" + "".join(f"  {other}: {row['auroc']:.3f}, {row['fpr']:.0%} pass"
+                                       for other, row in found.items()))
     shipped = scores[DISTANCES[-1]]
     print(f"  at the shipped threshold: {np.mean(shipped['test'] > threshold):.1%} of test called strangers; "
-          + ", ".join(f"{np.mean(shipped[other] > threshold):.0%} of {len(shipped[other])} {other}" for other in others))
+          + ", ".join(f"{np.mean(shipped[other] > threshold):.0%} of {len(shipped[other])} {other}"
+                      for other in others))
     for other, rows in others.items():
         if "label" in rows:
             caught = pd.Series(shipped[other] > threshold).groupby(rows["label"].to_numpy()).agg(["mean", "size"])
-            print(f"  {other}: " + ", ".join(f"{name} {row['mean']:.0%} of {row['size']:.0f}" for name, row in caught.iterrows()))
+            print(f"  {other}: " + ", ".join(f"{name} {row['mean']:.0%} of {row['size']:.0f}"
+                                             for name, row in caught.iterrows()))
 
 
 def one_run(folder, others):
@@ -103,7 +113,8 @@ def one_run(folder, others):
         gap = max(abs(a["probabilities"][label] - p) for a, (_, row) in zip(answers, told.iterrows())
                   for label, p in ((label, row[f"p:{label}"]) for label in run.labels))
         levels = pd.Series([a["doubt"]["level"] for a in answers])
-        print(f"\nbundle, {(bundle / 'model.onnx').stat().st_size / 2**20:.2f} MB: probabilities of test within {gap:.1e} of the run's")
+        print(f"\nbundle, {(bundle / 'model.onnx').stat().st_size / 2**20:.2f} MB: probabilities of test within "
+              f"{gap:.1e} of the run's")
         print(f"  test: {levels[:len(rows)].value_counts().to_dict()}")
         if others:
             print(f"  strangers: {levels[len(rows):].value_counts().to_dict()}")
@@ -119,17 +130,20 @@ def halves(folders, draws=100):
     from the_project.evaluate.predictions import read_predictions
     risks, sets, rng = [], [], np.random.default_rng(0)
     for folder in folders:
-        both = pd.concat([read_predictions(Path(folder) / f"predictions-{s}.csv") for s in ("valid", "test")], ignore_index=True)
+        both = pd.concat([read_predictions(Path(folder) / f"predictions-{s}.csv") for s in ("valid", "test")],
+                         ignore_index=True)
         for _ in range(draws):
             half = rng.random(len(both)) < .5
             told = apply_temperature(both, fit_temperature(both[half]))
             (sure, right), curve = first_answer(told), risk_coverage(*first_answer(told[half]))
             for risk in (.05, .1):
                 bound = beta.ppf(.9, curve.wrong + 1, (curve.said - curve.wrong).clip(lower=1e-9))
-                for rule, kept in (("plain", curve.risk <= risk), ("one mistake more", (curve.wrong + 1) / (curve.said + 1) <= risk),
+                for rule, kept in (("plain", curve.risk <= risk),
+                                   ("one mistake more", (curve.wrong + 1) / (curve.said + 1) <= risk),
                                    ("binomial bound, 90 %", bound <= risk)):
                     said = ~half & (sure >= (curve.threshold[kept].iloc[-1] if kept.any() else np.inf))
-                    risks.append((risk, rule, said.sum() / (~half).sum(), 1 - right[said].mean() if said.any() else np.nan))
+                    risks.append((risk, rule, said.sum() / (~half).sum(),
+                                  1 - right[said].mean() if said.any() else np.nan))
             rest, fitted = told[~half].reset_index(drop=True), told[half]
             for name, rule in (("lac", fit_set(fitted)), ("aps", fit_set(fitted, method="raps", penalty=0.)),
                                ("raps .01, 2 free", fit_set(fitted, method="raps", penalty=.01, free=2)),
@@ -137,8 +151,10 @@ def halves(folders, draws=100):
                 sets.append((name, *score_set(rest, rule).values()))
     table = pd.DataFrame(risks, columns=["asked", "rule", "coverage", "risk"]).groupby(["asked", "rule"])
     print(f"{len(folders) * draws} random halves of {len(folders)} runs")
-    print(table.agg(coverage=("coverage", "mean"), risk=("risk", "mean"), nothing=("risk", lambda r: r.isna().mean())).round(3))
-    print(pd.DataFrame(sets, columns=["set for 90 %", "coverage", "size", "single"]).groupby("set for 90 %").mean().round(3))
+    print(table.agg(coverage=("coverage", "mean"), risk=("risk", "mean"),
+                    nothing=("risk", lambda r: r.isna().mean())).round(3))
+    print(pd.DataFrame(sets,
+                       columns=["set for 90 %", "coverage", "size", "single"]).groupby("set for 90 %").mean().round(3))
 
 
 def sample():
@@ -158,7 +174,8 @@ def sample():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", metavar="RUN", help="folders of finished runs")
-    parser.add_argument("--strangers", nargs="*", default=[], metavar="CSV", help="tables with `file` of pictures of other things")
+    parser.add_argument("--strangers", nargs="*", default=[], metavar="CSV",
+                        help="tables with `file` of pictures of other things")
     parser.add_argument("--halves", action="store_true")
     parser.add_argument("--sample", action="store_true")
     args = parser.parse_args()

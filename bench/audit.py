@@ -1,13 +1,16 @@
-"""The audit's cost: pictures a second, stage by stage, against imagededup and cleanvision; memory; what 100,000 pictures would take.
+"""The audit's cost: pictures a second, stage by stage, against imagededup and cleanvision; memory; what 100,000
+pictures would take.
 
     python bench/audit.py                                   1,000 drawn photos by hand-made features, a few minutes
     python bench/audit.py --count 10000 --weights FILE.safetensors
-    python bench/audit.py --peers DIR                       DIR: pip install --no-deps --target DIR cleanvision imagededup ImageHash tabulate
+    python bench/audit.py --peers DIR                       DIR: pip install --no-deps --target DIR cleanvision
+                                                            imagededup ImageHash tabulate
 
-Photos are windows of noise with the spectrum of photographs, 320 x 240, JPEG; one in twenty is a mirrored, cropped or darkened copy.
-CPU seconds of this process and its children: they hardly depend on busy neighbours. Ours decodes, verifies, hashes, embeds, measures and
-compares; imagededup (PHash, brute force) finds unchanged copies only; cleanvision measures light, size and exact or near copies by hash.
-Looking grows with the number of pictures; the search is measured at a half and at all of `--count`, and goes on with that exponent.
+Photos are windows of noise with the spectrum of photographs, 320 x 240, JPEG; one in twenty is a mirrored, cropped or
+darkened copy. CPU seconds of this process and its children: they hardly depend on busy neighbours. Ours decodes,
+verifies, hashes, embeds, measures and compares; imagededup (PHash, brute force) finds unchanged copies only;
+cleanvision measures light, size and exact or near copies by hash. Looking grows with the number of pictures; the
+search is measured at a half and at all of `--count`, and goes on with that exponent.
 """
 import argparse
 import os
@@ -32,7 +35,8 @@ def draw(folder: Path, count: int, seed: int = 0) -> tuple[list[str], set]:
     rng, side = np.random.default_rng(seed), 1024
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = 1
-    fields = [np.fft.irfft2(np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency**1.2, s=(side, side)) for _ in range(6)]
+    fields = [np.fft.irfft2(np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency**1.2, s=(side, side))
+              for _ in range(6)]
     fields = [field / field.std() for field in fields]
     files, pairs = [], set()
     for row in range(count):
@@ -51,7 +55,8 @@ def draw(folder: Path, count: int, seed: int = 0) -> tuple[list[str], set]:
 
 
 def spent() -> float:  # CPU seconds of this process and of those it has waited for
-    return sum(use.ru_utime + use.ru_stime for use in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)))
+    return sum(use.ru_utime + use.ru_stime
+               for use in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)))
 
 
 def timed(function, *args, **options):
@@ -86,8 +91,10 @@ def peers(folder: Path, site: str) -> dict:
     found = {}
     try:
         from imagededup.methods import PHash
-        answer, cost = timed(PHash(verbose=False).find_duplicates, image_dir=str(folder), num_enc_workers=0, num_dist_workers=0)
-        found["imagededup PHash"] = cost, {frozenset((str(folder/a), str(folder/b))) for a, others in answer.items() for b in others}
+        answer, cost = timed(PHash(verbose=False).find_duplicates, image_dir=str(folder), num_enc_workers=0,
+                             num_dist_workers=0)
+        found["imagededup PHash"] = cost, {frozenset((str(folder/a), str(folder/b))) for a, others in answer.items()
+                                           for b in others}
     except ImportError as error: print(f"imagededup: {error}")
     try:
         from cleanvision import Imagelab
@@ -114,15 +121,20 @@ def main():
         half = cost.pop("copies of half")
         total, power = sum(cost.values()), np.log2(max(cost["copies"] / max(half, 1e-6), 1.))
         print(f"{args.count:,} photos, {len(true)} copies; memory {memory():,.0f} MB at most, {before:,.0f} before")
-        for stage, seconds in cost.items(): print(f"  {stage:<20}{seconds:9.1f} CPU s  {1000 * seconds / args.count:7.2f} ms a picture")
-        print(f"  {'all of it':<20}{total:9.1f} CPU s  {args.count / total:7.1f} pictures a CPU second; recall {len(found & true) / len(true):.3f}, "
+        for stage, seconds in cost.items():
+            print(f"  {stage:<20}{seconds:9.1f} CPU s  {1000 * seconds / args.count:7.2f} ms a picture")
+        print(f"  {'all of it':<20}{total:9.1f} CPU s  {args.count / total:7.1f} pictures a CPU second; recall "
+              f"{len(found & true) / len(true):.3f}, "
               f"precision {len(found & true) / max(len(found), 1):.3f}")
         scale = 100_000 / args.count
-        far = sum(seconds * scale for stage, seconds in cost.items() if stage != "copies") + cost["copies"] * scale**power
-        print(f"  100,000 would take {far / 3600:.1f} CPU hours (copies grow with the power {power:.2f}), half of that on two cores")
+        far = (sum(seconds * scale for stage, seconds in cost.items() if stage != "copies")
+               + cost["copies"] * scale**power)
+        print(f"  100,000 would take {far / 3600:.1f} CPU hours (copies grow with the power {power:.2f}), half of that "
+              "on two cores")
         for peer, (seconds, pairs) in (peers(Path(name), args.peers) if args.peers else {}).items():
             right = len(pairs & true)
-            print(f"  {peer:<20}{seconds:9.1f} CPU s  {args.count / seconds:7.1f} pictures a CPU second; recall {right / len(true):.3f}, "
+            print(f"  {peer:<20}{seconds:9.1f} CPU s  {args.count / seconds:7.1f} pictures a CPU second; recall "
+                  f"{right / len(true):.3f}, "
                   f"precision {right / max(len(pairs), 1):.3f}; ours costs {total / seconds:.1f} times as much")
 
 

@@ -1,11 +1,13 @@
-"""What the audit finds of faults planted in real photographs: 5 % flipped labels, 5 % strangers, copies, truncated files.
+"""What the audit finds of faults planted in real photographs: 5 % flipped labels, 5 % strangers, copies, truncated
+files.
 
     python bench/audit_faults.py --data DIR [--weights FILE.safetensors] [--sets flowers monkeys snakes_ph] [--seeds 2]
 
-DIR holds the sets and not_species, each with labels.csv. A row a set and seed: how many files are flagged, precision, recall, and the
-precision among as many of the most suspicious as were planted; for copies the share that has its source's group, and the groups of
-copies that were not planted (most of them are real: look at them on the page, which --out keeps). --cleanlab lets
-cleanlab choose the labels from the same probabilities. 40 CPU seconds a thousand photos with MobileNet v1.
+DIR holds the sets and not_species, each with labels.csv. A row a set and seed: how many files are flagged, precision,
+recall, and the precision among as many of the most suspicious as were planted; for copies the share that has its
+source's group, and the groups of copies that were not planted (most of them are real: look at them on the page, which
+--out keeps). --cleanlab lets cleanlab choose the labels from the same probabilities. 40 CPU seconds a thousand photos
+with MobileNet v1.
 """
 import argparse
 import os
@@ -33,7 +35,8 @@ def cropped(picture, rng, share=.8):
 
 
 WAYS = dict(mirrored=lambda p, r: ImageOps.mirror(p), cropped=cropped, encoded=lambda p, r: p, recoloured=recoloured,
-            grey=lambda p, r: p.convert("L").convert("RGB"), bright=lambda p, r: ImageEnhance.Brightness(p).enhance(1.5),
+            grey=lambda p, r: p.convert("L").convert("RGB"),
+            bright=lambda p, r: ImageEnhance.Brightness(p).enhance(1.5),
             both=lambda p, r: ImageOps.mirror(cropped(p, r)), half=lambda p, r: cropped(p, r, .7))
 
 
@@ -47,18 +50,21 @@ def plant(data: Path, name: str, folder: Path, seed: int, copies: int = 24, cut:
     order = rng.permutation(n)
     flipped, rest = order[:round(.05 * n)], order[round(.05 * n):]
     for row in flipped:
-        table.loc[row, ["label", "fault"]] = rng.choice([label for label in labels if label != table["true"][row]]), "label"
+        table.loc[row, ["label", "fault"]] = (
+            rng.choice([label for label in labels if label != table["true"][row]]), "label")
     others = rng.permutation(read_table(data/"not_species"/"labels.csv")["file"].to_numpy())[:round(.05 * n)]
     rows = [dict(file=file, label=rng.choice(labels), true="", fault="stranger", source="") for file in others]
     for i, row in enumerate(rest[:copies]):
         file, way = folder/f"copy-{i}.jpg", list(WAYS)[i % len(WAYS)]
         WAYS[way](open_picture(table["file"][row]), rng).save(file, quality=int(rng.integers(50, 95)))
-        rows.append(dict(file=str(file), label=table["label"][row], true=table["true"][row], fault="duplicate", source=table["file"][row]))
+        rows.append(dict(file=str(file), label=table["label"][row], true=table["true"][row], fault="duplicate",
+                         source=table["file"][row]))
     for i, row in enumerate(rest[copies:copies + cut]):
         whole, file = Path(table["file"][row]).read_bytes(), folder/f"cut-{i}.jpg"
         file.write_bytes(whole[:int(len(whole) * rng.uniform(.3, .9))])
         rows.append(dict(file=str(file), label=table["label"][row], true=table["true"][row], fault="broken", source=""))
-    return pd.concat([table, pd.DataFrame(rows)], ignore_index=True).sample(frac=1, random_state=seed).reset_index(drop=True)
+    planted = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+    return planted.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
 def judge(table: pd.DataFrame, rows: pd.DataFrame) -> str:
@@ -66,12 +72,14 @@ def judge(table: pd.DataFrame, rows: pd.DataFrame) -> str:
     for problem in ("broken", "label", "stranger"):
         flagged, planted = rows["problem"].str.split(";").map(lambda words: problem in words), table["fault"] == problem
         right, first = (flagged & planted).sum(), rows["score"].where(flagged, 0).nlargest(planted.sum()).index
-        parts.append(f"{problem}: {flagged.sum()} flagged, precision {right / max(flagged.sum(), 1):.2f}, recall {right / planted.sum():.2f}, "
+        parts.append(f"{problem}: {flagged.sum()} flagged, precision {right / max(flagged.sum(), 1):.2f}, recall "
+                     f"{right / planted.sum():.2f}, "
                      f"top {planted[first].mean():.2f}")
     group, copies = rows.set_index("file")["group"], table[table["fault"] == "duplicate"]
     shared = group.value_counts()
     mine = set(group[copies["file"]])
-    parts.append(f"copies: recall {np.mean(group[copies['file']].to_numpy() == group[copies['source']].to_numpy()):.2f}, "
+    parts.append(f"copies: recall "
+                 f"{np.mean(group[copies['file']].to_numpy() == group[copies['source']].to_numpy()):.2f}, "
                  f"{sum(name not in mine for name in shared.index[shared > 1])} groups not planted")
     return "; ".join(parts)
 
@@ -94,7 +102,8 @@ def main():
                 table = plant(args.data, name, Path(folder), seed)
                 audit = audit_table(table[["file", "label"]], args.weights, cleanlab=args.cleanlab, progress=False)
                 if args.out: audit.save(args.out/f"{name}-{seed}")
-                print(f"{name}, seed {seed}, {len(table):,} files\n  " + judge(table, audit.rows).replace("; ", "\n  "), flush=True)
+                print(f"{name}, seed {seed}, {len(table):,} files\n  " + judge(table, audit.rows).replace("; ", "\n  "),
+                      flush=True)
 
 
 if __name__ == "__main__": main()

@@ -1,9 +1,11 @@
-"""(f) The static page in headless Chromium against the Predictor: probes, and photos of every kind that a visitor may bring.
+"""(f) The static page in headless Chromium against the Predictor: probes, and photos of every kind that a visitor may
+bring.
 
     python bench/browser.py BUNDLE --runtime node_modules/onnxruntime-web [--photos FOLDER] [--chromium chromium]
 
-Prints for each kind of file the largest difference in probability, and the page's milliseconds against the Predictor's in the same run; then what a page
-that was tampered with says, what it does without its server, and whether page and worker can reach another host.
+Prints for each kind of file the largest difference in probability, and the page's milliseconds against the
+Predictor's in the same run; then what a page that was tampered with says, what it does without its server, and
+whether page and worker can reach another host.
 """
 import argparse
 import asyncio
@@ -38,7 +40,8 @@ ASK = """(async files => { const page = await import("./page.js"), core = await 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     "A plain web host"
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
+    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript",
+                      ".wasm": "application/wasm"}
 
     def log_message(self, *args): pass
 
@@ -54,7 +57,8 @@ class Browser:
     "Headless Chromium, spoken to over its debugging port"
     def __init__(self, program):
         self.folder = tempfile.mkdtemp()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={self.folder}", "about:blank"]
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
+                   f"--user-data-dir={self.folder}", "about:blank"]
         self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port = Path(self.folder) / "DevToolsActivePort"
         while not port.exists() or not port.read_text().strip(): time.sleep(.1)
@@ -63,7 +67,9 @@ class Browser:
     async def open(self):
         import urllib.request
         from websockets.asyncio.client import connect
-        while not (pages := [p for p in json.load(urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json")) if p["type"] == "page"]): time.sleep(.1)
+        while not (pages := [p for p in json.load(urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json"))
+                             if p["type"] == "page"]):
+            time.sleep(.1)
         self.socket = await connect(pages[0]["webSocketDebuggerUrl"], max_size=None)
         return self
 
@@ -76,7 +82,8 @@ class Browser:
 
     async def js(self, expression, seconds=10):
         "The value of an expression on the page"
-        expression = f"Promise.race([{expression}, new Promise(told => setTimeout(told, {1000 * seconds}, 'no answer in {seconds} s'))])"
+        expression = (f"Promise.race([{expression}, "
+                      f"new Promise(told => setTimeout(told, {1000 * seconds}, 'no answer in {seconds} s'))])")
         told = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in told: raise RuntimeError(told["exceptionDetails"]["exception"].get("description"))
         return told["result"].get("value")
@@ -103,7 +110,8 @@ def kinds(folder):
 
     def put(name, source, suffix, **options):
         made[name] = folder / f"{name.replace(' ', '-').replace(',', '')}.{suffix}"
-        Image.open(source).save(made[name], **options) if isinstance(source, (str, Path)) else source.save(made[name], **options)
+        picture = Image.open(source) if isinstance(source, (str, Path)) else source
+        picture.save(made[name], **options)
     put("jpeg 4:2:0", small, "jpg", quality=90)
     put("jpeg 4:4:4", small, "jpg2.jpg", quality=95, subsampling=0)
     put("jpeg progressive", small, "jpg", quality=85, progressive=True)
@@ -120,7 +128,8 @@ def kinds(folder):
     put("webp", small, "webp", quality=90)
     put("gif", small, "gif")
     data = Path(made["jpeg 4:2:0"]).read_bytes()
-    for name, content in {"truncated.jpg": data[:len(data) // 2], "empty.png": b"", "page.jpg": b"<!doctype html>", "zeros.jpg": bytes(500)}.items():
+    for name, content in {"truncated.jpg": data[:len(data) // 2], "empty.png": b"", "page.jpg": b"<!doctype html>",
+                          "zeros.jpg": bytes(500)}.items():
         (folder / name).write_bytes(content)
         made[name] = folder / name
     return {name: str(path) for name, path in made.items()}
@@ -137,7 +146,8 @@ async def main():
     page, predictor = write_static(args.bundle, work / "page", "me/bench", runtime=args.runtime), Predictor(args.bundle)
     (work / "photos").mkdir()
     photos = kinds(work / "photos")
-    if args.photos: photos |= {f"yours: {path.name}": str(path) for path in sorted(Path(args.photos).iterdir()) if path.is_file()}
+    if args.photos:
+        photos |= {f"yours: {path.name}": str(path) for path in sorted(Path(args.photos).iterdir()) if path.is_file()}
     (page / "photos").mkdir()
     addresses = [f"photos/{i}" for i in range(len(photos))]
     for address, path in zip(addresses, photos.values()): shutil.copy(path, page / address)
@@ -148,7 +158,8 @@ async def main():
         await browser.goto(url)
         print(f"ready {time.monotonic() - begun:.1f} s after the address was entered, files on loopback")
         probes = predictor.config.get("probes", [])
-        print(f"{len(probes)} probes: largest difference in probability {await browser.js('import(`./page.js`).then(page => page.check())', 120):.2g}")
+        print(f"{len(probes)} probes: largest difference in probability "
+              f"{await browser.js('import(`./page.js`).then(page => page.check())', 120):.2g}")
         rows, times = await browser.js(f"{ASK}({json.dumps(addresses)})", 300), []
         for (name, path), row in zip(photos.items(), rows):
             start = time.perf_counter()
@@ -156,7 +167,8 @@ async def main():
             except PictureError as error: expected = {"error": str(error).removeprefix(f"{path}: ")}
             ms = 1000 * (time.perf_counter() - start)
             if "error" in row or "error" in expected:
-                print(f"  {name:28s} page: {row.get('error', 'answered')} | predictor: {expected.get('error', 'answered')}")
+                print(f"  {name:28s} page: {row.get('error', 'answered')} | predictor: "
+                      f"{expected.get('error', 'answered')}")
                 continue
             gap = np.abs(np.array(list(expected["probabilities"].values())) - row["probabilities"]).max()
             times.append(row["ms"] / ms)
@@ -167,13 +179,16 @@ async def main():
             () => postMessage("reached"), error => postMessage(String(error)))`], {type: "text/javascript"})), {type: "module"}); worker.onmessage = ({data}) => told(data) })"""
         reports = """new Promise(told => { addEventListener("securitypolicyviolation", event => told(event.effectiveDirective + " refused " + event.blockedURI))
             fetch("https://example.org").catch(() => 0); setTimeout(() => told("no violation was reported"), 2000) })"""
-        print(f"another host from the page: {blocked}; from a worker: {await browser.js(inside)}; the policy: {await browser.js(reports)}")
+        print(f"another host from the page: {blocked}; from a worker: {await browser.js(inside)}; the policy: "
+              f"{await browser.js(reports)}")
         await asyncio.sleep(3)
         server.shutdown()
         server.server_close()
         await browser.goto(url)
-        worst = await browser.js("import('./page.js').then(async page => (await page.ask(await (await fetch('bundle/probes/' + "
-                                 "document.querySelector('#examples img').src.split('/').pop())).blob())).logits.length)")
+        worst = await browser.js("import('./page.js').then(async page => "
+                                 "(await page.ask(await (await fetch('bundle/probes/' + "
+                                 "document.querySelector('#examples img').src.split('/').pop())).blob()))"
+                                 ".logits.length)")
         print(f"without its server it opened again and answered with {worst} numbers")
         (page / "bundle" / "model.onnx").write_bytes((page / "bundle" / "model.onnx").read_bytes()[:-1] + b"x")
         server, url = serve(page)  # another port: another cache

@@ -1,9 +1,11 @@
-"""(e) From the start of a process to the first answer on its page: the page over a bundle against the same page over fastai.
+"""(e) From the start of a process to the first answer on its page: the page over a bundle against the same page over
+fastai.
 
     python bench/cold.py [--model mobilenetv3_small_100] [--reps 5]
 
-Each start is a process of its own; starts are interleaved. A client outside asks the page over HTTP as soon as it is open. Seconds of
-wall and CPU, peak memory of the serving process, medians; the ratios are printed last. The photo is drawn in a temporary folder.
+Each start is a process of its own; starts are interleaved. A client outside asks the page over HTTP as soon as it is
+open. Seconds of wall and CPU, peak memory of the serving process, medians; the ratios are printed last. The photo is
+drawn in a temporary folder.
 """
 import argparse
 import contextlib

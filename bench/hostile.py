@@ -1,10 +1,12 @@
-"""What a stranger may send to the page: each input gets one sentence or an answer, and the page still answers a good photo after it.
+"""What a stranger may send to the page: each input gets one sentence or an answer, and the page still answers a good
+photo after it.
 
     python bench/hostile.py [--bundle DIR] [--model mobilenetv3_small_100]
 
-The page runs in a process of its own. Printed: a table of inputs and answers, the serving process' memory after each, and how many failed. An input fails
-when it gets no single line, a trace, an answer where a refusal is meant (or the other way round), when the good photo after it gets another answer
-than before, or when something in the server's log was not foreseen. Pictures are made in a temporary folder.
+The page runs in a process of its own. Printed: a table of inputs and answers, the serving process' memory after each,
+and how many failed. An input fails when it gets no single line, a trace, an answer where a refusal is meant (or the
+other way round), when the good photo after it gets another answer than before, or when something in the server's log
+was not foreseen. Pictures are made in a temporary folder.
 """
 import argparse
 import contextlib
@@ -88,7 +90,8 @@ def files(good):
         "animated PNG": ("a.png", saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), None),
         "CMYK JPEG": ("cmyk.jpg", saved(photo.convert("CMYK"), "JPEG"), None),
         "16-bit PNG": ("deep.png", saved(deep, "PNG"), None),
-        "float TIFF with NaN": ("float.tif", saved(Image.fromarray(np.full((40, 50), np.nan, np.float32)), "TIFF"), None),
+        "float TIFF with NaN": ("float.tif",
+                                saved(Image.fromarray(np.full((40, 50), np.nan, np.float32)), "TIFF"), None),
         "palette with transparency": ("palette.png", saved(small.convert("P"), "PNG", transparency=3), None),
         "EXIF of 60 KB": ("exif.jpg", saved(photo, "JPEG", exif=exif), None),
         "broken EXIF": ("exif.jpg", saved(photo, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(40)), None),
@@ -123,20 +126,28 @@ def requests(url, known, picture):
             return {"error": f"{error.code} {error.read(400).decode(errors='replace')}"}
 
     api = "/gradio_api"
-    values = {"nothing": (None, "no file was sent"), "a number": (5, "no file was sent"), "a text": ("x" * 100, "no file was sent"),
-              "a list": ([1, {}], "no file was sent"), "an empty object": ({}, "no file was sent"), "nested a hundred deep": (deep, "nested"),
+    values = {"nothing": (None, "no file was sent"), "a number": (5, "no file was sent"),
+              "a text": ("x" * 100, "no file was sent"),
+              "a list": ([1, {}], "no file was sent"), "an empty object": ({}, "no file was sent"),
+              "nested a hundred deep": (deep, "nested"),
               "a text of 100 KB": ("x" * 100_000, "too long"),
-              "/etc/passwd": ({"path": "/etc/passwd"}, SENT), "/etc/passwd as a file": ({"path": "/etc/passwd", "meta": mark}, SENT),
-              "a picture of the server": ({"path": str(picture)}, SENT), "/dev/zero": ({"path": "/dev/zero", "meta": mark}, SENT),
+              "/etc/passwd": ({"path": "/etc/passwd"}, SENT),
+              "/etc/passwd as a file": ({"path": "/etc/passwd", "meta": mark}, SENT),
+              "a picture of the server": ({"path": str(picture)}, SENT),
+              "/dev/zero": ({"path": "/dev/zero", "meta": mark}, SENT),
               "/proc/self/environ": ({"path": "/proc/self/environ", "meta": mark}, SENT),
               "out of the upload folder": ({"path": f"{known}/../../../../../etc/passwd", "meta": mark}, SENT),
-              "a directory": ({"path": str(Path(known).parent), "meta": mark}, SENT), "a path with a null": ({"path": "a\0b", "meta": mark}, SENT),
+              "a directory": ({"path": str(Path(known).parent), "meta": mark}, SENT),
+              "a path with a null": ({"path": "a\0b", "meta": mark}, SENT),
               "a path of 100 KB": ({"path": "/" * 100_000, "meta": mark}, SENT),
-              "meta that is a number": ({"path": "x", "meta": 7}, SENT), "size that is a word": ({"path": known + "x", "size": "big", "meta": mark}, SENT),
-              "a web address": ({"path": web, "meta": mark}, FETCH), "a web address as url": ({"url": web, "path": "", "meta": mark}, FETCH),
+              "meta that is a number": ({"path": "x", "meta": 7}, SENT),
+              "size that is a word": ({"path": known + "x", "size": "big", "meta": mark}, SENT),
+              "a web address": ({"path": web, "meta": mark}, FETCH),
+              "a web address as url": ({"url": web, "path": "", "meta": mark}, FETCH),
               "the cloud's metadata": ({"path": "http://169.254.169.254/latest/meta-data", "meta": mark}, FETCH),
               "a file: address": ({"path": "file:///etc/passwd", "meta": mark}, FETCH)}
-    asked = {f"request: {name}": (lambda value=value: call(url, value), words) for name, (value, words) in values.items()}
+    asked = {f"request: {name}": (lambda value=value: call(url, value), words)
+             for name, (value, words) in values.items()}
     return asked | {
         "request: a country nobody knows": (lambda: call(url, file_data(known), {"country": "Atlantis"}), "Atlantis"),
         "request: labels nobody knows": (lambda: call(url, file_data(known), None, ["x"]), "label 'x' is not"),
@@ -145,7 +156,8 @@ def requests(url, known, picture):
         "request: not JSON": (lambda: raw(f"{api}/call/identify", b"{{{"), "422"),
         "request: JSON of 2 MB": (lambda: raw(f"{api}/call/identify", b"[" * 2**21), "1 MB"),
         "request: an endpoint that is none": (lambda: raw(f"{api}/call/nothing", b'{"data": []}'), "no such endpoint"),
-        "request: past the queue": (lambda: raw(f"{api}/run/identify", b'{"data": [null, null, null]}'), "join the queue"),
+        "request: past the queue": (lambda: raw(f"{api}/run/identify", b'{"data": [null, null, null]}'),
+                                    "join the queue"),
         "request: /file= of /etc/passwd": (lambda: raw(f"{api}/file=/etc/passwd", None, "GET"), "not allowed"),
         "request: /file= of a web address": (lambda: raw(f"{api}/file={web}", None, "GET"), FETCH),
         "request: /proxy=": (lambda: raw(f"{api}/proxy={web}", None, "GET"), DOOR),
@@ -225,8 +237,10 @@ def main():
                 print(f"{name[:44]:44} {memory(process)[0]:5.0f}  {line[:150]}{'   <-- FAILED' * wrong}", flush=True)
             peak = memory(process)[1]
         log = (Path(folder) / "uploads" / "server.log").read_text()
-        strays = [path for path in Path(folder).rglob("*") if path.name in ("x.jpg", "cron.d") and "uploads" not in path.parts]
-        print(f"{rows} inputs, {failed} failed; traces in the server's log: {log.count('Traceback')}; files outside the upload folder: {len(strays)}; "
+        strays = [path for path in Path(folder).rglob("*") if path.name in ("x.jpg", "cron.d")
+                  and "uploads" not in path.parts]
+        print(f"{rows} inputs, {failed} failed; traces in the server's log: {log.count('Traceback')}; files outside "
+              f"the upload folder: {len(strays)}; "
               f"peak memory {peak:.0f} MB")
         if "Traceback" in log:
             print(log[-4000:])

@@ -2,9 +2,10 @@
 
     python bench/int8.py --run runs/classify-mobilenetv1_100-... [--reps 5] [--photos 48]
 
-The run is copied, so that nothing in it changes. Both bundles answer the run's valid rows and, where there are some, its test rows
-(macro-F1, sklearn's); this is one more look at test. Latency is that of `Predictor.top` on files, one thread, in one process,
-the two interleaved; cold start is from the start of a process to its first answer, processes interleaved. Ratios are printed last.
+The run is copied, so that nothing in it changes. Both bundles answer the run's valid rows and, where there are some,
+its test rows (macro-F1, sklearn's); this is one more look at test. Latency is that of `Predictor.top` on files, one
+thread, in one process, the two interleaved; cold start is from the start of a process to its first answer, processes
+interleaved. Ratios are printed last.
 """
 import argparse
 import json
@@ -61,7 +62,8 @@ def cold(bundles, photo, reps):
     for rep in range(reps + 1):  # the first warms the page cache
         for name in (list(bundles), list(bundles)[::-1])[rep % 2]:
             start = time.perf_counter()
-            told = subprocess.run([sys.executable, "-c", COLD, str(bundles[name]), photo], capture_output=True, text=True, check=True)
+            told = subprocess.run([sys.executable, "-c", COLD, str(bundles[name]), photo], capture_output=True,
+                                  text=True, check=True)
             if rep:
                 found[name].append((time.perf_counter() - start, int(told.stdout) / 1024))
     return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in found.items()}
@@ -69,7 +71,8 @@ def cold(bundles, photo, reps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", required=True, metavar="DIR", help="a finished run of a task with labels; its pictures are there")
+    parser.add_argument("--run", required=True, metavar="DIR",
+                        help="a finished run of a task with labels; its pictures are there")
     parser.add_argument("--reps", type=int, default=5)
     parser.add_argument("--photos", type=int, default=48)
     args = parser.parse_args()
@@ -88,19 +91,22 @@ def main():
                     print(f"{name:8s} macro-F1 {scores[split, name]:.4f} on {len(rows)} {split} pictures")
         photos = run.table["file"].iloc[:args.photos].tolist()
         times, starts = timed(predictors, photos, args.reps), cold(bundles, photos[0], args.reps)
-        sizes = {name: (predictor.folder / predictor.model).stat().st_size / 1e6 for name, predictor in predictors.items()}
+        sizes = {name: (predictor.folder / predictor.model).stat().st_size / 1e6
+                 for name, predictor in predictors.items()}
         for name in bundles:
             p50, p95 = statistics.median(times[name]), statistics.quantiles(times[name], n=20)[-1]
             seconds, memory = starts[name]
-            print(f"{name:8s} {sizes[name]:6.2f} MB; answer p50 {p50:7.2f} ms, p95 {p95:7.2f} ms; cold start to first answer "
+            print(f"{name:8s} {sizes[name]:6.2f} MB; answer p50 {p50:7.2f} ms, p95 {p95:7.2f} ms; cold start to "
+                  "first answer "
                   f"{seconds:.2f} s, peak {memory:.0f} MB")
         whole = sum(file.stat().st_size for file in bundles["float32"].rglob("*") if file.is_file()) / 1e6
         print(f"whole float32 bundle: {whole:.1f} MB with safetensors, probes and card")
         ratio = [statistics.median(times["float32"]) / statistics.median(times["int8"]),
                  statistics.quantiles(times["float32"], n=20)[-1] / statistics.quantiles(times["int8"], n=20)[-1]]
         lost = {split: scores[split, "float32"] - scores[split, "int8"] for split, name in scores if name == "int8"}
-        print(json.dumps(dict(float32_over_int8=dict(p50=round(ratio[0], 2), p95=round(ratio[1], 2), size=round(
-            sizes["float32"] / sizes["int8"], 2)), macro_f1_lost={split: round(value, 4) for split, value in lost.items()})))
+        print(json.dumps(dict(float32_over_int8=dict(p50=round(ratio[0], 2), p95=round(ratio[1], 2),
+                                                      size=round(sizes["float32"] / sizes["int8"], 2)),
+                              macro_f1_lost={split: round(value, 4) for split, value in lost.items()})))
 
 
 if __name__ == "__main__":

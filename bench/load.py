@@ -2,9 +2,10 @@
 
     python bench/load.py [--bundle DIR] [--clients 32] [--requests 500] [--model mobilenetv3_small_100]
 
-The page runs in a process of its own; each client uploads a photo (no two files are the same) and waits for its answer, over and over. Printed:
-answers, errors, wrong answers (against the predictor), seconds from upload to answer (median and 95 %), and the serving process' resident memory
-after every tenth of the requests. Without --bundle, a random model of timm is exported for the occasion; photos are drawn.
+The page runs in a process of its own; each client uploads a photo (no two files are the same) and waits for its
+answer, over and over. Printed: answers, errors, wrong answers (against the predictor), seconds from upload to answer
+(median and 95 %), and the serving process' resident memory after every tenth of the requests. Without --bundle, a
+random model of timm is exported for the occasion; photos are drawn.
 """
 import argparse
 import contextlib
@@ -38,7 +39,8 @@ sys.stdin.readline()
 @contextlib.contextmanager
 def serve(bundle, folder):
     "A page in a process of its own: (process, address)"
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": str(folder)}
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1",
+                   "GRADIO_TEMP_DIR": str(folder)}
     with open(Path(folder) / "server.log", "w") as log:
         process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVE, str(bundle)], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
@@ -117,7 +119,8 @@ def main():
                 while (i := next(counter)) < args.requests:
                     begin = time.perf_counter()
                     try:
-                        path = upload(url, data[i % len(data)] + f"photo {i}".encode())  # behind the picture's end: same picture, other file
+                        # behind the picture's end: same picture, other file
+                        path = upload(url, data[i % len(data)] + f"photo {i}".encode())
                         answer = call(url, file_data(path))
                         fault = answer.get("error") or None
                     except (OSError, urllib.error.URLError, ValueError) as error:
@@ -141,9 +144,12 @@ def main():
                 call(url, file_data(upload(url, data[i % len(data)] + f"alone {i}".encode())))
                 alone.append(time.perf_counter() - begin)
             quantiles = statistics.quantiles(seconds, n=20)
-            print(f"{len(seconds) - len(errors)} answers, {len(errors)} errors, {len(wrong)} wrong, {len(seconds) / wall:.1f} a second "
-                  f"and {1000 * used / len(seconds):.0f} ms of the server's CPU an answer; upload to answer: median {statistics.median(seconds):.2f} s, 95 % {quantiles[18]:.2f} s; "
-                  f"one client alone: median {statistics.median(alone) * 1000:.0f} ms, 95 % {statistics.quantiles(alone, n=20)[18] * 1000:.0f} ms; "
+            print(f"{len(seconds) - len(errors)} answers, {len(errors)} errors, {len(wrong)} wrong, "
+                  f"{len(seconds) / wall:.1f} a second "
+                  f"and {1000 * used / len(seconds):.0f} ms of the server's CPU an answer; upload to answer: median "
+                  f"{statistics.median(seconds):.2f} s, 95 % {quantiles[18]:.2f} s; "
+                  f"one client alone: median {statistics.median(alone) * 1000:.0f} ms, 95 % "
+                  f"{statistics.quantiles(alone, n=20)[18] * 1000:.0f} ms; "
                   f"peak memory {memory(process)[1]:.0f} MB")
             for fault in sorted(set(errors))[:5]:
                 print("  error:", fault)

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python bench/memory.py [--epochs 4] [--arch mobilenetv1_100]
 
-Trains from random weights at 224 px, batch 32, on 736 drawn pictures, in a process of its own each way. Prints, in MB of anonymous
-memory (Linux): the most that a step held, and what was held when the last epoch had ended. Ratio last.
+Trains from random weights at 224 px, batch 32, on 736 drawn pictures, in a process of its own each way. Prints, in MB
+of anonymous memory (Linux): the most that a step held, and what was held when the last epoch had ended. Ratio last.
 """
 import argparse
 import subprocess
@@ -38,7 +38,8 @@ def train(arch: str, epochs: int, trim: bool, pictures: Path) -> None:
     table["split"] = ["valid" if i < 64 else "train" for i in range(len(table))]
     if not trim: learner.trim_memory = lambda: False
     watch = Watch()
-    recipe = Recipe(arch=arch, weights=None, stages=(Stage(224, epochs),), precision="float32", memory_format="channels_last", mixup=0.)
+    recipe = Recipe(arch=arch, weights=None, stages=(Stage(224, epochs),), precision="float32",
+                    memory_format="channels_last", mixup=0.)
     run_stages(recipe, table, cbs=[watch], device="cpu")
     print("measured", round(watch.peak), *map(round, watch.left))
 
@@ -53,7 +54,8 @@ def main() -> None:
     left = {}
     with tempfile.TemporaryDirectory() as pictures:
         for way in ("trim", "keep"):
-            command = [sys.executable, __file__, "--epochs", str(args.epochs), "--arch", args.arch, "--child", way, pictures]
+            command = [sys.executable, __file__, "--epochs", str(args.epochs), "--arch", args.arch, "--child", way,
+                       pictures]
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             peak, *ends = map(int, next(line for line in out.splitlines() if line.startswith("measured")).split()[1:])
             left[way] = ends[-1]

@@ -1,9 +1,11 @@
-"""One answer from four places: the run's own model in PyTorch, the ONNX file alone, the Predictor, and the page over HTTP.
+"""One answer from four places: the run's own model in PyTorch, the ONNX file alone, the Predictor, and the page over
+HTTP.
 
     python bench/parity.py RUN BUNDLE PHOTO_FOLDER [--n 16]
 
-RUN and BUNDLE: a run's folder, and the bundle exported from it. Photos are the first N of the folder, sorted. Printed: the largest difference in any probability between
-each two, and whether the top three agree. Fails above 1e-4.
+RUN and BUNDLE: a run's folder, and the bundle exported from it. Photos are the first N of the folder, sorted.
+Printed: the largest difference in any probability between each two, and whether the top three agree. Fails above
+1e-4.
 """
 import argparse
 import itertools
@@ -23,7 +25,8 @@ def in_torch(run, files):
 
     torch.set_num_threads(1)
     run = Run(run)
-    return torch_probabilities(run.model().cpu().float().eval(), files, dict(run.preprocess), float(run.temperature)), run.labels
+    return torch_probabilities(run.model().cpu().float().eval(), files, dict(run.preprocess),
+                               float(run.temperature)), run.labels
 
 
 def in_onnx(bundle, files, config):
@@ -49,7 +52,8 @@ def main():
     args = parser.parse_args()
     from the_project.ship.predict import Predictor
 
-    files = sorted(str(file) for file in Path(args.photos).rglob("*") if file.suffix.lower() in (".jpg", ".jpeg", ".png"))[:args.n]
+    files = sorted(str(file) for file in Path(args.photos).rglob("*")
+                   if file.suffix.lower() in (".jpg", ".jpeg", ".png"))[:args.n]
     predictor = Predictor(args.bundle)
     found = {}
     found["notebook"], labels = in_torch(args.run, files)
@@ -65,7 +69,8 @@ def main():
     for one, other in itertools.combinations(found, 2):
         gap = float(np.abs(found[one] - found[other]).max())
         worst = max(worst, gap)
-        print(f"{one:9} and {other:9}: largest difference {gap:.1e}; top three agree in {sum(map(list.__eq__, top[one], top[other]))} of {len(files)}")
+        print(f"{one:9} and {other:9}: largest difference {gap:.1e}; top three agree in "
+              f"{sum(map(list.__eq__, top[one], top[other]))} of {len(files)}")
     sys.exit(worst > 1e-4)
 
 

@@ -1,8 +1,10 @@
-"""(d) One photo, from file to top-3: the Predictor against fastai's `learn.predict`, and beside two busy neighbours against plain PyTorch.
+"""(d) One photo, from file to top-3: the Predictor against fastai's `learn.predict`, and beside two busy neighbours
+against plain PyTorch.
 
     python bench/predict.py [--models mobilenetv3_small_100 resnet18] [--reps 7]
 
-Wall and CPU milliseconds a photo, medians of interleaved runs; the ratios are printed last. Photos are drawn in a temporary folder.
+Wall and CPU milliseconds a photo, medians of interleaved runs; the ratios are printed last. Photos are drawn in a
+temporary folder.
 """
 import argparse
 import contextlib
@@ -24,7 +26,8 @@ warnings.filterwarnings("ignore")
 
 SIZE, LABELS = 224, [f"Genus{i % 4} species{i}" for i in range(14)]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPROCESS = {"size": [SIZE, SIZE], "fit": "crop", "interpolation": "bilinear", "mean": list(MEAN), "std": list(STD), "channels": 3}
+PREPROCESS = {"size": [SIZE, SIZE], "fit": "crop", "interpolation": "bilinear", "mean": list(MEAN), "std": list(STD),
+              "channels": 3}
 
 
 def draw_photos(folder, width, height, n):
@@ -113,7 +116,8 @@ def alone(name, bundle, folder, photos, reps):
         torch.set_num_threads(default)
         return answer
 
-    functions = {"learn.predict": fastai_top, "learn.predict, 1 thread": on_one_thread, "Predictor": Predictor(bundle).top,
+    functions = {"learn.predict": fastai_top, "learn.predict, 1 thread": on_one_thread,
+                 "Predictor": Predictor(bundle).top,
                  "Predictor, 2 threads": Predictor(bundle, threads=2).top}
     return interleave(functions, photos, reps)
 
@@ -157,7 +161,8 @@ def beside_neighbours(name, bundle, photos, reps):
     "Median and slowest milliseconds a photo while two processes keep the processors busy"
     def start(kind):
         command = [sys.executable, __file__, "--worker", kind, name, str(bundle), *photos]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   text=True)
         assert process.stdout.readline() == "ready\n", f"the {kind} process did not start"
         return process
 
@@ -188,7 +193,8 @@ def main():
         return worker(kind, name, bundle, photos)
     last = []
     with tempfile.TemporaryDirectory() as folder:
-        photos = {size: draw_photos(Path(folder) / f"photos{size[0]}", *size, 4) for size in ((1200, 900), (3000, 2000))}
+        photos = {size: draw_photos(Path(folder) / f"photos{size[0]}", *size, 4)
+                  for size in ((1200, 900), (3000, 2000))}
         for name in args.models:
             with contextlib.redirect_stdout(io.StringIO()):
                 bundle = make_bundle(name, Path(folder) / name)
@@ -198,13 +204,15 @@ def main():
                     print(f"{name:24s} {size[0]} x {size[1]:<5d} {who:23s} wall {wall:8.2f} ms   cpu {cpu:8.2f} ms")
                 wall, cpu = found["Predictor"]
                 for who in ("learn.predict", "learn.predict, 1 thread"):
-                    last.append(f"{name:24s} {size[0]} x {size[1]:<5d} Predictor over {who:23s}: {found[who][0] / wall:5.1f}x "
+                    last.append(f"{name:24s} {size[0]} x {size[1]:<5d} Predictor over {who:23s}: "
+                                f"{found[who][0] / wall:5.1f}x "
                                 f"wall, {found[who][1] / cpu:5.1f}x cpu (aim 4x)")
             found = beside_neighbours(name, bundle, photos[1200, 900], args.reps)
             for who, (median, slowest) in found.items():
                 print(f"{name:24s} two busy neighbours {who:10s} median {median:8.2f} ms   slowest {slowest:8.2f} ms")
             ratio = found["torch"][0] / found["Predictor"][0]
-            last.append(f"{name:24s} beside two busy neighbours, Predictor over plain torch: {ratio:.1f}x median (aim 15x)")
+            last.append(f"{name:24s} beside two busy neighbours, Predictor over plain torch: {ratio:.1f}x median "
+                        "(aim 15x)")
     print("\n".join(last))
 
 

@@ -1,12 +1,13 @@
 """Real results: train named recipes on real photographs and score them once on rows kept aside.
 
-    python bench/studies.py --data DIR --weights FILE.safetensors --out nbs/studies/results.json [--only snakes ...] [--scale 1.0]
+    python bench/studies.py --data DIR --weights FILE.safetensors --out nbs/studies/results.json \\
+        [--only snakes ...] [--scale 1.0]
 
-DIR holds snakes_ph, monkeys, flowers, fashion_mnist, cifar10 (each with labels.csv). Each set is split by us: grouped by
-near-duplicates, stratified, 15 % valid, 15 % test, seed 0 (rows "split 1", "split 2": those seeds, so other pictures are kept aside).
-Selection looks at valid only; test is read once a run. Results are
-merged into --out row by row, so a study can be stopped and gone on with; runs lie in --runs and resume.
-CPU seconds are of this process (training, validation and the probe; decoding included), one number a row.
+DIR holds snakes_ph, monkeys, flowers, fashion_mnist, cifar10 (each with labels.csv). Each set is split by us: grouped
+by near-duplicates, stratified, 15 % valid, 15 % test, seed 0 (rows "split 1", "split 2": those seeds, so other
+pictures are kept aside). Selection looks at valid only; test is read once a run. Results are merged into --out row by
+row, so a study can be stopped and gone on with; runs lie in --runs and resume. CPU seconds are of this process
+(training, validation and the probe; decoding included), one number a row.
 """
 import argparse
 import os
@@ -33,7 +34,8 @@ def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:
     fixed = base.replace(stages=(Stage(224, 20),), mixup=0.)
     short = fixed.replace(stages=(Stage(224, 12),))
     rising = base.replace(stages=(Stage(128, 8), Stage(192, 8), Stage(224, 10)), mixup=0.)
-    small = Recipe(arch="small_cnn", weights=None, lr=4e-3, lr_decay=1., label_smoothing=.1, mixup=0., batch_size=64, drop=.1, presize=36)
+    small = Recipe(arch="small_cnn", weights=None, lr=4e-3, lr_decay=1., label_smoothing=.1, mixup=0., batch_size=64,
+                   drop=.1, presize=36)
     return {
         "snakes: linear probe": ("snakes_ph", base.replace(notes="probe")),
         "snakes: frozen, then unfrozen, the plain way": ("snakes_ph", fixed.replace(
@@ -70,7 +72,8 @@ def prepare(name: str, data: Path, place: Path, seed: int = 0):
         with zipfile.ZipFile(folder / "images.zip") as archive: archive.extractall(place / name)
         (place / name / "labels.csv").write_bytes((folder / "labels.csv").read_bytes())
     table = read_table((place if (place / name).exists() else data) / name / "labels.csv")
-    if len(table) < 5000: table = group_duplicates(table, progress=False)  # tiny catalogue pictures all look alike to a hash
+    if len(table) < 5000:
+        table = group_duplicates(table, progress=False)  # tiny catalogue pictures all look alike to a hash
     return split_table(table, valid=.15, test=.15, seed=seed)
 
 
@@ -83,12 +86,15 @@ def probe_row(table, recipe: Recipe, folder: Path) -> dict:
     task, begun, wall = find_task(recipe.task), time.process_time(), time.monotonic()
     labels = task.blocks(recipe).labels(table[table["split"] == "train"], recipe)
     loaders, backbone = StageLoaders(recipe, table, task, labels, folder), build_model(recipe, len(labels)).backbone
-    features = {split: frozen_features(backbone, plain_loader(loaders, split), mirrored=split == "train") for split in ("train", "valid", "test")}
+    features = {split: frozen_features(backbone, plain_loader(loaders, split), mirrored=split == "train")
+                for split in ("train", "valid", "test")}
     probe = fit_probe(features["train"], features["valid"], len(labels))
     rows, (x, y) = table[table["split"] == "test"], features["test"]
-    answers = make_predictions(list(rows["file"]), y.numpy(), (x @ probe.weight.T + probe.bias).softmax(1).double().numpy(),
+    answers = make_predictions(list(rows["file"]), y.numpy(),
+                               (x @ probe.weight.T + probe.bias).softmax(1).double().numpy(),
                                labels, rows["group"].to_numpy() if "group" in rows else None)
-    return dict(test=shown(bootstrap(answers)), cpu_seconds=round(time.process_time() - begun), seconds=round(time.monotonic() - wall))
+    return dict(test=shown(bootstrap(answers)), cpu_seconds=round(time.process_time() - begun),
+                seconds=round(time.monotonic() - wall))
 
 
 def run_row(table, recipe: Recipe, runs: Path) -> dict:
@@ -114,9 +120,11 @@ def main() -> None:
         if name in results or args.only and not name.startswith(tuple(args.only)): continue
         number = re.search(r"split (\d+)", name)
         table = prepare(data, args.data, args.runs / "data", int(number[1]) if number else 0)
-        row = probe_row(table, recipe, args.runs / "probe") if recipe.notes == "probe" else run_row(table, recipe, args.runs)
+        row = (probe_row(table, recipe, args.runs / "probe") if recipe.notes == "probe"
+               else run_row(table, recipe, args.runs))
         sizes = table["split"].value_counts()
-        row |= dict(rows={split: int(sizes.get(split, 0)) for split in ("train", "valid", "test")}, made_with=environment()["packages"],
+        row |= dict(rows={split: int(sizes.get(split, 0)) for split in ("train", "valid", "test")},
+                    made_with=environment()["packages"],
                     date=time.strftime("%Y-%m-%d"), threads=os.environ.get("OMP_NUM_THREADS", "all"))
         results = read_json(args.out) if args.out.exists() else {}
         write_json(args.out, results | {name: row})

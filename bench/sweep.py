@@ -2,8 +2,9 @@
 
     python bench/sweep.py [--trials 6] [--epochs 2]
 
-Both train the same tiny recipes (drawn pictures, a small network) one after the other, in turns, one process at a time and one thread.
-The answer is a ratio: it depends on how long a trial trains beside the seconds that an import takes.
+Both train the same tiny recipes (drawn pictures, a small network) one after the other, in turns, one process at a
+time and one thread. The answer is a ratio: it depends on how long a trial trains beside the seconds that an import
+takes.
 """
 import argparse
 import subprocess
@@ -35,20 +36,24 @@ def main() -> None:
     place = Path(tempfile.mkdtemp())
     table = split_table(sample_table(place / "pictures", n=120, size=64, species=4, plant=False))
     table.to_pickle(place / "table.pkl")
-    base = Recipe(arch="small_cnn", weights=None, stages=(Stage(48, args.epochs),), lr=4e-3, precision="float32", memory_format="plain")
+    base = Recipe(arch="small_cnn", weights=None, stages=(Stage(48, args.epochs),), lr=4e-3, precision="float32",
+                  memory_format="plain")
     took = dict(fresh=0., warm=0.)
     with WarmWorkers(1, threads=1) as workers:
         workers([Job(base.replace(seed=10_000), table)], place / "warm")  # started, and imported, before it counts
         for seed in range(args.trials):
             recipe, begun = base.replace(seed=seed), time.perf_counter()
             recipe.save(place / "recipe.json")
-            subprocess.run([sys.executable, "-W", "ignore", "-c", FRESH, str(place / "recipe.json"), str(place / "table.pkl"), str(place / "fresh")],
+            subprocess.run([sys.executable, "-W", "ignore", "-c", FRESH, str(place / "recipe.json"),
+                            str(place / "table.pkl"), str(place / "fresh")],
                            check=True, capture_output=True)
             middle = time.perf_counter()
-            if workers([Job(recipe, table)], place / "warm") == [None]: raise RuntimeError("a warm trial failed: its log.json says why")
+            if workers([Job(recipe, table)], place / "warm") == [None]:
+                raise RuntimeError("a warm trial failed: its log.json says why")
             took["fresh"] += middle - begun
             took["warm"] += time.perf_counter() - middle
-    for name, seconds in took.items(): print(f"{name}: {args.trials / seconds * 3600:.0f} trials an hour, {seconds / args.trials:.1f} s each")
+    for name, seconds in took.items():
+        print(f"{name}: {args.trials / seconds * 3600:.0f} trials an hour, {seconds / args.trials:.1f} s each")
     print(f"warm / fresh: {took['fresh'] / took['warm']:.1f} times as many trials")
 
 

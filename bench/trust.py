@@ -1,4 +1,5 @@
-"""What a split at random would have claimed, whether more pictures would help, and where a model fails: on real photographs.
+"""What a split at random would have claimed, whether more pictures would help, and where a model fails: on real
+photographs.
 
     python bench/trust.py --data DIR --weights FILE --out nbs/studies/trust.json [--runs DIR]
 
@@ -34,7 +35,8 @@ SETS = ("snakes_ph", "monkeys", "flowers")
 
 def balance(table: pd.DataFrame) -> dict:
     "The largest gap of a class's share, in points, of a holdout and of five folds"
-    return dict(holdout=split_balance(split_table(table)).gap.max(), folds=split_balance(kfold_table(table), by="fold").gap.max())
+    return dict(holdout=split_balance(split_table(table)).gap.max(),
+                folds=split_balance(kfold_table(table), by="fold").gap.max())
 
 
 def of_set(data: Path, name: str, weights: Path) -> dict:
@@ -48,13 +50,14 @@ def of_set(data: Path, name: str, weights: Path) -> dict:
     slices = slice_scores(probe, table.drop(columns=["scientific_name", "common_name", "source_path"], errors="ignore"))
     answer |= dict(rows=len(table), grouped=leak.grouped, leak=str(leak).splitlines(), points=leak.points)
     if leak.alone: answer |= dict(alone=leak.alone.scores["accuracy"], whole=leak.whole.scores["f1_macro"])
-    answer |= dict(curve=str(curve), curve_points=curve.points.to_dict("records"), now=curve.now, twice=curve.twice, gain=curve.gain)
+    answer |= dict(curve=str(curve), curve_points=curve.points.to_dict("records"), now=curve.now, twice=curve.twice,
+                   gain=curve.gain)
     answer |= dict(probe=bootstrap(probe), slices=slices.to_dict("records"), balance=balance(table))
     return answer | dict(lopsided=lopsided(table, np.asarray(vectors)), cpu_seconds=round(time.process_time() - start))
 
 
 def lopsided(table: pd.DataFrame, vectors: np.ndarray) -> dict:
-    "Macro-F1 and recall of the rarer half of the classes, when training pictures fall off from class to class to a tenth"
+    "Macro-F1 and recall of the rarer half of the classes, when training pictures fall off, class by class, to a tenth"
     split = split_table(table, valid=.2, test=.3)["split"].to_numpy()
     truth, labels = pd.factorize(table.label, sort=True)
     keep = .1 ** (np.arange(len(labels)) / (len(labels) - 1))
@@ -68,14 +71,17 @@ def lopsided(table: pd.DataFrame, vectors: np.ndarray) -> dict:
         p, rest = probe_answers(vectors[rows], truth[rows], mask, ~mask), rows[~mask]
         for part in ("valid", "test"):
             on = split[rest] == part
-            answers[sampler, part] = make_predictions(table.file.iloc[rest[on]].tolist(), truth[rest[on]], p[on], list(labels))
+            answers[sampler, part] = make_predictions(table.file.iloc[rest[on]].tolist(), truth[rest[on]], p[on],
+                                                      list(labels))
     found = fit_offsets(answers["none", "valid"])
     shown = {sampler: answers[sampler, "test"] for sampler in ("none", "balanced", "oversample")}
     shown["offsets"] = apply_offsets(shown["none"], found.offsets)
     codes = {name: (label_codes(t), label_codes(t, "prediction")) for name, t in shown.items()}
     return dict(rows=len(learn), way=found.way, **{name: dict(
-        f1_macro=f1_macro(t, s, len(labels)), rare=float((t == s)[rare[t]].mean()), common=float((t == s)[~rare[t]].mean()),
-        paired=compare_predictions(shown["none"], shown[name], n=1000).scores["f1_macro"]) for name, (t, s) in codes.items()})
+        f1_macro=f1_macro(t, s, len(labels)), rare=float((t == s)[rare[t]].mean()),
+        common=float((t == s)[~rare[t]].mean()),
+        paired=compare_predictions(shown["none"], shown[name], n=1000).scores["f1_macro"])
+        for name, (t, s) in codes.items()})
 
 
 def of_runs(folder: Path) -> dict:
@@ -87,15 +93,18 @@ def of_runs(folder: Path) -> dict:
         runs.setdefault(tuple(sorted(answers.file)), []).append((place.name, recipe, answers))
     several = max(runs.values(), key=len)
     first = next(run for run in several if len(run[1]["stages"]) > 1)
-    found = [compare_predictions(first[2], run[2], (words(first[1]), words(run[1])), where="valid") for run in several if run[0] != first[0]]
-    return dict(first=words(first[1]), lines=[str(one) for one in found], scores=[one.scores["f1_macro"] for one in found],
+    found = [compare_predictions(first[2], run[2], (words(first[1]), words(run[1])), where="valid")
+             for run in several if run[0] != first[0]]
+    return dict(first=words(first[1]), lines=[str(one) for one in found],
+                scores=[one.scores["f1_macro"] for one in found],
                 names=[one.names for one in found])
 
 
 def words(recipe: dict) -> str:
     "A recipe by what it trains on"
     stages = "-".join(f"{stage['size']}x{stage['epochs']}" for stage in recipe["stages"])
-    return f"{stages} mixup {recipe['mixup']:g}{'' if recipe['linear_probe'] else ' no probe'} {recipe['resize_mode']} {recipe['augment']}"
+    return (f"{stages} mixup {recipe['mixup']:g}{'' if recipe['linear_probe'] else ' no probe'} "
+            f"{recipe['resize_mode']} {recipe['augment']}")
 
 
 def main() -> None:
