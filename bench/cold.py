@@ -41,14 +41,16 @@ from the_project.ship.predict import read_config
 class LearnerPredictor:
     def __init__(self, bundle, max_pixels=None):
         self.folder, self.config = Path(bundle), read_config(bundle)
-        self.labels, self.learn = self.config["labels"], load_learner(sys.argv[2])
-    def predict(self, photo):
+        self.labels, self.learn, self.priors, self.rules = self.config["labels"], load_learner(sys.argv[2]), {}, {}
+    def predict(self, photo, given=None, subset=None):
         with self.learn.no_bar():
             row = self.learn.predict(photo)[2]
         probabilities = dict(zip(self.labels, row.tolist()))
         values, order = row.topk(3)
         top = [(self.labels[i], p) for i, p in zip(order.tolist(), values.tolist())]
-        return {"file": str(photo), "top": top, "probabilities": probabilities, "genus": {}, "notes": []}
+        empty = dict.fromkeys(("subset", "doubt", "set", "venomous", "decision"))
+        unsaid = {"rank": None, "name": None, "probability": None}
+        return empty | {"file": str(photo), "top": top, "probabilities": probabilities, "genus": {}, "notes": [], "given": {}, "roll_up": unsaid}
 
 app.Predictor = LearnerPredictor
 _, url, _ = app.make_app(sys.argv[1]).launch(prevent_thread_lock=True, **app.launch_options())
