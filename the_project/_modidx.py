@@ -227,6 +227,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'the_project/commands/answers.py')},
             'the_project.commands.audit': { 'the_project.commands.audit._audit': ( 'commands/audit.html#_audit',
                                                                                    'the_project/commands/audit.py'),
+                                            'the_project.commands.audit._unlabelled': ( 'commands/audit.html#_unlabelled',
+                                                                                        'the_project/commands/audit.py'),
                                             'the_project.commands.audit.add_audit': ( 'commands/audit.html#add_audit',
                                                                                       'the_project/commands/audit.py')},
             'the_project.commands.experiments': { 'the_project.commands.experiments._ablate': ( 'commands/experiments.html#_ablate',

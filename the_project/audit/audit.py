@@ -29,7 +29,8 @@ from ..data.groups import Families, group_duplicates
 FINDINGS = ("broken", "duplicate", "label", "stranger", "outlier")
 _COLUMNS = ["file", "problem", "detail", "suggested_label", "score"]
 
-def _found(rows: Iterable[tuple]) -> pd.DataFrame: return pd.DataFrame(list(rows), columns=_COLUMNS)
+def _found(rows: Iterable[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=_COLUMNS).astype(dict(score=float))
 
 def _broken(facts: pd.DataFrame) -> pd.DataFrame:
     bad = facts[facts["problem"] != ""]

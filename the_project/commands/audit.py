@@ -11,6 +11,10 @@ from pathlib import Path
 from .train import column_names
 
 # %% ../../nbs/commands/85_audit.ipynb #d6e364d3
+def _unlabelled(table) -> str:
+    return (f"no column 'label' among {', '.join(map(str, table.columns))}: labels, their balance and what gives them "
+            "away are left out; if one holds labels, give --column THEIRS=label")
+
 def _audit(args) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir(): raise ValueError(f"--out {args.out} is a file: name a folder")
@@ -19,7 +23,8 @@ def _audit(args) -> int:
     from the_project.core.files import atomic_write
     from the_project.data.table import read_table
 
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, bad_rows="keep")
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=None, bad_rows="keep")
+    if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
         print(atomic_write(out/"fixed.csv", fixed.to_csv(index=False, lineterminator="\n")))

@@ -158,10 +158,11 @@ _CHECKS = (_missing_files, _empty_targets, _unknown_splits, _repeated_files, _on
 # %% ../../nbs/core/06_problems.ipynb #341d5f00
 def check_table(
     table: pd.DataFrame,    # columns `file`, the target, maybe `split`
-    target: str = "label",  # the column to be learned: classes, numbers or paths of masks
+    target: str = "label",  # the column to be learned: classes, numbers or paths of masks; "file": none is
 ) -> list[Problem]:         # empty when all is well; the fatal ones come first
     "What is wrong with a table, one `Problem` a kind"
     for name, purpose in (("file", "where each picture lies"), (target, "what is to be learned")):
         if name not in table.columns: raise missing_column(name, table, purpose)
-    found = [problem for check in _CHECKS if (problem := check(table, target)) is not None]
+    checks = (_missing_files, _unknown_splits, _repeated_files) if target == "file" else _CHECKS
+    found = [problem for check in checks if (problem := check(table, target)) is not None]
     return sorted(found, key=attrgetter("fatal"), reverse=True)

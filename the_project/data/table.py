@@ -205,7 +205,7 @@ def read_table(
     columns: dict | None = None,        # their column -> ours, e.g. {"photo": "file", "animal": "group"}
     root: str | Path | None = None,     # folder that the paths start from; None: where the file lies
     label: str = "label",               # their column that holds the label, e.g. "species"
-    target: str = "label",              # our column that will be learned, where it isn't the label, e.g. "price"
+    target: str | None = "label",       # our column that will be learned, e.g. "price"; None: the label, if there is one
     bad_rows: str = "error",            # rows without a file or target: error, drop or keep
 ) -> pd.DataFrame:                      # file (absolute), label, maybe group and split, then the other columns
     "Read any labelled collection as a table and tell what is wrong with it"
@@ -219,6 +219,7 @@ def read_table(
         taken = set(mapping.values())
         mapping = {a: b for a, b in _SNAKECLEF.items() if a in table and b not in taken and b not in table} | mapping
     table = _map_columns(table, mapping).reset_index(drop=True)
+    if target is None: target = "label" if "label" in table else "file"
     for needed, purpose in (("file", "where each picture lies"), (target, "what is to be learned")):
         if needed not in table.columns: raise missing_column(needed, table, purpose)
     if table.empty: raise ValueError(f"{name} has no rows: it needs one a picture")
