@@ -205,7 +205,7 @@ def read_table(
     columns: dict | None = None,        # their column -> ours, e.g. {"photo": "file", "animal": "group"}
     root: str | Path | None = None,     # folder that the paths start from; None: where the file lies
     label: str = "label",               # their column that holds the label, e.g. "species"
-    target: str | None = "label",       # our column that will be learned, e.g. "price"; None: the label, if there is one
+    target: str | None = "label",       # our column that will be learned, e.g. "price"; None: the label, if any
     bad_rows: str = "error",            # rows without a file or target: error, drop or keep
 ) -> pd.DataFrame:                      # file (absolute), label, maybe group and split, then the other columns
     "Read any labelled collection as a table and tell what is wrong with it"
