@@ -50,7 +50,8 @@ class LearnerPredictor:
         top = [(self.labels[i], p) for i, p in zip(order.tolist(), values.tolist())]
         empty = dict.fromkeys(("subset", "doubt", "set", "venomous", "decision"))
         unsaid = {"rank": None, "name": None, "probability": None}
-        return empty | {"file": str(photo), "top": top, "probabilities": probabilities, "genus": {}, "notes": [], "given": {}, "roll_up": unsaid}
+        said = {"file": str(photo), "top": top, "probabilities": probabilities, "genus": {}, "notes": []}
+        return empty | said | {"given": {}, "roll_up": unsaid}
 
 app.Predictor = LearnerPredictor
 _, url, _ = app.make_app(sys.argv[1]).launch(prevent_thread_lock=True, **app.launch_options())
