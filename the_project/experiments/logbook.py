@@ -96,7 +96,7 @@ def _log_of(folder: Path) -> dict | None:
     run = Run(folder) if whole else None
     date = datetime.fromtimestamp((folder/("recipe.json" if whole else "log.json")).stat().st_mtime).astimezone()
     scores = run.scores if run else {}
-    made_up = dict(date=date.isoformat(timespec="seconds"), recipe=run.recipe.to_dict() if run else None,
+    made_up = dict(date=date.isoformat(timespec="milliseconds"), recipe=run.recipe.to_dict() if run else None,
                    seconds=scores.get("seconds") or 0., memory_mb=scores.get("memory_mb"), error=None)
     return made_up | log | dict(finished=bool(scores.get("finished")))
 

@@ -58,7 +58,7 @@ def _begin(folder: Path, recipe: Recipe, note: dict, retry: bool) -> dict:
     log = read_log(folder)
     if log.get("error") and not retry:
         raise RunFailed(f"{folder.name} failed before ({log['error']}): mend that and use retry=True")
-    log = dict(date=datetime.now().astimezone().isoformat(timespec="seconds"), attempts=0, seconds=0.,
+    log = dict(date=datetime.now().astimezone().isoformat(timespec="milliseconds"), attempts=0, seconds=0.,
                cpu_seconds=0.) | log
     log |= note | dict(attempts=log["attempts"] + 1, error=None, recipe=recipe.to_dict())
     write_json(folder/"log.json", log)
