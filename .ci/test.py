@@ -12,6 +12,7 @@ Cells flagged `data` run where the real data lies (THE_PROJECT_DATA, or ../share
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -47,13 +48,20 @@ def available_flags() -> set[str]:
     return flags
 
 
+def own_folder(log: Path) -> Path:
+    "Where one notebook's temporary files lie; short, since sockets live there too"
+    return log.parent / str(abs(hash(log.name)) % 10**6)
+
+
 def start(notebook: Path, skip: list[str], log: Path) -> int:
-    "Fork a child that runs one notebook; the child's process id"
+    "Fork a child that runs one notebook, with a folder of its own for temporary files; the child's process id"
     pid = os.fork()
     if pid: return pid
     code = 1
     try:
         os.setsid()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(own_folder(log))
+        os.makedirs(tempfile.tempdir)
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
         os.dup2(out, 2)
@@ -107,6 +115,7 @@ def main() -> int:
             status = 1
         if pid not in running: continue
         notebook, log, t = running.pop(pid)
+        shutil.rmtree(own_folder(log), ignore_errors=True)  # or a run of all notebooks leaves gigabytes
         name, seconds = notebook.relative_to(ROOT) if notebook.is_relative_to(ROOT) else notebook, time.monotonic() - t
         result = log.with_suffix(".json")
         if status == 0 and result.exists():
@@ -118,6 +127,7 @@ def main() -> int:
             if not why: why = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "failed"
             tail = log.read_text(errors="replace")[-6000:] if log.exists() else ""
             print(f"  FAIL  {name}  {why} after {seconds:.0f} s\n{tail}", flush=True)
+    shutil.rmtree(logs, ignore_errors=True)
     if passed + failed == 0: print("no test was found: that is a failure")
     print(f"{time.monotonic() - begun:.0f} s in all")
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)

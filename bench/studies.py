@@ -12,6 +12,7 @@ row, so a study can be stopped and gone on with; runs lie in --runs and resume. 
 import argparse
 import os
 import re
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -120,8 +121,9 @@ def main() -> None:
         if name in results or args.only and not name.startswith(tuple(args.only)): continue
         number = re.search(r"split (\d+)", name)
         table = prepare(data, args.data, args.runs / "data", int(number[1]) if number else 0)
-        row = (probe_row(table, recipe, args.runs / "probe") if recipe.notes == "probe"
-               else run_row(table, recipe, args.runs))
+        if recipe.notes == "probe":
+            with tempfile.TemporaryDirectory() as cache: row = probe_row(table, recipe, Path(cache))  # decoding counts
+        else: row = run_row(table, recipe, args.runs)
         sizes = table["split"].value_counts()
         row |= dict(rows={split: int(sizes.get(split, 0)) for split in ("train", "valid", "test")},
                     made_with=environment()["packages"],

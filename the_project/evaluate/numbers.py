@@ -7,7 +7,7 @@ each with the interval it deserves."""
 __all__ = ['number_columns', 'sample_numbers', 'fit_margin', 'apply_margin', 'held', 'number_scores', 'slice_errors',
            'worst_numbers', 'mean_answers']
 
-# %% ../../nbs/evaluate/135_numbers.ipynb #652f72d1
+# %% ../../nbs/evaluate/135_numbers.ipynb #442152ff
 import math
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..core.env import rng_for
 from .metrics import bootstrap_sums, group_codes
-from ..ship.numbers import from_scale, number_intervals, to_scale
+from ..ship.numbers import from_scale, number_intervals, to_scale, told_number
 
 # %% ../../nbs/evaluate/135_numbers.ipynb #30f3ccb1
 def number_columns(
@@ -125,7 +125,7 @@ def _mean_of_several(sums: np.ndarray) -> dict:  # (draws, n * 9); mae in standa
     mean = {name: np.mean([scores[name] for scores in each], 0) for name in ("r2", "within", "coverage")}
     return dict(mae=np.mean([part[:, 8] / part[:, 0] for part in parts], 0)) | mean
 
-# %% ../../nbs/evaluate/135_numbers.ipynb #6e799234
+# %% ../../nbs/evaluate/135_numbers.ipynb #f9119860
 def slice_errors(
     predictions: pd.DataFrame,  # a predictions table of numbers
     numbers: dict,              # what the task measured
@@ -146,9 +146,10 @@ def slice_errors(
 
 def _fifths(truth: np.ndarray) -> pd.Categorical:  # "a to b", in order
     edges = np.unique(np.quantile(truth, np.linspace(0, 1, 6)))
-    if len(edges) == 1: return pd.Categorical([f"{edges[0]:,.4g}"] * len(truth))
+    if len(edges) == 1: return pd.Categorical([told_number(edges[0])] * len(truth))
     codes = np.clip(np.searchsorted(edges, truth, "right") - 1, 0, len(edges) - 2)
-    return pd.Categorical.from_codes(codes, [f"{low:,.4g} to {high:,.4g}" for low, high in zip(edges, edges[1:])])
+    names = [f"{told_number(low)} to {told_number(high)}" for low, high in zip(edges, edges[1:])]
+    return pd.Categorical.from_codes(codes, names)
 
 # %% ../../nbs/evaluate/135_numbers.ipynb #4a19230b
 def worst_numbers(

@@ -8,7 +8,7 @@ __all__ = ['METRICS', 'task', 'read_names', 'read_numbers', 'batch_numbers', 'so
            'root_mean_square', 'explained', 'make_metrics', 'answer_batches', 'number_table', 'collect_predictions',
            'decode_prediction', 'show_answer', 'bundle_fields', 'make_callbacks']
 
-# %% ../../nbs/tasks/51_regress.ipynb #e028d216
+# %% ../../nbs/tasks/51_regress.ipynb #79a0111b
 import numpy as np
 import pandas as pd
 import torch
@@ -22,7 +22,7 @@ from ..core.recipe import Recipe
 from ..core.task import Blocks, Task
 from ..models.heads import build_model
 from ..models.numbers import NumberLoss, number_loss_name, start_numbers
-from ..ship.numbers import decode_numbers, from_scale, number_intervals
+from ..ship.numbers import decode_numbers, from_scale, number_intervals, told_number
 
 # %% ../../nbs/tasks/51_regress.ipynb #6efb7b99
 def read_names(
@@ -241,7 +241,7 @@ def collect_predictions(
     group = {} if rows is None or "group" not in rows else dict(group=rows["group"].astype(str).tolist())
     return number_table(files, truth, outputs, loss.numbers).assign(loss=costs, **group)
 
-# %% ../../nbs/tasks/51_regress.ipynb #f5118bab
+# %% ../../nbs/tasks/51_regress.ipynb #04455d3e
 def decode_prediction(
     row: dict | pd.Series,  # one row of a predictions table
     labels: list[str],      # what `read_names` gave
@@ -265,8 +265,8 @@ def show_answer(
     lines = decoded["numbers"].items()
     for i, (name, told) in enumerate(lines):
         y = 1 - (i + .5) / len(lines)
-        right.text(0, y, f"{name}  {told['value']:,.4g}", fontsize=12 if len(lines) < 4 else 9, va="bottom")
-        right.text(0, y, f"{told['low']:,.4g} to {told['high']:,.4g}", fontsize=9, va="top", color="#5d646e")
+        right.text(0, y, f"{name}  {told_number(told['value'])}", fontsize=12 if len(lines) < 4 else 9, va="bottom")
+        right.text(0, y, f"{told_number(told['low'])} to {told_number(told['high'])}", fontsize=9, va="top", color="#5d646e")
     return figure
 
 def bundle_fields(
