@@ -32,8 +32,8 @@ from .core.task import Blocks, Task, find_task, register_task, task_names
 from .data.groups import group_duplicates, show_pairs
 from .data.image import open_image
 from .data.loaders import make_loader, make_loaders, picture_block
-from .data.splits import (check_split, drop_leaks, hold_out_group, kfold_table, leave_one_group_out, split_balance,
-                                     split_table)
+from .data.split_check import check_split, drop_leaks
+from .data.splits import hold_out_group, kfold_table, leave_one_group_out, split_balance, split_table
 from .data.table import add_taxonomy, check_table, read_table
 from .data.verify import drop_broken, verify_images
 from .evaluate.calibrate import fit_temperature

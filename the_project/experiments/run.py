@@ -26,7 +26,8 @@ from ..core.recipe import Recipe, diff, load_recipe
 from ..core.sampling import sampler_line
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
-from ..data.splits import check_split, split_table
+from ..data.split_check import check_split
+from ..data.splits import split_table
 from ..data.verify import drop_broken, verify_images
 from ..evaluate.facts import run_facts
 from ..evaluate.mirror import make_trackers
