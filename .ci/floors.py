@@ -19,7 +19,8 @@ GROUND = {"ship.decide": set(), "ship.numbers": set(), "ship.predict": {"ship.de
                                                                   # a picture is opened, prepared and answered by one definition
 ROOF = {"ship.cli", "all"}  # compose everything; so does every room of commands/, the command line's own floor
 LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",
-        "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "IPython", "cleanlab"}
+        "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "IPython", "cleanlab", "tifffile",
+        "rasterio", "spyndex"}
 
 
 def numbers() -> dict[str, int]:
