@@ -6,8 +6,8 @@ another."""
 # %% auto #0
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
            'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
-           'BATCH_NORMS', 'OFFSETS', 'SAMPLERS', 'TRACKERS', 'FORMULA_CALLS', 'nearest', 'Stage', 'Recipe',
-           'parse_formula', 'load_recipe', 'set_fields', 'diff']
+           'BATCH_NORMS', 'OFFSETS', 'SAMPLERS', 'TRACKERS', 'BAND_SCALES', 'DECODERS', 'MASK_LOSSES', 'NEWER_FIELDS',
+           'FORMULA_CALLS', 'nearest', 'Stage', 'Recipe', 'parse_formula', 'load_recipe', 'set_fields', 'diff']
 
 # %% ../../nbs/core/02_recipe.ipynb #c25b5fa2
 import ast
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from .files import atomic_write, json_hash, read_json
 
-# %% ../../nbs/core/02_recipe.ipynb #3dea1af8
+# %% ../../nbs/core/02_recipe.ipynb #017f887a
 PIPELINES = ("fused", "fastai", "albumentations")
 AUGMENTS = ("none", "light", "standard", "strong")
 SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clahe", "random_brightness_contrast",
@@ -46,6 +46,10 @@ BATCH_NORMS = ("auto", "train", "frozen")
 OFFSETS = ("none", "valid")
 SAMPLERS = ("none", "balanced", "oversample")
 TRACKERS = ("wandb", "tensorboard")
+BAND_SCALES = ("zscore", "minmax", "quantile", "sample_zscore", "sample_minmax", "sample_quantile", "none")
+DECODERS = ("unet", "unetplusplus", "manet", "linknet", "fpn", "pspnet", "pan", "deeplabv3", "deeplabv3plus", "upernet",
+            "segformer")
+MASK_LOSSES = ("dice", "jaccard", "lovasz", "tversky", "focal", "cross_entropy")
 
 # %% ../../nbs/core/02_recipe.ipynb #b7b96347
 def nearest(
@@ -128,7 +132,11 @@ class Stage(_Settings):
         if self.lr is not None: _in_range("lr", self.lr, 1e-9, 10, "a learning rate between 1e-9 and 10")
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
-# %% ../../nbs/core/02_recipe.ipynb #5b585785
+# %% ../../nbs/core/02_recipe.ipynb #889fde0f
+NEWER_FIELDS = ("file_bands", "bands", "indices", "band_scale", "missing", "hide_band", "classes", "decoder", "mask_loss",
+                "min_object", "max_hole")  # left out of the hash at their defaults
+
+# %% ../../nbs/core/02_recipe.ipynb #437315e4
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -171,6 +179,17 @@ class Recipe(_Settings):
     target_high: float | None = None    # upper bound of a number, its unit; None: the training rows'
     tolerance: float | None = None      # error that is still right, its unit; with "log" a share; None: see regress
     coverage: float = .9                # share of the truths that a number's interval should hold, 0.5 to 0.99
+    file_bands: tuple[str, ...] = ()    # bands of a raster file, in its order; (): red, green, blue or band1, band2 ...
+    bands: tuple[str, ...] = ()         # those the model sees, in its order; (): all of them
+    indices: tuple[str, ...] = ()       # spectral indices computed inside the model, e.g. "NDVI"
+    band_scale: str = "zscore"          # BAND_SCALES: by training rows, or by each picture ("sample_...")
+    missing: tuple[float, ...] = ()     # numbers in a raster that stand for "no value", as NaN does
+    hide_band: str | None = None        # where this band of the file is not 0 the pixel has no value: clouds, land
+    classes: tuple[str, ...] = ()       # of a mask, in the order of its values; (): as the masks have them
+    decoder: str = "unet"               # DECODERS
+    mask_loss: str = "auto"             # MASK_LOSSES joined by "+"; "auto": dice+cross_entropy
+    min_object: int = 0                 # connected pieces of a mask below this many pixels are removed
+    max_hole: int = 0                   # holes in a mask up to this many pixels are filled
     optimiser: str = "adamw"            # OPTIMISERS
     lr: float | str = 1e-3              # peak learning rate of the head, or "find"
     lr_decay: float = 0.2               # factor from one layer group to the one below it, 0 to 1
@@ -211,8 +230,10 @@ class Recipe(_Settings):
 
     @cached_property
     def hash(self) -> str:
-        "12 hexadecimal digits; equal recipes have equal ones, `notes` and `trackers` aside"
-        return json_hash({key: value for key, value in self.to_dict().items() if key not in ("notes", "trackers")})
+        "12 hexadecimal digits; equal recipes have equal ones: `notes` and `trackers` aside, and `NEWER_FIELDS` unset"
+        unset = {name for name in NEWER_FIELDS if getattr(self, name) == getattr(Recipe, name)}
+        left_out = {"notes", "trackers"} | unset
+        return json_hash({key: value for key, value in self.to_dict().items() if key not in left_out})
 
     def to_json(self) -> str:
         "Readable JSON"
@@ -251,7 +272,27 @@ def parse_formula(
     found, names = getattr(odd, "id", "") or ast.unparse(odd)[:40], ", ".join(FORMULA_CALLS)
     raise ValueError(f"{wrong} and no formula ({found!r} is no part of one): {mend}; functions are {names}")
 
-# %% ../../nbs/core/02_recipe.ipynb #817dd524
+# %% ../../nbs/core/02_recipe.ipynb #b421a453
+def _check_names(field: str, names: tuple[str, ...]) -> None:
+    if any(not name.strip() for name in names): raise ValueError(f"{field}={names} has an empty name: give each its own")
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None: raise ValueError(f"{field} names {twice!r} twice: each may come once")
+
+def _check_bands(recipe: "Recipe") -> None:
+    "Refuse band names, sentinels and mask losses that can't be"
+    for field in ("file_bands", "bands", "indices", "classes"): _check_names(field, getattr(recipe, field))
+    for field, names in dict(bands=recipe.bands, hide_band=(recipe.hide_band,)).items():
+        for name in names:
+            if recipe.file_bands and name is not None: _one_of(field, name, recipe.file_bands)
+    for value in recipe.missing:
+        if abs(value) == float("inf") or value != value:
+            raise ValueError(f"missing={value}: NaN and infinity stand for 'no value' already, give other numbers only")
+    if len(recipe.classes) == 1: raise ValueError(f"classes={recipe.classes} is one class: a mask needs two or more")
+    parts = recipe.mask_loss.split("+") if recipe.mask_loss != "auto" else []
+    _check_names("mask_loss", tuple(parts))
+    for part in parts: _one_of("mask_loss", part.strip(), ("auto", *MASK_LOSSES))
+
+# %% ../../nbs/core/02_recipe.ipynb #8d79cf42
 def _check_recipe(recipe: "Recipe") -> None:
     "Refuse a setting that is not known, out of range, or at odds with another"
     for field, names in _CHOICES.items(): _one_of(field, getattr(recipe, field), names)
@@ -259,6 +300,7 @@ def _check_recipe(recipe: "Recipe") -> None:
         if (value := getattr(recipe, field)) is not None: _in_range(field, value, low, high, what)
     for field, names in dict(features=FEATURES, transforms=SINGLE_AUGMENTS, trackers=TRACKERS).items():
         for value in getattr(recipe, field): _one_of(field, value, names)
+    _check_bands(recipe)
     if isinstance(recipe.lr, str): _one_of("lr", recipe.lr, ("find",))
     else: _in_range("lr", recipe.lr, 1e-9, 10, 'a learning rate between 1e-9 and 10, or "find"')
     if not recipe.targets: raise ValueError(f"target={recipe.target!r} names no column: give one, or several as 'a,b'")
@@ -276,11 +318,11 @@ def _check_recipe(recipe: "Recipe") -> None:
     if recipe.transforms and recipe.pipeline != "albumentations":
         raise ValueError(f'transforms={recipe.transforms} need pipeline="albumentations" (it is {recipe.pipeline!r})')
 
-# %% ../../nbs/core/02_recipe.ipynb #5033e3ea
+# %% ../../nbs/core/02_recipe.ipynb #6ae6cfee
 _CHOICES = dict(features_mode=FEATURES_MODES, pool=POOLS, resize_mode=RESIZE_MODES, fit=FITS, pipeline=PIPELINES,
                 augment=AUGMENTS, loss=LOSSES, head=HEADS, target_scale=TARGET_SCALES, class_weights=CLASS_WEIGHTS,
                 offsets=OFFSETS, optimiser=OPTIMISERS, schedule=SCHEDULES, precision=PRECISIONS, batch_norm=BATCH_NORMS,
-                memory_format=MEMORY_FORMATS)
+                memory_format=MEMORY_FORMATS, band_scale=BAND_SCALES, decoder=DECODERS)
 _RANGES = dict(
     channels=(1, 1024, "1 to 1024"), head_layers=(0, 8, "0 to 8"), head_width=(1, 65536, "1 to 65536 units"),
     drop=(0, .95, "0 to 0.95"), drop_path=(0, .95, "0 to 0.95"), presize=(8, 8192, "pixels, 8 to 8192"),
@@ -289,6 +331,7 @@ _RANGES = dict(
     bins=(2, 1000, "2 to 1000"), target_low=(-1e300, 1e300, "a finite number"),
     target_high=(-1e300, 1e300, "a finite number"), tolerance=(1e-12, 1e300, "above 0"),
     coverage=(.5, .99, "a share, 0.5 to 0.99"),
+    min_object=(0, 1e9, "0 (off) or pixels"), max_hole=(0, 1e9, "0 (off) or pixels"),
     focal_gamma=(0, 10, "0 to 10"), lr_decay=(0, 1, "0 to 1"), weight_decay=(0, 10, "0 to 10"),
     warmup=(0, .9, "a share, 0 to 0.9"), batch_size=(1, 65536, "1 to 65536 pictures"),
     accumulate=(1, 65536, "1 or more batches"), clip=(0, 1e9, "0 (off) or a norm"),
@@ -307,7 +350,7 @@ def load_recipe(
     try: return Recipe.from_dict(fields)
     except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
-# %% ../../nbs/core/02_recipe.ipynb #3047d72d
+# %% ../../nbs/core/02_recipe.ipynb #1629443a
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() == "none": return None
@@ -317,7 +360,8 @@ def _from_text(field: str, text: str, kind: object) -> object:
         except TypeError as e:
             raise ValueError(f"stages={text!r} can't be read: write size:epochs[:frozen_epochs],...") from e
         except ValueError as e: raise ValueError(f"stages={text!r}: {e} (write size:epochs[:frozen_epochs],...)") from e
-    if typing.get_origin(kind) is tuple and not text.startswith("["): return tuple(t for t in text.split(",") if t)
+    if typing.get_origin(kind) is tuple and not text.startswith("["):
+        return tuple(_from_text(field, part, typing.get_args(kind)[0]) for part in text.split(",") if part)
     if options == (str,) or options == (str, type(None)): return text
     try: return float(text) if float in options else json.loads(text)  # JSON has no ".01"
     except ValueError: return text
