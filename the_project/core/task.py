@@ -96,8 +96,8 @@ class Task:
     "What the core must know about one kind of answer"
     name: str            # as in `Recipe.task`
     blocks: Callable     # (recipe) -> Blocks
-    model: Callable      # (recipe, n_out) -> nn.Module
-    loss: Callable       # (recipe, measured=None) -> nn.Module; measured: what `measure` gave, see below
+    model: Callable      # (recipe, n_out, measured=None) -> nn.Module; measured: what `measure` gave
+    loss: Callable       # (recipe, measured=None) -> nn.Module
     metrics: Callable    # (recipe) -> list of fastai metrics
     monitor: str         # exact recorder name of the metric that chooses the best epoch
     mode: str            # "max" or "min": which direction is better

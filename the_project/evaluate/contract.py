@@ -8,6 +8,7 @@ __all__ = ['QUESTIONS', 'TaskError', 'Paper', 'demand', 'ask_form', 'ask_blocks'
            'check_task', 'smallest_recipe']
 
 # %% ../../nbs/evaluate/46_contract.ipynb #c4a43577
+import inspect
 import io
 import json
 import tempfile
@@ -67,6 +68,8 @@ def ask_form(paper: Paper) -> None:
     for name in (f.name for f in fields(Task) if callable(getattr(task, f.name))):
         nested = "<" in getattr(getattr(task, name), "__qualname__", "")
         demand(not nested, f"{name} is a lambda or nested function: define it with def, in a module")
+    try: inspect.signature(task.model).bind(paper.recipe, 2, None)
+    except TypeError as e: raise TaskError(f"model(recipe, n_out, measured) can't be called ({e}): take all") from e
 
 # %% ../../nbs/evaluate/46_contract.ipynb #f5e441a7
 def ask_blocks(paper: Paper) -> None:
@@ -129,7 +132,7 @@ def ask_learner(paper: Paper) -> None:
     demand(isinstance(callbacks, list) and all(isinstance(callback, Callback) for callback in callbacks),
            "callbacks(recipe) is no list of fastai callbacks")
     set_seed(recipe.seed)
-    model = task.model(recipe, task.n_out(paper.labels, recipe))
+    model = task.model(recipe, task.n_out(paper.labels, recipe), paper.measured)
     dls = DataLoaders(paper.loader, paper.loader)
     paper.learn = Learner(dls, model, loss_func=task.loss(recipe, paper.measured), metrics=metrics, cbs=callbacks)
     paper.learn.remove_cbs([callback for callback in paper.learn.cbs if isinstance(callback, ProgressCallback)])

@@ -135,7 +135,7 @@ def _load_best(run: Run, model: nn.Module) -> nn.Module:
 def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
     "The best model; nothing is downloaded"
     recipe = self.recipe.replace(weights=None)
-    return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe))).eval()
+    return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
 
 # %% ../../nbs/experiments/60_run.ipynb #fcc7a1d6
 @patch

@@ -119,9 +119,10 @@ def make_metrics(
 
 # %% ../../nbs/tasks/50_classify.ipynb #46a31ca1
 def make_model(
-    recipe: Recipe,  # backbone, weights, features, head
-    n_out: int,      # number of classes, 2 or more
-) -> nn.Module:      # (B, C, H, W) -> logits (B, n_out)
+    recipe: Recipe,           # backbone, weights, features, head
+    n_out: int,               # number of classes, 2 or more
+    measured: object = None,  # not used
+) -> nn.Module:               # (B, C, H, W) -> logits (B, n_out)
     "The network"
     return build_model(recipe, n_out)
 

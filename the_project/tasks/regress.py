@@ -119,9 +119,10 @@ def count_outputs(
     return len(labels) * (1 + (name == "gaussian"))
 
 def make_model(
-    recipe: Recipe,  # backbone, weights, features, head
-    n_out: int,      # see `count_outputs`
-) -> nn.Module:      # (B, C, H, W) -> (B, n_out)
+    recipe: Recipe,                # backbone, weights, features, head
+    n_out: int,                    # see `count_outputs`
+    measured: dict | None = None,  # not used: the loss scales the numbers
+) -> nn.Module:                    # (B, C, H, W) -> (B, n_out)
     "The network"
     return build_model(recipe, n_out)
 

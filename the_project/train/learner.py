@@ -225,7 +225,7 @@ def make_learner(
     recipe: Recipe,                     # what to train and how
     dls: DataLoaders,                   # loaders of the first stage; any fastai DataLoaders
     labels: list[str],                  # what the model answers with, in the order of its outputs
-    measured: object = None,            # what `Task.measure` found in the training rows, for the loss
+    measured: object = None,            # what `Task.measure` found in the training rows
     folder: str | Path | None = None,   # where fastai's own `learn.save` would write; None: where the loaders say
 ) -> QuickLearner:                      # a fastai Learner, ready for `fit`
     "Model, loss, metrics, optimiser and layer groups of a recipe, as a fastai Learner"
@@ -235,8 +235,8 @@ def make_learner(
     fixed = ("float32" if recipe.precision == "auto" else recipe.precision,
              "plain" if recipe.memory_format == "auto" else recipe.memory_format)
     basics = TrainEvalCallback(), QuickRecorder(), ProgressCallback()
-    return QuickLearner(dls, task.model(recipe, task.n_out(labels, recipe)), loss_func=task.loss(recipe, measured),
-                        metrics=task.metrics(recipe), opt_func=make_opt_func(recipe), splitter=param_groups,
-                        train_bn=False, path=folder,
+    model = task.model(recipe, task.n_out(labels, recipe), measured)
+    return QuickLearner(dls, model, loss_func=task.loss(recipe, measured), metrics=task.metrics(recipe),
+                        opt_func=make_opt_func(recipe), splitter=param_groups, train_bn=False, path=folder,
                         cbs=[*basics, *task.callbacks(recipe), Precision(*fixed), TrimMemory()],
                         default_cbs=False)
