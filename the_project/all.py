@@ -26,6 +26,7 @@ from .audit.audit import Audit, apply_fixes, audit_table
 from .audit.curve import learning_curve, plot_curve
 from .audit.leaks import leak_report
 from .core.env import environment, set_seed
+from .core.mask_sample import mask_table
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
 from .core.task import Blocks, Task, find_task, register_task, task_names
