@@ -21,7 +21,7 @@ def in_torch(run, files):
     "As a notebook answers: the run's model, the library's preparation"
     import torch
     from the_project.experiments.run import Run
-    from the_project.ship.bundle import torch_probabilities
+    from the_project.ship.parity import torch_probabilities
 
     torch.set_num_threads(1)
     run = Run(run)

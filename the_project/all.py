@@ -68,8 +68,9 @@ from .models.losses import make_loss
 from .models.optim import make_opt_func, make_schedule
 from .ship.app import demo, make_app
 from .ship.batch import answer_folder
-from .ship.bundle import check_probes, export_bundle
+from .ship.bundle import export_bundle
 from .ship.decide import make_answer
+from .ship.parity import check_probes
 from .ship.predict import Predictor, open_picture
 from .ship.publish import publish
 from .ship.schema import check_files, check_no_pickle
