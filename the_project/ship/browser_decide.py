@@ -34,7 +34,7 @@ function group(p, names) {
 }
 """
 
-# %% ../../nbs/ship/55_browser_decide.ipynb #a8fe133b
+# %% ../../nbs/ship/55_browser_decide.ipynb #077dfbf6
 _RULES_JS = r"""
 function rollUp(p, labels, ranks) {
   for (const {name: rank, of = labels, threshold} of ranks) {
@@ -47,7 +47,7 @@ function rollUp(p, labels, ranks) {
 // the share of known pictures that look less strange: numpy.interp over the quantiles
 function standing(s, quantiles) {
   const last = quantiles.length - 1
-  if (s <= quantiles[0]) return 0
+  if (s < quantiles[0]) return 0
   if (s >= quantiles[last]) return 1
   const i = quantiles.findIndex(q => q > s) - 1
   return (i + (s - quantiles[i]) / (quantiles[i + 1] - quantiles[i])) / last
@@ -58,7 +58,7 @@ function likely(p, order, {method, threshold, penalty = 0, free = 0}) {
   return order.filter((i, place) => {
     running += p[i]
     const score = running + penalty * Math.max(0, place + 1 - free)
-    const inside = method === "lac" ? p[i] >= 1 - threshold : score <= threshold
+    const inside = method === "lac" ? 1 - p[i] <= threshold : score <= threshold
     return place === 0 || (inside && p[i] > 0)
   })
 }
