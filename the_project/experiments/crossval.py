@@ -27,7 +27,8 @@ from ..evaluate.predictions import (average_predictions, count_test_read, predic
                                               read_scores,
                                               save_predictions, update_scores)
 from ..evaluate.report import score_text
-from .run import Run, check_input
+from .prepare import check_input
+from .run import Run
 from .sweep import Job, run_jobs
 
 # %% ../../nbs/experiments/62_crossval.ipynb #7a62431d

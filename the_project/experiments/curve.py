@@ -15,7 +15,8 @@ from ..audit.curve import SHARES, Curve, fit_curve, nested_parts
 from ..core.env import say
 from ..core.recipe import Recipe
 from ..core.task import find_task
-from .run import Run, ensure_split, run_name, train
+from .prepare import ensure_split, run_name
+from .run import Run, train
 
 # %% ../../nbs/experiments/166_curve.ipynb #bf5aed83
 def curve_tables(

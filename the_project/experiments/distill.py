@@ -20,7 +20,8 @@ from ..core.files import json_hash
 from ..core.recipe import Recipe
 from ..evaluate.ensemble import model_latency
 from ..evaluate.paired import Difference, mean_score, paired_difference
-from .run import Run, run_name
+from .prepare import run_name
+from .run import Run
 from .sweep import run_recipe
 
 # %% ../../nbs/experiments/65_distill.ipynb #51d374ab

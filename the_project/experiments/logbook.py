@@ -27,7 +27,8 @@ from ..evaluate.page import duration_text
 from ..evaluate.paired import Difference, mean_score, noise_floor, one_score, paired_difference, score_mode
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, score_text
-from .run import Run, run_name
+from .prepare import run_name
+from .run import Run
 from .sweep import read_log
 
 # %% ../../nbs/experiments/161_logbook.ipynb #e24346dd

@@ -24,7 +24,8 @@ from ..core.env import require, say, seed_for
 from ..core.files import json_hash, table_hash
 from ..core.recipe import Recipe, nearest
 from ..evaluate.plots import BLUE, GREEN, GREY, make_axes, set_title
-from .run import Run, check_input, ensure_split, run_name
+from .prepare import check_input, ensure_split, run_name
+from .run import Run
 from .sweep import run_recipe
 from ..train.best import epoch_values, is_better
 

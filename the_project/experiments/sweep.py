@@ -21,7 +21,8 @@ from ..core.env import say
 from ..core.files import read_json, write_json
 from ..core.recipe import Recipe
 from ..evaluate.page import peak_memory
-from .run import Run, check_input, run_name, train
+from .prepare import check_input, run_name
+from .run import Run, train
 
 # %% ../../nbs/experiments/61_sweep.ipynb #db0189dc
 def read_log(
