@@ -15,8 +15,24 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
     "audit": {"core", "data", "models", "train", "evaluate"},  # looks at data with models, before any experiment
     "experiments": {"core", "data", "models", "train", "evaluate", "audit"},
     "tasks": {"core", "data", "models"}, "ship": {"core"}}
-GROUND = {"ship.decide": set(), "ship.numbers": set(), "ship.predict": {"ship.decide", "ship.numbers"}}  # module: what of ours it may import; every floor may stand on these, so
-                                                                  # a picture is opened, prepared and answered by one definition
+# Module: what of ours it may import. They are copied into Spaces, and every floor may stand on them, so that a picture
+# is opened, prepared and answered by one definition.
+GROUND = {
+    # opens a picture
+    "ship.picture": set(),
+    # brings it to the model's size and numbers
+    "ship.prepare": {"ship.picture"},
+    # probabilities to an answer
+    "ship.decide": set(),
+    # a model's numbers to values and intervals
+    "ship.numbers": set(),
+    # reads and checks a bundle's config.json
+    "ship.config": {"ship.decide", "ship.numbers", "ship.prepare"},
+    # runs a bundle's model
+    "ship.model": {"ship.config", "ship.decide", "ship.numbers", "ship.prepare"},
+    # answers a picture with a bundle
+    "ship.predict": {"ship.config", "ship.decide", "ship.model", "ship.numbers", "ship.picture", "ship.prepare"},
+}
 ROOF = {"ship.cli", "all"}  # compose everything; so does every room of commands/, the command line's own floor
 LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",
         "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "IPython", "cleanlab", "tifffile",

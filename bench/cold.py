@@ -36,7 +36,7 @@ warnings.filterwarnings("ignore")
 from pathlib import Path
 from fastai.vision.all import load_learner
 import the_project.ship.app as app
-from the_project.ship.predict import read_config
+from the_project.ship.config import read_config
 
 class LearnerPredictor:
     def __init__(self, bundle, max_pixels=None):

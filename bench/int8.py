@@ -30,7 +30,7 @@ def export_both(run_folder, place):
     from the_project.all import Run, export_bundle
     from the_project.core.files import write_json
     from the_project.ship.int8 import try_int8
-    from the_project.ship.predict import read_config
+    from the_project.ship.config import read_config
 
     shutil.copytree(run_folder, place / "run", ignore=shutil.ignore_patterns("cache", "state.safetensors"))
     run = Run(place / "run")

@@ -33,7 +33,7 @@ def in_onnx(bundle, files, config):
     "As any other program would: onnxruntime and Pillow by hand, after config.json"
     import onnxruntime
     from PIL import Image
-    from the_project.ship.predict import prepare
+    from the_project.ship.prepare import prepare
 
     session, rows = onnxruntime.InferenceSession(str(Path(bundle) / "model.onnx")), []
     for file in files:

@@ -71,7 +71,8 @@ from .ship.batch import answer_folder
 from .ship.bundle import export_bundle
 from .ship.decide import make_answer
 from .ship.parity import check_probes
-from .ship.predict import Predictor, open_picture
+from .ship.picture import open_picture
+from .ship.predict import Predictor
 from .ship.publish import publish
 from .ship.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback

@@ -24,7 +24,7 @@ from ..core.files import read_json
 from ..core.recipe import Recipe, Stage, load_recipe
 from ..data.verify import files_of, in_threads, with_progress
 from ..models.backbone import create_backbone, input_stats
-from ..ship.predict import normalise
+from ..ship.prepare import normalise
 
 # %% ../../nbs/audit/81_embed.ipynb #fad99568
 _BINS = 9  # directions of an edge, over half a turn

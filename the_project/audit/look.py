@@ -19,7 +19,7 @@ from PIL import Image
 from ..core.problems import missing_column
 from ..data.groups import thumbnail
 from ..data.verify import find_fault
-from ..ship.predict import PictureError, open_picture
+from ..ship.picture import PictureError, open_picture
 
 # %% ../../nbs/audit/80_look.ipynb #b5d5975c
 _MAKE, _MODEL = 0x010F, 0x0110  # EXIF tags

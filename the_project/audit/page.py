@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from ..data.verify import in_threads
-from ..ship.predict import PictureError, open_picture
+from ..ship.picture import PictureError, open_picture
 
 # %% ../../nbs/audit/86_page.ipynb #9fc4776a
 def picture_uri(

@@ -116,7 +116,7 @@ def _output(
 # %% ../../nbs/commands/80_predict.ipynb #00737a65
 def _large(args) -> int:
     from the_project.ship.batch import answer_folder
-    from the_project.ship.predict import read_config
+    from the_project.ship.config import read_config
 
     if args.format != "csv" or not args.output:
         raise ValueError("--resume and --ray write a CSV in a file: give --output FILE, without --format json")

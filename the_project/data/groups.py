@@ -22,7 +22,7 @@ from PIL import Image
 from ..core.env import say
 from ..core.problems import missing_column
 from .verify import files_of, in_threads, with_progress
-from ..ship.predict import PictureError, open_picture
+from ..ship.picture import PictureError, open_picture
 
 if TYPE_CHECKING: from matplotlib.figure import Figure
 

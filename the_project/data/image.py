@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..core.cache import PictureCache, picture_key
-from ..ship.predict import (DRAFT_FACTOR, PictureError, normalise, open_picture, prepare, prepare_uint8,
-                                      read_uint8)
+from ..ship.picture import DRAFT_FACTOR, PictureError, open_picture
+from ..ship.prepare import normalise, prepare, prepare_uint8, read_uint8
 
 _all_ = ["PictureCache", "PictureError", "normalise", "open_picture", "prepare", "picture_key", "prepare_uint8",
          "read_uint8"]

@@ -15,7 +15,7 @@ import pandas as pd
 from ..core.env import require, say
 from ..core.problems import SPLITS, check_table, missing_column, split_name
 from ..core.recipe import nearest
-from ..ship.predict import genus_of
+from ..ship.config import genus_of
 
 # %% ../../nbs/data/10_table.ipynb #4be725ae
 _all_ = ["SPLITS", "check_table"]

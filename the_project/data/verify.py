@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..core.env import in_notebook, say
 from ..core.problems import missing_column
-from ..ship.predict import PictureError, open_picture
+from ..ship.picture import PictureError, open_picture
 
 # %% ../../nbs/data/11_verify.ipynb #24bf3e69
 class _TerminalBar(ProgressBar):

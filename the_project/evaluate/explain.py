@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from .metrics import worst_mistakes
 from .plots import BLUE, ORANGE, make_axes
 from ..models.heads import map_shift
-from ..ship.predict import normalise, overlay, read_uint8, scale_heat, to_probabilities
+from ..ship.config import to_probabilities
+from ..ship.model import overlay, scale_heat
+from ..ship.prepare import normalise, read_uint8
 
 # %% ../../nbs/evaluate/49_explain.ipynb #20662c06
 @contextmanager

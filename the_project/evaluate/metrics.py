@@ -16,7 +16,7 @@ import pandas as pd
 from ..core.env import rng_for
 from .predictions import (label_codes, label_names, make_predictions, probability_matrix,
                                               sample_predictions)
-from ..ship.predict import genus_of
+from ..ship.config import genus_of
 
 # %% ../../nbs/evaluate/41_metrics.ipynb #6a1e554f
 def confusion_counts(

@@ -25,7 +25,7 @@ from .report import Section
 from .strangers import (Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness,
                                             row_features, score_strangers)
 from ..ship.decide import check_rules
-from ..ship.predict import genus_of
+from ..ship.config import genus_of
 
 # %% ../../nbs/evaluate/134_rules.ipynb #c6c6e0dd
 RANKS = ("genus", "subfamily", "family", "superfamily", "suborder", "order", "class", "phylum")

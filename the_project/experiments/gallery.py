@@ -24,7 +24,7 @@ from ..evaluate.report import score_text
 from .logbook import Entry, changes_between
 from .run import Run
 from .sweep import read_log
-from ..ship.predict import open_picture
+from ..ship.picture import open_picture
 
 # %% ../../nbs/experiments/167_gallery.ipynb #39a95a84
 _COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)

@@ -19,7 +19,7 @@ from ..core.recipe import Recipe
 from ..core.task import find_task
 from ..data.loaders import make_loaders
 from ..models.backbone import input_stats
-from ..ship.predict import BundleError, check_file, read_config
+from ..ship.config import BundleError, check_file, read_config
 from ..train.learner import make_learner
 
 # %% ../../nbs/experiments/160_reopen.ipynb #90da570d

@@ -32,7 +32,7 @@ from ..evaluate.strangers import Strangeness
 from .prepare import check_input, load_table, prepare_run, run_name
 from ..models.backbone import input_stats
 from ..ship.numbers import decode_numbers
-from ..ship.predict import to_probabilities
+from ..ship.config import to_probabilities
 from ..train.learner import make_learner
 from ..train.stages import run_stages
 

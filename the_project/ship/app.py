@@ -19,7 +19,9 @@ from .decide import prior_weights, subset_mask
 from .page_guard import MAX_BYTES, Guard, RequestError, check_value, shown_name
 from .page_parts import (NAME_EXAMPLES, WAITING, answer_html, csv_text, heading_html, pretty,
                                          table_html)
-from .predict import PictureError, Predictor, overlay
+from .model import overlay
+from .picture import PictureError
+from .predict import Predictor
 
 # %% ../../nbs/ship/73_app.ipynb #115c025a
 MAX_PIXELS = 120_000_000  # of a photo on the page: unpacked it takes three bytes a pixel of everybody's memory

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from ..core.env import require
 from ..core.files import read_json, write_json
-from .predict import BundleError, Predictor, read_config, seal_of
+from .config import BundleError, read_config, seal_of
+from .predict import Predictor
 
 # %% ../../nbs/ship/178_batch.ipynb #b16a3cf4
 SUFFIXES = frozenset(".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .avif .heic .jp2 .ppm .pgm".split())

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from ..core.files import atomic_write
-from .predict import BundleError
+from .config import BundleError
 
 # %% ../../nbs/ship/67_convert.ipynb #a596d2b9
 @contextlib.contextmanager

@@ -15,7 +15,9 @@ import pandas as pd
 from ..core.env import say
 from ..core.files import write_json
 from .convert import write_int8
-from .predict import BundleError, BundleModel, normalise, read_uint8
+from .config import BundleError
+from .model import BundleModel
+from .prepare import normalise, read_uint8
 
 # %% ../../nbs/ship/69_int8.ipynb #411e43b3
 def pick_rows(

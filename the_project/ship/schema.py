@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from .predict import SCHEMA, BundleError, check_file, read_config
+from .config import SCHEMA, BundleError, check_file, read_config
 
 # %% ../../nbs/ship/66_schema.ipynb #027f5236
 class Field(NamedTuple):

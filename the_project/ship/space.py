@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..core.files import atomic_write
-from .predict import BundleError, read_config
+from .config import BundleError, read_config
 
 # %% ../../nbs/ship/74_space.ipynb #da03b0cb
 # module: name to install
@@ -101,10 +101,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from the_project.ship import predict
+from the_project.ship import model
 from the_project.ship.app import launch_options, make_app
 
-on_cpu = predict._open_session
+on_cpu = model._open_session
 
 
 @spaces.GPU(duration=20)
@@ -123,7 +123,7 @@ class Lent:
     def run(self, names, feeds): return on_gpu(self.path, names, feeds)
 
 
-predict._open_session = Lent
+model._open_session = Lent
 app = make_app(Path(__file__).parent / "bundle")
 
 if __name__ == "__main__":

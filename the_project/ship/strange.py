@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.files import atomic_write
-from .predict import BundleError
+from .config import BundleError
 
 # %% ../../nbs/ship/64_strange.ipynb #988fd9ae
 def _features(graph) -> str | None:
