@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METRICS', 'match_rows', 'draw_scores', 'Comparison', 'comparison_line', 'compare_predictions', 'compare']
 
-# %% ../../nbs/evaluate/143_compare.ipynb #c3f79147
+# %% ../../nbs/evaluate/143_compare.ipynb #12736a3a
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,11 +14,12 @@ import pandas as pd
 
 from ..core.env import rng_for
 from ..core.recipe import nearest
+from .masks import MASK_SCORES, is_masks, mask_sums, scores_of_sums
 from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_group, truth_ranks
 from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
                                               read_scores, sample_predictions)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #4cc18a5d
+# %% ../../nbs/evaluate/143_compare.ipynb #f85cdcdf
 def _row_keys(predictions: pd.DataFrame) -> pd.Index:  # a file may have several rows
     times = predictions.groupby("file").cumcount()
     return pd.Index(predictions["file"].astype(str) + "\x1f" + times.astype(str))
@@ -28,9 +29,9 @@ def match_rows(
     b: pd.DataFrame,  # another's, of the same rows
 ) -> pd.DataFrame:    # b in the order of a
     "The second table in the order of the first; refused when they are not about the same rows, truths and labels"
-    labels = [{name for name in table if name.startswith("p:")} for table in (a, b)]
+    labels = [{name for name in table if name.startswith(("p:", "edge:"))} for table in (a, b)]
     if labels[0] != labels[1]:
-        odd = sorted(name[2:] for name in labels[0] ^ labels[1])[:3]
+        odd = sorted(name.split(":", 1)[1] for name in labels[0] ^ labels[1])[:3]
         raise ValueError(f"the two know different labels (first {', '.join(odd)}): train both on the same table")
     place = _row_keys(b).get_indexer(_row_keys(a))
     if (place < 0).any() or len(a) != len(b):
@@ -46,14 +47,17 @@ def match_rows(
                          f"other, {unlike.sum()} rows in all: train both on the same table")
     return b
 
-# %% ../../nbs/evaluate/143_compare.ipynb #05dcf2f3
-METRICS = ("f1_macro", "accuracy", "top_k", "loss")
+# %% ../../nbs/evaluate/143_compare.ipynb #13dbea66
+METRICS = ("f1_macro", "accuracy", "top_k", *MASK_SCORES, "loss")
 
 def _sums(predictions: pd.DataFrame, codes: np.ndarray, k: int) -> dict[str, np.ndarray]:  # name -> (groups, ...)
     "What a score is made of, for each group"
     first, one = np.zeros(len(codes), int), np.ones(len(codes))
     loss = predictions["loss"].to_numpy(float)
     sums = dict(rows=sum_by_group(codes, first, one, 1), loss=sum_by_group(codes, first, loss, 1))
+    if is_masks(predictions):
+        sums["masks"] = np.zeros((codes.max() + 1, (rows := mask_sums(predictions)).shape[1]))
+        np.add.at(sums["masks"], codes, rows)
     if not any(name.startswith("p:") for name in predictions): return sums
     truth, said, n = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
     hit, near = truth == said, truth_ranks(truth, probability_matrix(predictions)) < k
@@ -61,10 +65,13 @@ def _sums(predictions: pd.DataFrame, codes: np.ndarray, k: int) -> dict[str, np.
     sums |= {name: sum_by_group(codes, column, values, n) for name, (column, values) in counted.items()}
     return sums | {name: sum_by_group(codes, first, values, 1) for name, values in dict(hit=hit, near=near).items()}
 
-# %% ../../nbs/evaluate/143_compare.ipynb #29231a92
+# %% ../../nbs/evaluate/143_compare.ipynb #319c1b08
 def _scores(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # sums of draws (draws, ...) -> name -> (draws,)
     rows = sums["rows"][:, 0]
     scores = dict(loss=sums["loss"][:, 0] / rows)
+    if "masks" in sums:
+        found = scores_of_sums(sums["masks"])
+        return {name: found[name] for name in MASK_SCORES} | scores
     if "hits" not in sums: return scores
     f1 = f1_scores(sums["hits"], sums["said"], sums["support"])
     return dict(f1_macro=np.nanmean(f1, 1), accuracy=sums["hit"][:, 0] / rows, top_k=sums["near"][:, 0] / rows) | scores
@@ -142,8 +149,9 @@ class Comparison:
 
     def __str__(self) -> str: return comparison_line(self)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #482acff1
-_WORDS = dict(f1_macro="macro-F1", accuracy="of the pictures", top_k="top-k", loss="loss")
+# %% ../../nbs/evaluate/143_compare.ipynb #7abb6d4a
+_WORDS = dict(f1_macro="macro-F1", accuracy="of the pictures", top_k="top-k", loss="loss", iou="IoU", dice="Dice",
+              boundary_f1="boundary F1", pixel_accuracy="of the pixels", picture_iou="mean IoU of a picture")
 
 def comparison_line(
     found: Comparison,  # from `compare`
@@ -162,12 +170,12 @@ def comparison_line(
     return (f"{better} is better than {worse} by {size:.3f} {what} {span} on {on}; two equally good ones differ as "
             f"much in {chance} of shuffles: {verdict}")
 
-# %% ../../nbs/evaluate/143_compare.ipynb #982d11e5
+# %% ../../nbs/evaluate/143_compare.ipynb #5993c18f
 def compare_predictions(
     a: pd.DataFrame,                     # a predictions table
     b: pd.DataFrame,                     # another's of the same rows, in any order
     names: tuple[str, str] = ("a", "b"),  # what the two are called
-    metric: str | None = None,           # of METRICS; None: f1_macro, loss where there are no labels
+    metric: str | None = None,           # of METRICS; None: f1_macro, iou of masks, loss of numbers
     groups: np.ndarray | None = None,    # (rows of a,): drawn together; None: its `group`, or every row alone
     n: int = 2000,                       # draws and shuffles
     seed: int = 0,                       # same seed, same answer
@@ -184,12 +192,12 @@ def compare_predictions(
         raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(scores)}{nearest(metric, scores)}")
     return Comparison(tuple(names), metric, scores, len(a), int(codes.max()) + 1, where, k)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #83a7afe1
+# %% ../../nbs/evaluate/143_compare.ipynb #46c768d6
 def compare(
     run_a,                     # a Run, or anything with .name .folder .predictions()
     run_b,                     # another, trained on the same split
     split: str = "valid",      # test only when nothing is left to choose: it is counted as a read in both runs
-    metric: str | None = None,  # of METRICS; None: f1_macro, loss where there are no labels
+    metric: str | None = None,  # of METRICS; None: f1_macro, iou of masks, loss of numbers
     tta: int = 0,              # views a picture, 0 .. 12
     n: int = 2000,             # draws and shuffles
     seed: int = 0,             # same seed, same answer

@@ -52,13 +52,13 @@ def rank_average(
     return make_predictions(first["file"].tolist(), label_codes(first), sharp / sharp.sum(1, keepdims=True),
                             label_names(first), group)
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #34e33667
+# %% ../../nbs/evaluate/45_ensemble.ipynb #b16c05aa
 class SoftVote(nn.Module):
-    "Several classifiers as one; its logits are the log of their mean probability"
+    "Several classifiers, of pictures or of pixels, as one; its logits are the log of their mean probability"
 
     def __init__(
         self,
-        models: Sequence[nn.Module],                 # each (B, C, H, W) -> logits (B, n)
+        models: Sequence[nn.Module],                 # each (B, C, H, W) -> logits (B, n), or (B, n, H, W)
         weights: Sequence[float] | None = None,      # one a model, 0 or more; None: equal
         temperatures: Sequence[float] | None = None,  # that each model's logits are divided by; None: 1
     ):
@@ -73,7 +73,7 @@ class SoftVote(nn.Module):
         self.shares, self.temperatures = [weight / sum(weights) for weight in weights], temperatures
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        votes = [share * (model(x) / temperature).softmax(-1) for model, share, temperature in
+        votes = [share * (model(x) / temperature).softmax(1) for model, share, temperature in
                  zip(self.models, self.shares, self.temperatures) if share]
         return torch.stack(votes).sum(0).clamp_min(1e-30).log()
 
