@@ -9,17 +9,18 @@ __all__ = ['Audit', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenN
            'add_taxonomy', 'answer_folder', 'apply_fixes', 'apply_offsets', 'audit_table', 'average_weights',
            'backbone_names', 'bootstrap', 'build_model', 'change_table', 'check_files', 'check_no_pickle',
            'check_probes', 'check_split', 'check_table', 'check_task', 'compare', 'create_backbone', 'crossval', 'demo',
-           'diff', 'distill', 'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle', 'find_task',
-           'fit_offsets', 'fit_temperature', 'from_bundle', 'greedy_soup', 'group_duplicates', 'hold_out_group',
-           'input_stats', 'kfold_table', 'leak_report', 'learning_curve', 'leave_one_group_out', 'load_recipe',
-           'make_answer', 'make_app', 'make_gallery', 'make_learner', 'make_loader', 'make_loaders', 'make_loss',
-           'make_opt_func', 'make_schedule', 'mean_score', 'model_costs', 'noise_floor', 'open_image', 'open_picture',
-           'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_curve', 'plot_heat',
-           'plot_history', 'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst', 'pseudo_label', 'publish',
-           'rank_average', 'read_table', 'register_task', 'resume', 'risk_coverage', 'run_on_ray', 'run_recipe',
-           'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed', 'show_pairs',
-           'show_sample', 'slice_scores', 'split_balance', 'split_table', 'task_names', 'train', 'train_curve',
-           'tune_weights', 'verify_images']
+           'diff', 'distill', 'draw_masks', 'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle',
+           'find_task', 'fit_offsets', 'fit_temperature', 'fit_threshold', 'from_bundle', 'greedy_soup',
+           'group_duplicates', 'hold_out_group', 'input_stats', 'kfold_table', 'leak_report', 'learning_curve',
+           'leave_one_group_out', 'load_recipe', 'make_answer', 'make_app', 'make_gallery', 'make_learner',
+           'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mask_scores', 'mask_table',
+           'mean_score', 'model_costs', 'noise_floor', 'open_image', 'open_picture', 'paired_difference',
+           'param_groups', 'picture_block', 'plot_confusion', 'plot_curve', 'plot_heat', 'plot_history',
+           'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst', 'pseudo_label', 'publish', 'rank_average',
+           'read_table', 'register_task', 'resume', 'risk_coverage', 'run_on_ray', 'run_recipe', 'run_stages',
+           'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed', 'show_pairs', 'show_sample',
+           'slice_scores', 'split_balance', 'split_table', 'task_names', 'train', 'train_curve', 'tune_weights',
+           'verify_images']
 
 # %% ../nbs/all.ipynb #ed00bae2
 from .audit.audit import Audit, apply_fixes, audit_table
@@ -27,6 +28,7 @@ from .audit.curve import learning_curve, plot_curve
 from .audit.leaks import leak_report
 from .core.env import environment, set_seed
 from .core.mask_sample import mask_table
+from .core.mask_view import draw_masks
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
 from .core.task import Blocks, Task, find_task, register_task, task_names
@@ -43,6 +45,7 @@ from .evaluate.contract import check_task
 from .evaluate.doubt import plot_risk, risk_coverage
 from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup, rank_average, tune_weights
 from .evaluate.explain import explain, plot_heat
+from .evaluate.masks import fit_threshold, mask_scores
 from .evaluate.metrics import bootstrap
 from .evaluate.offsets import apply_offsets, fit_offsets
 from .evaluate.paired import mean_score, noise_floor, paired_difference
@@ -92,14 +95,15 @@ _all_ = [
     "WarmWorkers", "ablate", "add_taxonomy", "answer_folder", "apply_fixes", "apply_offsets", "audit_table",
     "average_weights", "backbone_names", "bootstrap", "build_model", "change_table", "check_files",
     "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare", "create_backbone",
-    "crossval", "demo", "diff", "distill", "drop_broken", "drop_leaks", "environment", "explain",
-    "export_bundle", "find_task", "fit_offsets", "fit_temperature", "from_bundle", "greedy_soup",
-    "group_duplicates", "hold_out_group", "input_stats", "kfold_table", "leak_report", "learning_curve",
-    "leave_one_group_out", "load_recipe", "make_answer", "make_app", "make_gallery", "make_learner",
-    "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mean_score", "model_costs",
-    "noise_floor", "open_image", "open_picture", "paired_difference", "param_groups", "picture_block",
-    "plot_confusion", "plot_curve", "plot_heat", "plot_history", "plot_per_class", "plot_risk",
-    "plot_strangers", "plot_worst", "pseudo_label", "publish", "rank_average", "read_table", "register_task",
-    "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages", "sample_strangers", "sample_table",
-    "search", "set_fields", "set_seed", "show_pairs", "show_sample", "slice_scores", "split_balance",
-    "split_table", "task_names", "train", "train_curve", "tune_weights", "verify_images"]
+    "crossval", "demo", "diff", "distill", "draw_masks", "drop_broken", "drop_leaks", "environment", "explain",
+    "export_bundle", "find_task", "fit_offsets", "fit_temperature", "fit_threshold", "from_bundle",
+    "greedy_soup", "group_duplicates", "hold_out_group", "input_stats", "kfold_table", "leak_report",
+    "learning_curve", "leave_one_group_out", "load_recipe", "make_answer", "make_app", "make_gallery",
+    "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_schedule", "mask_scores",
+    "mask_table", "mean_score", "model_costs", "noise_floor", "open_image", "open_picture", "paired_difference",
+    "param_groups", "picture_block", "plot_confusion", "plot_curve", "plot_heat", "plot_history",
+    "plot_per_class", "plot_risk", "plot_strangers", "plot_worst", "pseudo_label", "publish", "rank_average",
+    "read_table", "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages",
+    "sample_strangers", "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample",
+    "slice_scores", "split_balance", "split_table", "task_names", "train", "train_curve", "tune_weights",
+    "verify_images"]
