@@ -7,7 +7,7 @@ __all__ = ['CORE_JS', 'check_browser']
 
 # %% ../../nbs/ship/77_browser.ipynb #7a9c1adb
 from .browser_decide import DECIDE_JS
-from .predict import BundleError
+from .config import BundleError
 
 # %% ../../nbs/ship/77_browser.ipynb #c389b139
 _WEIGHTS_JS = r"""

@@ -27,8 +27,10 @@ from .convert import write_model, write_onnx
 from .decide import check_rules
 from .int8 import try_int8
 from .parity import check_page, check_parity, heat_gap
-from .predict import (SCHEMA, BundleError, Predictor, check_preprocess, genus_of, most_probable,
-                                      open_picture, seal_of)
+from .config import SCHEMA, BundleError, genus_of, seal_of
+from .picture import open_picture
+from .predict import Predictor, most_probable
+from .prepare import check_preprocess
 from .schema import check_no_pickle
 from .strange import add_strangeness
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 
-from .predict import BundleError
+from .config import BundleError
 
 # %% ../../nbs/ship/56_hub_errors.ipynb #932bd74f
 class PublishError(ValueError):

@@ -15,8 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .predict import (BundleError, Predictor, normalise, open_picture, prepare, read_uint8, scale_heat,
-                                      to_probabilities)
+from .config import BundleError, to_probabilities
+from .model import scale_heat
+from .picture import open_picture
+from .predict import Predictor
+from .prepare import normalise, prepare, read_uint8
 
 # %% ../../nbs/ship/57_parity.ipynb #b61eb8c9
 def torch_outputs(

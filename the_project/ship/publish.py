@@ -24,7 +24,7 @@ import numpy as np
 from ..core.env import require, say
 from .hub_errors import PublishError, hub_status, one_line_errors, try_again
 from .hub_stand_in import git_oid
-from .predict import read_config
+from .config import read_config
 from .space import TAG, write_model, write_space
 from .static import RUNTIME, find_runtime, write_static
 

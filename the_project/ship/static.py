@@ -15,7 +15,7 @@ from pathlib import Path
 from ..core.files import atomic_write, write_json
 from .browser import CORE_JS, check_browser
 from .decide import WORDS
-from .predict import BundleError, read_config
+from .config import BundleError, read_config
 from .space import bundle_license, copy_answers, put_folder, read_card, space_card
 from .static_page import page_texts, service_worker
 
