@@ -20,6 +20,8 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
 GROUND = {
     # opens a picture
     "ship.picture": set(),
+    # reads windows of a raster, writes masks
+    "ship.raster": {"ship.picture"},
     # brings it to the model's size and numbers
     "ship.prepare": {"ship.picture"},
     # probabilities to an answer
