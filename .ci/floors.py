@@ -28,8 +28,10 @@ GROUND = {
     "ship.decide": set(),
     # a model's numbers to values and intervals
     "ship.numbers": set(),
+    # checks a bundle's bands and classes of masks
+    "ship.mask_fields": set(),
     # reads and checks a bundle's config.json
-    "ship.config": {"ship.decide", "ship.numbers", "ship.prepare"},
+    "ship.config": {"ship.decide", "ship.mask_fields", "ship.numbers", "ship.prepare"},
     # runs a bundle's model
     "ship.model": {"ship.config", "ship.decide", "ship.numbers", "ship.prepare"},
     # answers a picture with a bundle

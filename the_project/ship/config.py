@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCHEMA', 'SEALED', 'BundleError', 'seal_of', 'check_file', 'read_config', 'genus_of', 'to_probabilities']
 
-# %% ../../nbs/ship/60_config.ipynb #d5a3f0c6
+# %% ../../nbs/ship/60_config.ipynb #0424cd1b
 import hashlib
 import json
 import re
@@ -14,23 +14,36 @@ from pathlib import Path
 import numpy as np
 
 from .decide import check_rules
+from .mask_fields import check_band_fields, check_mask_fields
 from .numbers import check_numbers
 from .prepare import check_preprocess
 
-# %% ../../nbs/ship/60_config.ipynb #5509fbd2
-SCHEMA = 2  # of config.json; a Predictor reads this and older ones
-SEALED = ("schema", "task", "output", "labels", "preprocess", "temperature", "rules", "numbers", "model",
-          "files")
+# %% ../../nbs/ship/60_config.ipynb #2bf51a44
+SCHEMA = 3  # of config.json; a Predictor reads this and older ones. Only masks need 3: other bundles say 2
+SEALED = ("schema", "task", "output", "labels", "preprocess", "temperature", "rules", "numbers", "bands", "mask",
+          "model", "files")
 
 # %% ../../nbs/ship/60_config.ipynb #e6cbd2f4
 class BundleError(ValueError):
     "A bundle that can't be used: one line with the file, what is wrong and what to do"
 
-# %% ../../nbs/ship/60_config.ipynb #51f2f060
+# %% ../../nbs/ship/60_config.ipynb #b94fcc21
 _MODELS = ("model.onnx", "model.int8.onnx")
-_KEYS = {"schema": int, "task": str, "output": str, "labels": list, "preprocess": dict, "temperature": (int, float)}
+_KEYS = {"schema": int, "task": str, "output": str, "labels": list, "temperature": (int, float)}
 
-# %% ../../nbs/ship/60_config.ipynb #7e81f88a
+def _check_kind(config: dict) -> None:
+    "What bundles of one kind of answer need"
+    if config["output"] == "mask":
+        check_band_fields(config.get("bands"))
+        check_mask_fields(config.get("mask"), config["labels"])
+        return
+    if not isinstance(config.get("preprocess"), dict):
+        raise ValueError("preprocess missing or of a wrong type: export the bundle again")
+    check_preprocess(config["preprocess"])
+    check_rules(config.get("rules"), len(config["labels"]))
+    if config["output"] == "number": check_numbers(config.get("numbers"), config["labels"])
+
+# %% ../../nbs/ship/60_config.ipynb #fbc2fda9
 def _check_config(
     config: dict,  # as read from config.json
     path: Path,    # for messages
@@ -43,19 +56,16 @@ def _check_config(
     wrong = [key for key, kind in _KEYS.items() if not isinstance(config.get(key), kind)]
     if wrong:
         raise BundleError(f"{path}: {', '.join(wrong)} missing or of a wrong type: export the bundle again")
-    if config["output"] not in ("label", "number"):
-        raise BundleError(f"{path}: this bundle answers with a {config['output']}, a Predictor with a label or a "
-                          "number")
+    if config["output"] not in ("label", "number", "mask"):
+        raise BundleError(f"{path}: this bundle answers with a {config['output']}, a Predictor with a label, a number "
+                          "or a mask")
     if not config["temperature"] > 0:
         raise BundleError(f"{path}: temperature {config['temperature']} must be above 0: export the bundle again")
     if config.get("model", "model.onnx") not in _MODELS:
         raise BundleError(f"{path}: model is {config['model']!r}: use {' or '.join(_MODELS)}")
     if len(set(config["labels"])) != len(config["labels"]) or not config["labels"]:
         raise BundleError(f"{path}: labels are empty or repeat themselves: export the bundle again")
-    try:
-        check_preprocess(config["preprocess"])
-        check_rules(config.get("rules"), len(config["labels"]))
-        if config["output"] == "number": check_numbers(config.get("numbers"), config["labels"])
+    try: _check_kind(config)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise BundleError(f"{path}: {error}") from error
     return config

@@ -6,12 +6,14 @@ whether it is still as it was exported."""
 # %% auto #0
 __all__ = ['FIELDS', 'Field', 'field_table', 'undocumented', 'check_files', 'check_no_pickle']
 
-# %% ../../nbs/ship/66_schema.ipynb #ab276659
+# %% ../../nbs/ship/66_schema.ipynb #dd0a1fed
 import pickletools
 import re
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from .config import SCHEMA, BundleError, check_file, read_config
 
@@ -23,13 +25,13 @@ class Field(NamedTuple):
     meaning: str         # for people
     whole: bool = False  # what is inside needs no entries of its own
 
-# %% ../../nbs/ship/66_schema.ipynb #2b9c5e44
+# %% ../../nbs/ship/66_schema.ipynb #aeccbf0a
 _ANSWER = {
     "schema": Field("integer", 1, "version of this file; a Predictor reads its own and older ones"),
     "task": Field("text", 1, "kind of task the model was trained for"),
-    "output": Field("text", 1, "kind of answer: label or number"),
+    "output": Field("text", 1, "kind of answer: label, number or mask"),
     "labels": Field("list of text", 1, "the answers, in the order of the model's outputs", True),
-    "preprocess": Field("object", 1, "how a picture becomes the model's input"),
+    "preprocess": Field("object", 1, "how a picture becomes the model's input; not of masks"),
     "preprocess.size": Field("list of 2 integers", 1, "height and width, pixels", True),
     "preprocess.fit": Field("text", 1, "crop (the centre), squish, or pad (with the mean colour)"),
     "preprocess.interpolation": Field("text", 1, "Pillow's filter for the resize, e.g. bilinear"),
@@ -38,10 +40,12 @@ _ANSWER = {
     "preprocess.channels": Field("integer", 1, "3 for RGB, 1 for grey"),
     "temperature": Field("number above 0", 1, "what the model's outputs are divided by before the softmax"),
     "numbers": Field("object", 2, "of a bundle of numbers: how raw outputs are decoded, see `decode_numbers`", True),
+    "bands": Field("object", 3, "of a bundle of masks: how a scene becomes the model's input, see below"),
+    "mask": Field("object", 3, "of a bundle of masks: its classes, and how probabilities become them"),
     "rules": Field("object or null", 2, "thresholds, ranks, sets, priors, costs: see `make_answer`", True),
 }
 
-# %% ../../nbs/ship/66_schema.ipynb #eb9491d0
+# %% ../../nbs/ship/66_schema.ipynb #cfcb6454
 _FILES = {
     "model": Field("text", 2, "the file that answers: model.onnx, or model.int8.onnx; absent: model.onnx"),
     "files": Field("object", 1, "every file beside config.json and the card; in schema 1 name and bytes only"),
@@ -52,6 +56,10 @@ _FILES = {
     "probes": Field("list", 1, "pictures in probes/ and the answers they got where the bundle was made"),
     "probes[].file": Field("text", 1, "the picture"),
     "probes[].top": Field("list", 1, "its three most probable labels, each with its probability", True),
+    "probes[].coverage": Field("object", 3, "of a bundle of masks: percent of the scene that each class covers", True),
+    "probes[].mean": Field("list of numbers", 3, "of a bundle of masks: mean probability of each class", True),
+    "probes[].size": Field("list of 2 integers", 3, "of a bundle of masks: height and width, pixels", True),
+    "probes[].points": Field("list", 3, "of a bundle of masks: probabilities at 64 places, see `check_probes`", True),
     "probes[].numbers": Field("object", 2, "of a bundle of numbers: each number's value, low and high", True),
     "probes[].answer": Field("list of numbers", 2, "of a bundle of numbers: middles and spreads", True),
     "probes[].probabilities": Field("list of numbers", 1, "every label's probability, in the labels' order", True),
@@ -67,7 +75,7 @@ _FILES = {
     "int8.calibrated_on": Field("integer", 2, "training pictures that set the ranges"),
 }
 
-# %% ../../nbs/ship/66_schema.ipynb #594262c6
+# %% ../../nbs/ship/66_schema.ipynb #6b09a2bf
 _ABOUT = {
     "genus": Field("list of text or null", 1, "each label's genus, where labels are species names", True),
     "venomous": Field("object or null", 1, "label: true or false, where the table says so of every label", True),
@@ -77,7 +85,23 @@ _ABOUT = {
     "license": Field("text", 2, "of the weights, as the Hugging Face Hub spells it, if one was given"),
     "made_with": Field("object", 1, "library: version, where the bundle was made", True),
 }
-FIELDS: dict[str, Field] = _ANSWER | _FILES | _ABOUT
+_MASKS = {
+    "bands.file_bands": Field("list of text", 3, "names of a file's bands, in its order", True),
+    "bands.bands": Field("list of text", 3, "those that the model sees, in its order, as the file has them", True),
+    "bands.missing": Field("list of numbers", 3, "they stand for \"no value\", as NaN does", True),
+    "bands.hide_band": Field("text or null", 3, "band of the file: where it is not 0, no band has a value"),
+    "bands.multiple": Field("integer", 3, "sides are padded by their mirror image to a multiple of it"),
+    "bands.presize": Field("integer or null", 3, "short side that a larger scene is shrunk to first, pixels"),
+    "bands.tile": Field("integer", 3, "side of the tiles that larger scenes are answered in, pixels"),
+    "bands.overlap": Field("integer", 3, "of neighbouring tiles, pixels; their answers are blended there"),
+    "mask.classes": Field("list of text", 3, "names of the classes: the labels", True),
+    "mask.values": Field("list of integers", 3, "a class's number in mask files", True),
+    "mask.colours": Field("list of text", 3, "#rrggbb of each class, or #00000000 for clear", True),
+    "mask.threshold": Field("number, 0 to 1", 3, "of two classes: the second is said from this probability"),
+    "mask.min_object": Field("integer", 3, "connected pieces of a class below it are removed, pixels"),
+    "mask.max_hole": Field("integer", 3, "holes up to it are filled, pixels"),
+}
+FIELDS: dict[str, Field] = _ANSWER | _MASKS | _FILES | _ABOUT
 
 # %% ../../nbs/ship/66_schema.ipynb #3231ab53
 def field_table() -> str:  # Markdown
@@ -110,18 +134,23 @@ def check_files(
     for name in config.get("files", {}): check_file(bundle, config, name)
     return len(config.get("files", {}))
 
-# %% ../../nbs/ship/66_schema.ipynb #28e88c6c
-_PICKLED = set(".pkl .pickle .pt .pth .ckpt .bin .joblib .dill .npz .npy .h5 .keras".split())
+# %% ../../nbs/ship/66_schema.ipynb #78d4660d
+_PICKLED = set(".pkl .pickle .pt .pth .ckpt .bin .joblib .dill .npz .h5 .keras".split())
 
 def _reads_as_pickle(data: bytes) -> bool:  # the oldest pickles are plain text
     try: return [at for _, _, at in pickletools.genops(data)][-1] == len(data) - 1
     except Exception: return False  # not one
+
+def _is_numbers(path: Path) -> bool:  # NumPy itself refuses an array of objects
+    try: return np.load(path, mmap_mode="r", allow_pickle=False).dtype.kind in "buif"
+    except ValueError: return False
 
 def _is_pickle(path: Path) -> str | None:
     "Why a file could run code when it is opened"
     with open(path, "rb") as file: start = file.read(8)
     if path.stat().st_size < 2**20 and _reads_as_pickle(path.read_bytes()): return "is a pickle"
     if path.suffix.lower() in _PICKLED: return f"ends in {path.suffix}"
+    if path.suffix.lower() == ".npy" and not _is_numbers(path): return "is no array of plain numbers"
     if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05": return "begins like a pickle"
     if start[:4] == b"PK\x03\x04" and any(name.endswith((".pkl", ".npy")) for name in zipfile.ZipFile(path).namelist()):
         return "is a zip with a pickle in it"
