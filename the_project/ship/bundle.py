@@ -6,7 +6,7 @@ before anyone sees it."""
 # %% auto #0
 __all__ = ['export_bundle']
 
-# %% ../../nbs/ship/70_bundle.ipynb #16d3d448
+# %% ../../nbs/ship/70_bundle.ipynb #6b3a52b8
 import copy
 import hashlib
 import os
@@ -72,7 +72,7 @@ def _genus(rules: dict | None, labels: list[str]) -> list[str] | None:
     ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
     return ranks.get("genus") or genus_of(labels)
 
-# %% ../../nbs/ship/70_bundle.ipynb #95af43bb
+# %% ../../nbs/ship/70_bundle.ipynb #53f95df8
 def _config(run, about: dict) -> dict:
     "What config.json holds, before anything is written beside it"
     labels, recipe = [str(label) for label in run.labels], run.recipe.to_dict()
@@ -85,7 +85,8 @@ def _config(run, about: dict) -> dict:
         raise BundleError(f"task {run.task.name!r} does not say how its numbers are decoded: give it a `decoding`")
     rules = check_rules(getattr(run, "rules", None) if run.task.output == "label" else None, len(labels))
     config = {
-        "schema": SCHEMA, "task": run.task.name, "output": run.task.output, "labels": labels,
+        "schema": SCHEMA if run.task.output == "mask" else 2, "task": run.task.name,
+        "output": run.task.output, "labels": labels,
         "genus": None if fields else _genus(rules, labels), "rules": rules,
         "preprocess": check_preprocess(dict(run.preprocess)), "temperature": float(run.temperature),
         "model": "model.onnx",
