@@ -28,6 +28,10 @@ GROUND = {
     "ship.decide": set(),
     # a model's numbers to values and intervals
     "ship.numbers": set(),
+    # colours of classes, a raster as a picture, a mask over it
+    "core.mask_view": set(),
+    # a scene of any size under its mask, and what is covered, as HTML
+    "ship.mask_parts": {"core.mask_view", "ship.raster"},
     # checks a bundle's bands and classes of masks
     "ship.mask_fields": set(),
     # reads and checks a bundle's config.json
