@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['nearest', 'placed_likeness', 'unit_vectors', 'rooted', 'copy_pairs']
 
-# %% ../../nbs/audit/82_copies.ipynb #8d0eed91
+# %% ../../nbs/audit/82_copies.ipynb #9a901c56
 from collections.abc import Iterator
 
 import cv2
@@ -14,7 +14,7 @@ import pandas as pd
 
 from .embed import Looks, edge_histograms
 from ..core.env import rng_for
-from ..data.groups import Families, PictureHashes, near_pairs
+from ..data.groups import Families, PictureHashes, aligned_match, correlation, fine_detail, near_pairs
 from ..data.verify import with_progress
 
 # %% ../../nbs/audit/82_copies.ipynb #74547c08
@@ -85,13 +85,12 @@ def nearest(
     if len(vectors) <= exact: return _nearest_of_all(vectors, queries, min(k, len(vectors) - 1))
     return _nearest_in_buckets(vectors, queries, k, probes)
 
-# %% ../../nbs/audit/82_copies.ipynb #b3293f6b
+# %% ../../nbs/audit/82_copies.ipynb #f7c114df
 # of thumbnails; shares of the side that a crop may keep; pixels
 _SIDE, _SIZES, _MARGIN = 48, (1, .9, .8, .7, .6, .5), 3
 
 def _fine(thumb: np.ndarray) -> np.ndarray:  # float32, same shape: what is finer than a tenth of the side, clipped
-    thumb = thumb.astype(np.float32)
-    detail = cv2.GaussianBlur(thumb, (0, 0), .8) - cv2.GaussianBlur(thumb, (0, 0), 4)
+    detail = fine_detail(thumb)
     limit = 4.5 * np.median(abs(detail)) + 1
     return detail.clip(-limit, limit)
 
@@ -110,14 +109,10 @@ def _place(outer: np.ndarray, inner: np.ndarray) -> tuple[float, np.ndarray]:  #
             best = (match, np.float32([[scale, 0, x - _MARGIN], [0, scale, y - _MARGIN]]))
     return best
 
-# %% ../../nbs/audit/82_copies.ipynb #ae6a2a8a
+# %% ../../nbs/audit/82_copies.ipynb #23e29791
 _WHOLE = np.full((_SIDE, _SIDE), 255, np.uint8)
 _MIDDLE = cv2.copyMakeBorder(np.full((34, 34), 255, np.uint8), *(7,) * 4, cv2.BORDER_CONSTANT)
 _WARP = dict(dsize=(_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:  # -1..1
-    spread = a.std() * b.std()
-    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1 else 0.
 
 def _agreement(outer: np.ndarray, inner: np.ndarray, matrix: np.ndarray) -> float:  # -1..1
     "Correlation of the details where the two overlap, and, with a tenth of grace, away from both their margins"
@@ -125,19 +120,10 @@ def _agreement(outer: np.ndarray, inner: np.ndarray, matrix: np.ndarray) -> floa
     if inside.mean() < .4: return 0.
     a, b = _fine(cv2.warpAffine(outer, matrix, **_WARP)), _fine(inner)
     middle = inside & (cv2.warpAffine(_MIDDLE, matrix, **_WARP) > 250) & (_MIDDLE > 0)
-    whole = _correlation(a[inside], b[inside])
-    return whole if middle.mean() < .15 else min(whole, _correlation(a[middle], b[middle]) + .1)
+    whole = correlation(a[inside], b[inside])
+    return whole if middle.mean() < .15 else min(whole, correlation(a[middle], b[middle]) + .1)
 
-def _refined(outer: np.ndarray, inner: np.ndarray, start: np.ndarray) -> float:  # -1..1
-    direct = _agreement(outer, inner, start)
-    if direct > .98: return direct
-    try: _, matrix = cv2.findTransformECC(inner, outer, start.copy(), cv2.MOTION_AFFINE, (3, 30, 1e-4), None, 3)
-    except cv2.error: return direct  # no alignment is better than the first guess, or there is nothing to align on
-    corners = np.float32([[0, 0, 1], [_SIDE, 0, 1], [0, _SIDE, 1], [_SIDE, _SIDE, 1]])
-    moved = np.abs(corners @ (matrix - start).T).max() / _SIDE
-    return max(direct, _agreement(outer, inner, matrix)) if moved <= .2 else direct
-
-# %% ../../nbs/audit/82_copies.ipynb #7ebabfaa
+# %% ../../nbs/audit/82_copies.ipynb #08700193
 def placed_likeness(
     first: np.ndarray,   # (48, 48) uint8
     second: np.ndarray,  # (48, 48) uint8
@@ -147,7 +133,7 @@ def placed_likeness(
     for inner in (second, np.ascontiguousarray(second[:, ::-1])):
         ways += [(*_place(first, inner), first, inner), (*_place(inner, first), inner, first)]
     match, start, outer, inner = max(ways, key=_first)
-    return _refined(outer, inner, start) if match > .3 else 0.
+    return aligned_match(_agreement, outer, inner, start) if match > .3 else 0.
 
 def _first(way: tuple) -> float: return way[0]
 

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['add_audit']
 
-# %% ../../nbs/commands/85_audit.ipynb #46ef591c
+# %% ../../nbs/commands/85_audit.ipynb #16e849b0
 from pathlib import Path
 
-from .train import column_names
+from .train import add_columns, column_names
 
-# %% ../../nbs/commands/85_audit.ipynb #d6e364d3
+# %% ../../nbs/commands/85_audit.ipynb #90a010fb
 def _unlabelled(table) -> str:
     return (f"no column 'label' among {', '.join(map(str, table.columns))}: labels, their balance and what gives them "
             "away are left out; if one holds labels, give --column THEIRS=label")
@@ -37,7 +37,7 @@ def _audit(args) -> int:
     print(out/"audit.csv")
     return 0
 
-# %% ../../nbs/commands/85_audit.ipynb #9c032a07
+# %% ../../nbs/commands/85_audit.ipynb #eb684771
 def add_audit(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -70,8 +70,6 @@ problem of every row you disagree with; --fixes then writes fixed.csv: labels re
                    help="likeness from which pictures are copies (default: %(default)s)")
     p.add_argument("--workers", type=int, help="threads that read files; without it one a processor")
     p.add_argument("--cleanlab", action="store_true", help="let cleanlab choose the doubtful labels")
-    p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS",
-                   help="names of columns, e.g. photo=file species=label")
-    p.add_argument("--root", metavar="DIR", help="folder that the table's paths start from; without it the table's own")
+    add_columns(p)
     p.add_argument("--fixes", metavar="CSV", help="don't look again: apply these suggestions and write DIR/fixed.csv")
     p.set_defaults(command=_audit)

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['add_common', 'read_input', 'read_changes', 'add_ablate', 'add_crossval', 'add_search', 'add_logbook']
 
-# %% ../../nbs/commands/83_experiments.ipynb #9f675a90
+# %% ../../nbs/commands/83_experiments.ipynb #dc36f0ce
 import json
 import sys
 from pathlib import Path
 
-from .train import column_names, recipe_from, trusted_split
+from .train import add_columns, column_names, recipe_from, trusted_split
 
-# %% ../../nbs/commands/83_experiments.ipynb #3b0dc140
+# %% ../../nbs/commands/83_experiments.ipynb #a050b06d
 def add_common(
     p,              # a parser
     engine: bool = True,  # with --engine and --workers
@@ -22,8 +22,7 @@ def add_common(
     p.add_argument("--recipe", metavar="FILE", help="the base (JSON); without it the default recipe")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
                    help="fields of the base to change")
-    p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS", help="names of columns")
-    p.add_argument("--root", metavar="DIR", help="folder that the table's paths start from")
+    add_columns(p)
     p.add_argument("--runs", default="runs", metavar="DIR", help="folder of all runs (default: %(default)s)")
     if not engine: return
     p.add_argument("--engine", default="local", choices=("local", "ray"),

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['add_leaks', 'add_compare']
 
-# %% ../../nbs/commands/87_trust.ipynb #0e0d131d
+# %% ../../nbs/commands/87_trust.ipynb #af9e236d
 import json
 
-from .train import column_names
+from .train import add_columns, column_names
 
-# %% ../../nbs/commands/87_trust.ipynb #312206cf
+# %% ../../nbs/commands/87_trust.ipynb #e3e5a515
 def _leaks(args) -> int:
     from the_project.audit.curve import learning_curve
     from the_project.audit.leaks import leak_report, probe_table
@@ -43,7 +43,7 @@ def _compare(args) -> int:
     print(json.dumps(plain(numbers)) if args.json else f"{found}\n\n{found.table.round(3).to_string()}")
     return 0
 
-# %% ../../nbs/commands/87_trust.ipynb #db6a7370
+# %% ../../nbs/commands/87_trust.ipynb #7bc7083a
 def add_leaks(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -59,8 +59,7 @@ no model is chosen by this.
     p.add_argument("--weights", metavar="FILE", help=".safetensors file, run or bundle; else edges and colours")
     p.add_argument("--group", metavar="COLUMN", help="what belongs together: observation, film, speaker")
     p.add_argument("--target", default="label", metavar="COLUMN", help="column of classes (default: %(default)s)")
-    p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS", help="names of columns")
-    p.add_argument("--root", metavar="DIR", help="folder that the table's paths start from; without it the table's own")
+    add_columns(p)
     p.add_argument("--curve", action="store_true", help="also: would more pictures help?")
     p.add_argument("--json", action="store_true", help="numbers for scripts")
     p.set_defaults(command=_leaks)

@@ -5,7 +5,7 @@ all kinds."""
 
 # %% auto #0
 __all__ = ['FOLLOWS', 'OUTPUTS', 'MODES', 'first_class', 'Blocks', 'outputs_of_labels', 'count_labels', 'mean_probability',
-           'nothing_to_decode', 'Task', 'register_task', 'task_names', 'find_task']
+           'nothing_to_decode', 'answered_rows', 'Task', 'register_task', 'task_names', 'find_task']
 
 # %% ../../nbs/core/03_task.ipynb #bc959a6f
 import importlib
@@ -87,7 +87,21 @@ def nothing_to_decode(
     "Labels and a temperature are in every bundle: a classifier needs no more"
     return {}
 
-# %% ../../nbs/core/03_task.ipynb #dd2a8b26
+# %% ../../nbs/core/03_task.ipynb #ee57a5c8
+def answered_rows(
+    dl: object,  # loader; its `table`, if any, names files and groups
+    count: int,  # answers that it gave
+) -> dict:       # columns of a predictions table: file, "" where there is no table; group if known
+    "Which rows a loader's answers belong to"
+    rows = getattr(dl, "table", None)
+    if rows is None: return dict(file=[""] * count)
+    if len(rows) != count:
+        raise ValueError(f"the loader has a table of {len(rows)} rows but gave {count}: "
+                         "collect from a loader that keeps every row")
+    known = dict(file=rows["file"].tolist())
+    return known | (dict(group=rows["group"].astype(str).tolist()) if "group" in rows else {})
+
+# %% ../../nbs/core/03_task.ipynb #066c33ca
 OUTPUTS = ("label", "number", "mask", "boxes", "image")
 MODES = ("max", "min")
 

@@ -7,8 +7,7 @@ plots behind it."""
 __all__ = ['number_score_table', 'within_text', 'slice_section', 'worst_section', 'number_advice', 'make_number_report',
            'plot_truth', 'plot_slices', 'plot_coverage', 'plot_worst_numbers', 'save_number_plots']
 
-# %% ../../nbs/evaluate/138_number_page.ipynb #33ab0b33
-import textwrap
+# %% ../../nbs/evaluate/138_number_page.ipynb #88d63456
 from pathlib import Path
 from statistics import NormalDist
 
@@ -20,7 +19,7 @@ from ..core.recipe import Recipe
 from .metrics import group_codes
 from .numbers import (apply_margin, fit_margin, held, mean_answers, number_columns, number_scores,
                                           slice_errors, worst_numbers)
-from .plots import (BLUE, GREY, INK, ORANGE, make_axes, open_tile, plot_history, save_plot,
+from .plots import (BLUE, GREY, INK, ORANGE, make_axes, plot_history, plot_tiles, save_plot,
                                         set_title)
 from .report import Report, Section, advice_from_history, count_lines, number_text, score_text
 
@@ -212,7 +211,7 @@ def plot_coverage(
     set_title(panel, "Trust in the intervals")
     return figure, pd.DataFrame(dict(promised=levels) | curves)
 
-# %% ../../nbs/evaluate/138_number_page.ipynb #244109cf
+# %% ../../nbs/evaluate/138_number_page.ipynb #03ff1fe2
 def plot_worst_numbers(
     predictions: pd.DataFrame,  # with fitted intervals; its files can be opened
     numbers: dict,              # what the task measured
@@ -222,16 +221,9 @@ def plot_worst_numbers(
 ) -> Figure:
     "The answers farthest off, with their pictures"
     worst = worst_numbers(predictions, numbers, name, n)
-    rows = max(1, -(-len(worst) // columns))
-    figure, panels = make_axes(2.1 * columns, 2.55 * rows + .3, rows, columns)
-    for panel in panels: panel.set_axis_off()
-    for panel, row in zip(panels, worst.itertuples()):
-        panel.imshow(open_tile(row.file))
-        said = f"said {number_text(row.prediction)}", f"is {number_text(row.truth)}"
-        for y, text, colour in zip((-.04, -.14), said, (ORANGE, BLUE)):
-            panel.text(0, y, textwrap.shorten(text, 32), color=colour, fontsize=8, va="top", transform=panel.transAxes)
-    figure.suptitle("Worst mistakes", x=.01, ha="left", fontsize=10, fontweight="bold", color=INK)
-    return figure
+    said = [f"said {number_text(value)}" for value in worst["prediction"]]
+    true = [f"is {number_text(value)}" for value in worst["truth"]]
+    return plot_tiles(worst["file"].tolist(), said, true, "Worst mistakes", columns)
 
 def save_number_plots(
     folder: str | Path,          # made when missing

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'GREEN', 'GREY', 'INK', 'RIGHT', 'WRONG', 'make_axes', 'set_title', 'save_plot', 'plot_history',
-           'plot_confusion', 'plot_per_class', 'plot_worst', 'open_tile', 'save_plots']
+           'plot_confusion', 'plot_per_class', 'plot_tiles', 'plot_worst', 'open_tile', 'save_plots']
 
 # %% ../../nbs/evaluate/43_plots.ipynb #f3d61f35
 import io
@@ -173,7 +173,26 @@ def plot_per_class(
     if columns > 1: set_title(panels[-1], "", f"mean {mean:.3f}, photos at the right")
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #7af358a7
+# %% ../../nbs/evaluate/43_plots.ipynb #d251bc3a
+def plot_tiles(
+    files: list,            # pictures
+    said: list[str],        # what the model said of each
+    true: list[str],        # what each is
+    title: str = "",        # of the figure
+    columns: int = 3,       # pictures in a row
+) -> Figure:
+    "Pictures in rows, below each what was said (orange) and what it is (blue)"
+    rows = max(1, -(-len(files) // columns))
+    figure, panels = make_axes(2.1 * columns, 2.55 * rows + .3, rows, columns)
+    for panel in panels: panel.set_axis_off()
+    for panel, file, *texts in zip(panels, files, said, true):
+        panel.imshow(open_tile(file))
+        for y, text, colour in zip((-.04, -.14), texts, (ORANGE, BLUE)):
+            panel.text(0, y, textwrap.shorten(text, 32), color=colour, fontsize=8, va="top", transform=panel.transAxes)
+    figure.suptitle(title, x=.01, ha="left", fontsize=10, fontweight="bold", color=INK)
+    return figure
+
+# %% ../../nbs/evaluate/43_plots.ipynb #1b11a3f8
 def plot_worst(
     predictions: pd.DataFrame,  # a predictions table whose files can be opened
     n: int = 9,                 # at most so many
@@ -181,17 +200,9 @@ def plot_worst(
 ) -> Figure:
     "The most certain wrong answers, with their pictures"
     worst = worst_mistakes(predictions, n)
-    rows = max(1, -(-len(worst) // columns))
-    figure, panels = make_axes(2.1 * columns, 2.55 * rows + .3, rows, columns)
-    for panel in panels: panel.set_axis_off()
-    for panel, row in zip(panels, worst.itertuples()):
-        panel.imshow(open_tile(row.file))
-        said = f"{row.probability:.0%} {row.prediction}", f"is {row.truth} ({row.truth_probability:.0%})"
-        for y, text, colour in zip((-.04, -.14), said, (ORANGE, BLUE)):
-            panel.text(0, y, textwrap.shorten(text, 32), color=colour, fontsize=8, va="top", transform=panel.transAxes)
-    title = "Worst mistakes" if len(worst) else "No mistakes"
-    figure.suptitle(title, x=.01, ha="left", fontsize=10, fontweight="bold", color=INK)
-    return figure
+    said = [f"{row.probability:.0%} {row.prediction}" for row in worst.itertuples()]
+    true = [f"is {row.truth} ({row.truth_probability:.0%})" for row in worst.itertuples()]
+    return plot_tiles(worst["file"].tolist(), said, true, "Worst mistakes" if len(worst) else "No mistakes", columns)
 
 # %% ../../nbs/evaluate/43_plots.ipynb #63269610
 def open_tile(

@@ -7,7 +7,7 @@ __all__ = ['task', 'read_labels', 'read_target', 'batch_targets', 'make_blocks',
            'make_loss_func', 'make_callbacks', 'answer_batches', 'collect_predictions', 'decode_prediction',
            'show_answer']
 
-# %% ../../nbs/tasks/50_classify.ipynb #0f1a4acc
+# %% ../../nbs/tasks/50_classify.ipynb #9063ac64
 import numpy as np
 import pandas as pd
 import torch
@@ -17,7 +17,8 @@ from PIL import Image
 from torch import nn
 
 from ..core.recipe import Recipe
-from ..core.task import Blocks, Task
+from ..core.task import Blocks, Task, answered_rows
+from ..data.image import picture_beside
 from ..models.heads import build_model
 from ..models.losses import make_loss
 
@@ -117,7 +118,7 @@ def make_metrics(
     "What is measured after every epoch"
     return [F1Macro(), TopK(1), TopK(3)]
 
-# %% ../../nbs/tasks/50_classify.ipynb #46a31ca1
+# %% ../../nbs/tasks/50_classify.ipynb #5d8cd3a4
 def make_model(
     recipe: Recipe,           # backbone, weights, features, head
     n_out: int,               # number of classes, 2 or more
@@ -160,7 +161,7 @@ def answer_batches(
     if not answers: raise ValueError("this loader holds no rows: give it a table with at least one picture")
     return torch.cat(answers).numpy(), torch.cat(truths).numpy().astype(int)
 
-# %% ../../nbs/tasks/50_classify.ipynb #5ada9008
+# %% ../../nbs/tasks/50_classify.ipynb #ce536133
 def collect_predictions(
     learn: Learner,     # its model answers
     dl: object,         # loader of (x, y) batches; its `table`, if any, names files and groups
@@ -171,15 +172,12 @@ def collect_predictions(
     if answers.shape[1] != len(labels):
         raise ValueError(f"the model answers with {answers.shape[1]} classes but {len(labels)} labels were given: "
                          "use the labels it was trained with")
-    rows, table, names = np.arange(len(truth)), getattr(dl, "table", None), np.array(labels, dtype=object)
-    if table is not None and len(table) != len(truth):
-        raise ValueError(f"the loader has a table of {len(table)} rows but gave {len(truth)}: "
-                         "collect from a loader that keeps every row")
+    known, rows, names = answered_rows(dl, len(truth)), np.arange(len(truth)), np.array(labels, dtype=object)
     p, said = np.exp(answers), answers.argmax(1)
-    columns = dict(file=[""] * len(truth) if table is None else table["file"].tolist(), truth=names[truth],
-                   prediction=names[said], probability=p[rows, said], loss=-answers[rows, truth])
-    if table is not None and "group" in table: columns["group"] = table["group"].astype(str).tolist()
-    return pd.concat([pd.DataFrame(columns), pd.DataFrame(p, columns=[f"p:{label}" for label in labels])], axis=1)
+    columns = dict(file=known.pop("file"), truth=names[truth], prediction=names[said], probability=p[rows, said],
+                   loss=-answers[rows, truth])
+    shares = pd.DataFrame(p, columns=[f"p:{label}" for label in labels])
+    return pd.concat([pd.DataFrame(columns | known), shares], axis=1)
 
 # %% ../../nbs/tasks/50_classify.ipynb #badae623
 def decode_prediction(
@@ -194,16 +192,13 @@ def decode_prediction(
     top = [[labels[i], float(p[i])] for i in order]
     return dict(label=top[0][0], probability=top[0][1], top=top)
 
-# %% ../../nbs/tasks/50_classify.ipynb #991a9cb9
+# %% ../../nbs/tasks/50_classify.ipynb #f92edbd6
 def show_answer(
     picture: Image.Image | np.ndarray,  # RGB
     decoded: dict,                      # what `decode_prediction` gave
 ) -> Figure:                            # the picture, its names and how likely they are
     "A picture beside its likeliest names"
-    figure = Figure(figsize=(5.6, 2.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
-    left.imshow(np.asarray(picture))
-    left.set_axis_off()
+    figure, right = picture_beside(picture)
     names, p = zip(*decoded["top"])
     right.barh(range(len(p)), p, color=["#0072b2"] + ["#9ecae1"] * (len(p) - 1), height=.34)
     for i, (name, value) in enumerate(decoded["top"]):

@@ -8,7 +8,7 @@ __all__ = ['METRICS', 'task', 'read_names', 'read_numbers', 'batch_numbers', 'so
            'root_mean_square', 'explained', 'make_metrics', 'answer_batches', 'number_table', 'collect_predictions',
            'decode_prediction', 'show_answer', 'bundle_fields', 'make_callbacks']
 
-# %% ../../nbs/tasks/51_regress.ipynb #79a0111b
+# %% ../../nbs/tasks/51_regress.ipynb #2a4fc271
 import numpy as np
 import pandas as pd
 import torch
@@ -19,7 +19,8 @@ from torch import nn
 
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe
-from ..core.task import Blocks, Task
+from ..core.task import Blocks, Task, answered_rows
+from ..data.image import picture_beside
 from ..models.heads import build_model
 from ..models.numbers import NumberLoss, number_loss_name, start_numbers
 from ..ship.numbers import decode_numbers, from_scale, number_intervals, told_number
@@ -108,7 +109,7 @@ def _bounds(learnt: np.ndarray, recipe: Recipe, log: bool) -> tuple[np.ndarray, 
     high = learnt.max(0) + spare if given[1] is None else np.full(learnt.shape[1], float(given[1]))
     return low, high
 
-# %% ../../nbs/tasks/51_regress.ipynb #66b3c652
+# %% ../../nbs/tasks/51_regress.ipynb #55012139
 def count_outputs(
     labels: list[str],  # what `read_names` gave
     recipe: Recipe,     # head, loss, bins
@@ -207,7 +208,7 @@ def answer_batches(
     if not outputs: raise ValueError("this loader holds no rows: give it a table with at least one picture")
     return tuple(torch.cat(part).double().cpu().numpy() for part in (outputs, truths, costs))
 
-# %% ../../nbs/tasks/51_regress.ipynb #0d9a182c
+# %% ../../nbs/tasks/51_regress.ipynb #f033ad74
 def number_table(
     files: list[str],      # one a row
     truth: np.ndarray,     # (N, n), in their own units
@@ -230,19 +231,15 @@ def collect_predictions(
     labels: list[str],  # what `read_names` gave
 ) -> pd.DataFrame:      # see `number_table`; loss, and group if known
     "The predictions table of a loader's rows"
-    loss, rows = learn.loss_func, getattr(dl, "table", None)
+    loss = learn.loss_func
     if loss.numbers["names"] != list(labels):
         raise ValueError(f"the model answers {', '.join(loss.numbers['names'])}, not {', '.join(labels)}: use its own "
                          "labels")
     outputs, truth, costs = answer_batches(learn.model, loss, dl)
-    if rows is not None and len(rows) != len(truth):
-        raise ValueError(f"the loader has a table of {len(rows)} rows but gave {len(truth)}: "
-                         "collect from a loader that keeps every row")
-    files = [""] * len(truth) if rows is None else rows["file"].tolist()
-    group = {} if rows is None or "group" not in rows else dict(group=rows["group"].astype(str).tolist())
-    return number_table(files, truth, outputs, loss.numbers).assign(loss=costs, **group)
+    known = answered_rows(dl, len(truth))
+    return number_table(known.pop("file"), truth, outputs, loss.numbers).assign(loss=costs, **known)
 
-# %% ../../nbs/tasks/51_regress.ipynb #04455d3e
+# %% ../../nbs/tasks/51_regress.ipynb #614fc95e
 def decode_prediction(
     row: dict | pd.Series,  # one row of a predictions table
     labels: list[str],      # what `read_names` gave
@@ -259,10 +256,8 @@ def show_answer(
     decoded: dict,                      # what `decode_prediction` gave
 ) -> Figure:                            # the picture, its numbers and how sure they are
     "A picture beside its numbers"
-    figure = Figure(figsize=(5.6, 2.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
-    left.imshow(np.asarray(picture))
-    for axis in (left, right): axis.set_axis_off()
+    figure, right = picture_beside(picture)
+    right.set_axis_off()
     lines = decoded["numbers"].items()
     for i, (name, told) in enumerate(lines):
         y = 1 - (i + .5) / len(lines)
