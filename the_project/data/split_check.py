@@ -25,7 +25,7 @@ def check_split(
     "Refuse a split with a group on two sides, rows without a side, or classes that can't be learned"
     if "split" not in table: raise missing_column("split", table, "the side of each row")
     units, names = find_units(table, group)
-    sides = pd.Categorical(table["split"], SPLITS).codes.astype(int)
+    sides = pd.Index(SPLITS).get_indexer(table["split"])  # -1: none of them
     wrong = [problem_of("no split", table.loc[sides < 0, "split"], "use train, valid or test, or split_table", True)]
     wrong += [f"no {SPLITS[side]} rows: make them with split_table(table)" for side in (0, 1) if side not in sides]
     wrong += [groups_on_two_sides(sides, units, names)]
