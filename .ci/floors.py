@@ -22,6 +22,8 @@ GROUND = {
     "ship.picture": set(),
     # reads windows of a raster, writes masks
     "ship.raster": {"ship.picture"},
+    # pads, tiles and blends, cleans a mask
+    "ship.tiles": set(),
     # brings it to the model's size and numbers
     "ship.prepare": {"ship.picture"},
     # probabilities to an answer
