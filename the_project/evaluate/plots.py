@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'GREEN', 'GREY', 'INK', 'RIGHT', 'WRONG', 'make_axes', 'set_title', 'save_plot', 'plot_history',
-           'plot_confusion', 'plot_per_class', 'plot_tiles', 'plot_worst', 'open_tile', 'save_plots']
+           'plot_counts', 'plot_confusion', 'plot_per_class', 'plot_tiles', 'plot_worst', 'open_tile', 'save_plots']
 
 # %% ../../nbs/evaluate/43_plots.ipynb #f3d61f35
 import io
@@ -112,12 +112,13 @@ def plot_history(
     set_title(score, monitor, f"kept: epoch {x[best]}")
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #eb8e3ea7
-def plot_confusion(
-    predictions: pd.DataFrame,  # a predictions table
+# %% ../../nbs/evaluate/43_plots.ipynb #61b7c61d
+def plot_counts(
+    counts: pd.DataFrame,   # (n, n): rows are truth, columns what was said, both named
+    pixels: bool = False,   # too many to write down: shares alone
 ) -> Figure:
-    "The confusion matrix: blue right, orange wrong"
-    counts, percent = confusion(predictions), confusion(predictions, percent=True).to_numpy()
+    "A confusion matrix: blue right, orange wrong"
+    percent = 100 * counts.to_numpy() / np.maximum(counts.to_numpy().sum(1, keepdims=True), 1)
     n, labels = len(counts), list(counts.index)
     cell = float(np.interp(n, [2, 14, 40, 100], [.8, .43, .2, .105]))
     font = float(np.interp(n, [14, 40, 100], [8, 6.5, 4.6]))
@@ -126,7 +127,7 @@ def plot_confusion(
     on = np.eye(n, dtype=bool)
     panel.imshow(np.where(on, percent, np.nan), cmap=RIGHT, vmin=0, vmax=100)
     panel.imshow(np.where(on | (percent == 0), np.nan, percent), cmap=WRONG, vmin=0, vmax=50)
-    if n <= 16: _write_cells(panel, counts.to_numpy(), percent)
+    if n <= 16: _write_cells(panel, counts.to_numpy(), percent, pixels)
     panel.set_xticks(range(n), labels, rotation=90, fontsize=font)
     panel.set_yticks(range(n), labels, fontsize=font)
     panel.grid(False)
@@ -136,15 +137,26 @@ def plot_confusion(
     panel.tick_params(which="minor", length=0)
     panel.set_xlabel("said", fontsize=9, color=GREY)
     panel.set_ylabel("truth", fontsize=9, color=GREY)
-    set_title(panel, "Confusion", f"{counts.to_numpy().trace()} of {counts.to_numpy().sum()} right")
+    right, of = counts.to_numpy().trace(), counts.to_numpy().sum()
+    set_title(panel, "Confusion", f"{100 * right / max(of, 1):.1f} % right" if pixels else f"{right} of {of} right")
     return figure
 
-# %% ../../nbs/evaluate/43_plots.ipynb #fc89aaa3
-def _write_cells(panel: Axes, counts: np.ndarray, percent: np.ndarray) -> None:
+def plot_confusion(
+    predictions: pd.DataFrame,  # a predictions table
+) -> Figure:
+    "The confusion matrix of a classifier"
+    return plot_counts(confusion(predictions))
+
+# %% ../../nbs/evaluate/43_plots.ipynb #2923aae3
+def _write_cells(panel: Axes, counts: np.ndarray, percent: np.ndarray, pixels: bool) -> None:
     for row, column in zip(*np.nonzero(counts)):
         dark = percent[row, column] > (55 if row == column else 28)
         middle = dict(ha="center", va="center")
         ink, pale = ("white", "white") if dark else (INK, "#5b4636")
+        if pixels:
+            share = f"{percent[row, column]:.0f}" if percent[row, column] >= .5 else ""
+            panel.text(column, row, share, fontsize=7.5, color=ink, **middle)
+            continue
         panel.text(column, row - .1, counts[row, column], fontsize=7.5, color=ink, **middle)
         panel.text(column, row + .24, f"{percent[row, column]:.0f}%", fontsize=5, color=pale, **middle)
 
