@@ -38,8 +38,10 @@ GROUND = {
     "ship.mask_fields": set(),
     # reads and checks a bundle's config.json
     "ship.config": {"ship.decide", "ship.mask_fields", "ship.numbers", "ship.prepare"},
+    # scenes to masks by a bundle's model
+    "ship.mask_predict": {"ship.config", "ship.picture", "ship.raster", "ship.tiles"},
     # runs a bundle's model
-    "ship.model": {"ship.config", "ship.decide", "ship.numbers", "ship.prepare"},
+    "ship.model": {"ship.config", "ship.decide", "ship.mask_predict", "ship.numbers", "ship.prepare"},
     # answers a picture with a bundle
     "ship.predict": {"ship.config", "ship.decide", "ship.model", "ship.numbers", "ship.picture", "ship.prepare"},
 }

@@ -185,7 +185,7 @@ def _quiet() -> Iterator[None]:
     try: yield
     finally: log.disabled = before
 
-# %% ../../nbs/ship/151_raster.ipynb #a1228158
+# %% ../../nbs/ship/151_raster.ipynb #f780a27d
 def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     "A TIFF from a path or from bytes"
     import tifffile
@@ -193,6 +193,7 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
     try:
         with _quiet(): series, page = file.series[0], file.pages[0]
         _check_whole(file, series, size, name)
+        facts = _page_facts(page)  # while the file is open: long values are read when they are asked for
         told = "S" in series.axes and len(series.shape) == 3  # the file says which axis holds its bands
         last = series.axes.endswith("S") if told else None
         notes = (f"first of {len(file.series)} pictures in the file",) if len(file.series) > 1 else ()
@@ -207,7 +208,6 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
     except BaseException:
         file.close()
         raise
-    facts = _page_facts(page)
     raster.tags, raster.nodata, raster.notes = facts["tags"], facts["nodata"], notes
     return raster
 

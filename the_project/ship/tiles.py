@@ -154,7 +154,7 @@ def _pieces(mask: np.ndarray) -> tuple:  # of runs: starts, piece; of pieces: cl
     return (starts, piece, kinds[first], np.bincount(piece, lengths).astype(int),
             np.bincount(piece, edge) > 0, borders)
 
-# %% ../../nbs/ship/152_tiles.ipynb #4da3eebd
+# %% ../../nbs/ship/152_tiles.ipynb #45489de1
 NOT_JUDGED = 255  # class number of a pixel that has no truth, or no value
 
 def _around(
@@ -196,6 +196,7 @@ def coverage(
     classes: list[str],  # their names
 ) -> dict[str, float | None]:  # percent of the pixels that are judged; None where none is
     "How much of a picture each class covers"
-    counts = np.bincount(np.asarray(mask).ravel(), minlength=256)[:len(classes)]
+    strips = np.array_split(np.asarray(mask), max(1, np.size(mask) >> 20))  # bincount makes eight bytes of each pixel
+    counts = sum(np.bincount(strip.ravel(), minlength=256) for strip in strips)[:len(classes)]
     total = int(counts.sum())
     return {name: round(100 * int(n) / total, 4) if total else None for name, n in zip(classes, counts)}
