@@ -27,7 +27,7 @@ def first_class(
     "A class number to stand for one that isn't known"
     return 0
 
-# %% ../../nbs/core/03_task.ipynb #ab62457e
+# %% ../../nbs/core/03_task.ipynb #102b5fbd
 FOLLOWS = ("none", "mask", "boxes")
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Blocks:
     batch: Callable         # (list of targets) -> Tensor of a batch
     follow: str = "none"    # FOLLOWS
     unknown: Callable = first_class  # (labels, recipe) -> a target to stand where none is known
+    rows: Callable | None = None     # the data set that reads them, e.g. `data.masks.MaskRows`; None: `PictureRows`
 
     def __post_init__(self):
-        _check_functions(self, ("labels", "target", "batch", "unknown"))
+        _check_functions(self, ("labels", "target", "batch", "unknown", *(["rows"] if self.rows is not None else [])))
         if self.follow not in FOLLOWS:
             raise ValueError(f"follow={self.follow!r} is not known: use one of "
                              f"{', '.join(FOLLOWS)}{nearest(self.follow, FOLLOWS)}")

@@ -6,7 +6,7 @@ epoch."""
 # %% auto #0
 __all__ = ['PictureLoader', 'make_loader', 'make_loaders', 'open_item', 'split_rows', 'picture_block']
 
-# %% ../../nbs/data/17_loaders.ipynb #d8a0d502
+# %% ../../nbs/data/17_loaders.ipynb #3557bf59
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from ..core.sampling import draw_rows
 from ..core.task import Blocks
 from .augment import fastai_augment
 from .image import open_image, picture_grid, presize_side
-from .rows import PictureRows, preprocess_for
+from .rows import PictureRows, preprocess_for  # both are for those who make a loader
 
 # %% ../../nbs/data/17_loaders.ipynb #811e49e1
 class PictureLoader(DataLoader):
@@ -73,7 +73,7 @@ class PictureLoader(DataLoader):
 
     def wif(self) -> None: cv2.setNumThreads(0)
 
-# %% ../../nbs/data/17_loaders.ipynb #00a0d1f0
+# %% ../../nbs/data/17_loaders.ipynb #0e6309c6
 @patch
 def get_idxs(self: PictureLoader) -> list[int]:
     "The rows of this epoch, in order; a last batch that would be dropped is left out"
@@ -85,9 +85,17 @@ def get_idxs(self: PictureLoader) -> list[int]:
     return rows[:n // self.bs * self.bs if self.drop_last else n].tolist()
 
 @patch
+def sample(self: PictureLoader):
+    "The rows of each batch that this process makes: with n workers every n-th"
+    return self.dataset.plan(self._DataLoader__idxs, self.bs)[self.offs::self.num_workers]
+
+@patch
 def create_batches(self: PictureLoader, samps):
-    rows = list(samps)
-    for start in range(0, len(rows), self.bs): yield self.dataset.batch(rows[start:start + self.bs], self.epoch)
+    for rows in samps: yield self.dataset.batch(rows, self.epoch)
+
+@patch
+def __len__(self: PictureLoader) -> int:
+    return len(self.dataset.plan(range(self.n // self.bs * self.bs if self.drop_last else self.n), self.bs))
 
 @patch
 def after_batch(self: PictureLoader, b: tuple) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,7 +109,7 @@ def one_batch(self: PictureLoader) -> tuple[torch.Tensor, torch.Tensor]:
     "The first batch of the next pass; taking it changes nothing"
     return next(iter(self.new(num_workers=0, epoch=self.epoch + self.passed)))
 
-# %% ../../nbs/data/17_loaders.ipynb #a56467db
+# %% ../../nbs/data/17_loaders.ipynb #fd57e770
 def make_loader(
     rows: pd.DataFrame,                # with `file` and the recipe's target, in the order wanted
     recipe: Recipe,                    # seed, sizes, augmentation, workers
@@ -118,8 +126,8 @@ def make_loader(
     limit_bytes: float = 20e9,         # of the cache folder
 ) -> PictureLoader:                    # batches: float32 (B, C, size, size), targets; `.table`, `.set_epoch(n)`
     "A loader for these rows: in their order and prepared as for serving, or for training"
-    prepared, bs = preprocess_for(recipe, size, mean, std), batch_size or recipe.batch_size
-    data = PictureRows(rows, recipe, blocks, labels, prepared, train, folder, limit_bytes)
+    make, bs = blocks.rows or PictureRows, batch_size or recipe.batch_size
+    data = make(rows, recipe, blocks, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
     device = default_device() if device is None else torch.device(device)
     return PictureLoader(data, min(bs, len(data)), shuffle=train, drop_last=train and len(data) > bs,
                          num_workers=recipe.workers, device=device, epoch=epoch)
@@ -151,7 +159,7 @@ def make_loaders(
     valid = make_loader(parts["valid"], *same, recipe.last_size, False, None, *where, 0, limit_bytes)
     return DataLoaders(train, valid, device=device)
 
-# %% ../../nbs/data/17_loaders.ipynb #3ac7e916
+# %% ../../nbs/data/17_loaders.ipynb #88deaa96
 @patch
 def as_pictures(self: PictureRows,
     x: torch.Tensor,  # float32 (B, C, H, W), normalised
@@ -161,6 +169,22 @@ def as_pictures(self: PictureRows,
     return (x.detach().float().cpu() * std + mean).clamp(0, 1).permute(0, 2, 3, 1).numpy()
 
 @patch
+def pictures(self: PictureRows,
+    x: torch.Tensor,  # float32 (B, C, H, W), normalised
+    y: torch.Tensor,  # (B, ...): not used here; a mask is drawn over its picture
+) -> list[np.ndarray]:
+    "A batch to look at"
+    return list(self.as_pictures(x))
+
+@patch
+def original(self: PictureRows,
+    row: int,    # position in the table
+    epoch: int,  # decides what takes the place of a broken file
+) -> np.ndarray:
+    "A row's picture as it is stored, to look at"
+    return self.find(row, epoch)[1]
+
+@patch
 def name_of(self: PictureRows,
     target: torch.Tensor,  # of one row
 ) -> str:
@@ -168,7 +192,7 @@ def name_of(self: PictureRows,
     if target.ndim: return ""
     return self.vocab[int(target)] if not target.is_floating_point() and self.c > int(target) else f"{target.item():g}"
 
-# %% ../../nbs/data/17_loaders.ipynb #0899d7b3
+# %% ../../nbs/data/17_loaders.ipynb #1410d9a7
 @patch
 def show_batch(self: PictureLoader,
     b: tuple | None = None,  # (x, y); None: the first batch of the next pass
@@ -177,9 +201,9 @@ def show_batch(self: PictureLoader,
     "Pictures as the model gets them, with their targets"
     x, y = self.one_batch() if b is None else b
     names = [self.dataset.name_of(target) for target in y[:max_n]]
-    return picture_grid(list(self.dataset.as_pictures(x[:max_n])), names, columns=4, side=1.6)
+    return picture_grid(self.dataset.pictures(x[:max_n], y[:max_n]), names, columns=4, side=1.6)
 
-# %% ../../nbs/data/17_loaders.ipynb #f2f54c45
+# %% ../../nbs/data/17_loaders.ipynb #223bba16
 @patch
 def show_augmented(self: PictureLoader,
     n: int = 3,      # pictures
@@ -191,8 +215,9 @@ def show_augmented(self: PictureLoader,
     pictures, names = [], []
     for row in range(min(n, len(data))):
         drawn = [data.batch([row], epoch) for epoch in range(first, first + draws)]
-        pictures += [data.find(row, first)[1], *(data.as_pictures(data.finish(x, keys))[0] for x, _, keys, _ in drawn)]
-        names += [data.name_of(data.blocks.batch([data.targets[row]])[0]), *[""] * draws]
+        seen = [data.pictures(data.finish(x, keys), y)[0] for x, y, keys, _ in drawn]
+        pictures += [data.original(row, first), *seen]
+        names += [data.name_of(drawn[0][1][0]), *[""] * draws]
     return picture_grid(pictures, names, columns=1 + draws)
 
 # %% ../../nbs/data/17_loaders.ipynb #a9469c8d

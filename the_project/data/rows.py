@@ -104,15 +104,16 @@ def _pipeline(recipe: Recipe, size: int, side: int, mean: tuple):
     if recipe.pipeline == "fused": return _Fused(recipe, size, mean)
     return _Albumentations(recipe, size) if recipe.pipeline == "albumentations" else _Fastai(recipe, size, side)
 
-# %% ../../nbs/data/16_rows.ipynb #af3afd39
+# %% ../../nbs/data/16_rows.ipynb #1e788b7c
 def _check_rows(rows: pd.DataFrame, blocks: Blocks) -> None:
     if "file" not in rows:
         raise ValueError(f"the table has no column 'file': it has {', '.join(map(str, rows.columns))}")
     if len(rows) == 0: raise ValueError("there are no rows to load: check the table's `split` column or your filter")
     if blocks.follow != "none":
-        raise ValueError(f"follow={blocks.follow!r}: these rows carry labels and numbers only, no masks or boxes")
+        raise ValueError(f"follow={blocks.follow!r}: these rows carry labels and numbers only, no masks or boxes: give "
+                         "Blocks(rows=...) the data set that reads them, e.g. MaskRows of data.masks")
 
-# %% ../../nbs/data/16_rows.ipynb #bfd556f9
+# %% ../../nbs/data/16_rows.ipynb #b08f40e8
 class PictureRows:
     "Rows of a table as pictures of one size with their targets, in bytes"
     def __init__(self,
@@ -142,6 +143,11 @@ class PictureRows:
         self.cache = PictureCache(folder, self.kind, limit_bytes, self._cache_note) if folder and recipe.cache else None
         self.keys = [picture_key(file) for file in self.files] if self.cache is not None else [None] * len(self.files)
 
+    @staticmethod
+    def prepared(rows: pd.DataFrame, recipe: Recipe, size: int, mean: tuple, std: tuple) -> dict:
+        "What such rows must be given as `preprocess`"
+        return preprocess_for(recipe, size, mean, std)
+
     def __len__(self) -> int: return len(self.files)
     def _cache_note(self, text: str) -> None: self.notes.append((None, text))
 
@@ -162,7 +168,7 @@ def _replacements(
     if not data.train: return []
     return rng_for(data.recipe.seed, "replace", data.size, epoch, row).integers(0, len(data), 50).tolist()
 
-# %% ../../nbs/data/16_rows.ipynb #a0148543
+# %% ../../nbs/data/16_rows.ipynb #bba7baf2
 @patch
 def read(self: PictureRows, row: int) -> np.ndarray:  # (H, W, C) uint8, not to be written to
     "A row's stored pixels"
@@ -189,8 +195,13 @@ def find(self: PictureRows, row: int, epoch: int) -> tuple[int, np.ndarray]:  # 
     if self.train:
         more = f"; {len(self.broken) - 1} others can't be read either: run verify_images on the table"
         raise PictureError(self.broken[row] + more)
+    return row, self.stand_in(row)
+
+@patch
+def stand_in(self: PictureRows, row: int) -> np.ndarray:  # (H, W, C) uint8
+    "The mean colour, where a picture can't be read and the row must keep its place"
     ground = [round(255 * m) for m in self.preprocess["mean"]]
-    return row, np.full((self.size, self.size, self.channels), ground, np.uint8)
+    return np.full((self.size, self.size, self.channels), ground, np.uint8)
 
 # %% ../../nbs/data/16_rows.ipynb #3ae80bba
 @patch
@@ -210,6 +221,15 @@ def batch(self: PictureRows,
         if not np.may_share_memory(pixels, place): place[...] = pixels
     notes, self.notes[:] = tuple(self.notes), []
     return torch.from_numpy(out), self.blocks.batch([self.targets[row] for row in shown]), (epoch, *rows[:1]), notes
+
+# %% ../../nbs/data/16_rows.ipynb #ba24d209
+@patch
+def plan(self: PictureRows,
+    rows: list[int],  # positions, in the order of the pass
+    bs: int,          # rows a batch, at most
+) -> list[list[int]]:
+    "The rows of each batch of a pass"
+    return [rows[start:start + bs] for start in range(0, len(rows), bs)]
 
 # %% ../../nbs/data/16_rows.ipynb #46f19663
 @patch
