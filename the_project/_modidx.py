@@ -2871,6 +2871,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'the_project/ship/predict.py'),
                                           'the_project.ship.predict.Predictor._answers': ( 'ship/predict.html#predictor._answers',
                                                                                            'the_project/ship/predict.py'),
+                                          'the_project.ship.predict.Predictor._check_masks': ( 'ship/predict.html#predictor._check_masks',
+                                                                                               'the_project/ship/predict.py'),
                                           'the_project.ship.predict.Predictor._numbers': ( 'ship/predict.html#predictor._numbers',
                                                                                            'the_project/ship/predict.py'),
                                           'the_project.ship.predict.Predictor._read': ( 'ship/predict.html#predictor._read',

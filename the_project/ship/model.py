@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BundleModel', 'scale_heat', 'overlay', 'HeatModel']
 
-# %% ../../nbs/ship/63_model.ipynb #e279b7cf
+# %% ../../nbs/ship/63_model.ipynb #37745e34
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL import Image
 
 from .config import BundleError, check_file, read_config, to_probabilities
 from .decide import COSTS
+from .mask_predict import MaskPredictor
 from .numbers import decode_numbers
 from .prepare import normalise, read_uint8
 
@@ -36,7 +37,7 @@ def _open_session(
     except Exception as error:  # onnxruntime's own classes are not public
         raise BundleError(f"{path}: onnxruntime can't load it: copy it again, or export the bundle again") from error
 
-# %% ../../nbs/ship/63_model.ipynb #9afe4fff
+# %% ../../nbs/ship/63_model.ipynb #4bd9cfae
 class BundleModel:
     "A bundle's model: pictures in, probabilities out"
     def __init__(
@@ -50,10 +51,12 @@ class BundleModel:
         self.folder, self.threads, self.max_pixels = Path(bundle), threads, max_pixels
         self.config = read_config(bundle)
         self.labels, self.genus = self.config["labels"], self.config.get("genus")
-        self.preprocess, self.temperature = self.config["preprocess"], self.config["temperature"]
+        self.preprocess, self.temperature = self.config.get("preprocess"), self.config["temperature"]
         self.rules, self.model = _rules_of(self.config), self.config.get("model", "model.onnx")
         self._session = _open_session(self.folder / self.model, threads)
-        _check_model(self)
+        self.masks = None  # of a bundle of masks: what answers a scene
+        if self.config["output"] != "mask": _check_model(self)
+        else: self.masks = MaskPredictor(self._session, self.config, max_pixels, str(self.folder / self.model))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config.get('arch', 'model')}, {len(self.labels)} labels)"
@@ -82,6 +85,7 @@ class BundleModel:
         sources: Iterable,  # anything `open_picture` takes, each
         batch: int = 16,    # pictures in memory at a time
     ) -> np.ndarray:        # as `decode`, a row a picture; an unreadable picture raises PictureError
+        if self.masks: raise ValueError(f"{self.folder}: this bundle answers with masks: use predict")
         rows, sources = [], iter(sources)
         while chunk := [read_uint8(source, self.preprocess, self.max_pixels) for source in islice(sources, batch)]:
             rows.append(self.decode(self.logits(np.stack(chunk))))

@@ -41,7 +41,9 @@ def most_probable(
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
     return [(labels[i], float(probabilities[i])) for i in order]
 
-# %% ../../nbs/ship/71_predict.ipynb #4cd7a08a
+# %% ../../nbs/ship/71_predict.ipynb #70916226
+_FOR_LABELS = "given and subset are for labels: leave them out"
+
 class Predictor(HeatModel):
     "Answers pictures with a bundle, through NumPy, Pillow and onnxruntime alone"
     def roll_up(
@@ -58,6 +60,8 @@ class Predictor(HeatModel):
         subset: Iterable[str] | None = None,  # labels that may be answered; None: all
     ) -> dict:       # file, notes, genus, and what `make_answer` gives: top, probabilities, roll_up, doubt, set ...
                      # of a bundle of numbers: file, notes, numbers: {name: {value, low, high}}
+                     # of a bundle of masks: file, notes, mask, coverage: {class: percent}, unknown: percent
+        if self.masks: return self._check_masks(given, subset).predict(source)
         item = self._read(source)
         logits, (strange,) = self.outputs(item[0][None])
         return self._answer(source_name(source), item[1], logits[0], strange, (k, given, subset))
@@ -66,6 +70,10 @@ class Predictor(HeatModel):
     def priors(self) -> dict[str, list[str]]:
         "What may be given beside a picture, and its values, e.g. country: India, Iran"
         return {column: list(prior["weights"]) for column, prior in self.rules.get("priors", {}).items()}
+
+    def _check_masks(self, given, subset):
+        if given or subset is not None: raise ValueError(_FOR_LABELS)
+        return self.masks
 
     def _read(self, source) -> tuple:
         picture = open_picture(source, max(self.preprocess["size"]), self.max_pixels)
@@ -95,7 +103,7 @@ class Predictor(HeatModel):
 
     def _answer(self, name: str, notes: tuple, logits: np.ndarray, strange: float | None, asked: tuple) -> dict:
         if self.config["output"] == "number":
-            if asked[1] or asked[2] is not None: raise ValueError("given and subset are for labels: leave them out")
+            if asked[1] or asked[2] is not None: raise ValueError(_FOR_LABELS)
             return {"file": name, "notes": list(notes), "numbers": self._numbers(logits)}
         row = to_probabilities(logits[None], self.temperature)[0]
         answer = make_answer(row, self.labels, self.rules, *asked, strange)
@@ -109,6 +117,7 @@ class Predictor(HeatModel):
         given: dict | None = None,  # as in `predict`, for all of them
         subset: Iterable[str] | None = None,  # as in `predict`
     ) -> Iterator[dict]:    # in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
+        if self.masks: return self._check_masks(given, subset).predict_many(sources)
         n, asked = len(self.labels), (k, given, None if subset is None else list(subset))
         # a wrong wish is told now, not at the first picture
         make_answer(np.full(n, 1 / n), self.labels, self.rules, *asked)
