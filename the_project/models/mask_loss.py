@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['UNJUDGED', 'MaskLoss', 'decode_mask', 'loss_parts', 'pixel_weights']
 
-# %% ../../nbs/models/129_mask_loss.ipynb #286d15c6
+# %% ../../nbs/models/129_mask_loss.ipynb #c1964b00
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.recipe import MASK_LOSSES, Recipe
 from .losses import class_weights
+from ..ship.tiles import clean_mask
 
 # %% ../../nbs/models/129_mask_loss.ipynb #eb1f5d1b
 def _overlap(p: Tensor, t: Tensor, false_alarms: float, missed: float) -> Tensor:  # 1 - Tversky index, (N, K)
@@ -28,21 +29,21 @@ def _lovasz(p: Tensor, t: Tensor) -> Tensor:
 
 _OVERLAPS = dict(dice=(.5, .5), jaccard=(1., 1.), tversky=(.3, .7))  # Tversky: a missed pixel costs more
 
-# %% ../../nbs/models/129_mask_loss.ipynb #1158c5ba
+# %% ../../nbs/models/129_mask_loss.ipynb #1bb78f05
 UNJUDGED = 255  # in a mask: padding, unlabelled, or without a value in any band
 
 class MaskLoss(nn.Module):
     "The loss of a mask, which also decodes"
     def __init__(
         self,
-        recipe: Recipe,                # mask_loss, class_weights, label_smoothing, focal_gamma
+        recipe: Recipe,                # mask_loss, class_weights, label_smoothing, focal_gamma, min_object, max_hole
         measured: dict | None = None,  # "pixels": of each class, in training rows; "rows": their number
         reduction: str = "mean",       # "mean", or "none": one number a picture
     ):
         super().__init__()
         self.parts = loss_parts(recipe)
         self.label_smoothing, self.gamma, self.reduction = recipe.label_smoothing, recipe.focal_gamma, reduction
-        self.threshold = .5
+        self.threshold, self.min_object, self.max_hole = .5, recipe.min_object, recipe.max_hole
         self.register_buffer("weight", pixel_weights(recipe.class_weights, measured), persistent=False)
 
     def forward(
@@ -77,9 +78,12 @@ class MaskLoss(nn.Module):
     def decodes(
         self,
         outputs: Tensor,  # (B,K,H,W): logits
-    ) -> Tensor:          # int64 (B,H,W): classes, after the threshold
+    ) -> Tensor:          # int64 (B,H,W): classes, after threshold and post-processing
         "What is said of each pixel"
-        return decode_mask(outputs, self.threshold)
+        said = decode_mask(outputs, self.threshold)
+        if not self.min_object and not self.max_hole: return said
+        cleaned = [clean_mask(mask, self.min_object, self.max_hole) for mask in said.cpu().numpy()]
+        return torch.stack([torch.from_numpy(mask).long() for mask in cleaned]).to(said.device)
 
 # %% ../../nbs/models/129_mask_loss.ipynb #3355aceb
 def decode_mask(
