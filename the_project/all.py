@@ -76,6 +76,7 @@ from .ship.app import demo, make_app
 from .ship.batch import answer_folder
 from .ship.bundle import export_bundle
 from .ship.decide import make_answer
+from .ship.mask_folder import write_masks
 from .ship.parity import check_probes
 from .ship.picture import open_picture
 from .ship.predict import Predictor

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['add_predict']
 
-# %% ../../nbs/commands/80_predict.ipynb #b569f8bc
+# %% ../../nbs/commands/80_predict.ipynb #18734e1f
 import contextlib
 import csv
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from .answers import (add_answer_options, answer_cells, answer_columns, read_given, read_subset)
+from .masks import add_mask_options, predict_masks, refuse_mask_options
 
 # %% ../../nbs/commands/80_predict.ipynb #e8757089
 _SUFFIXES = set(".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .avif .heic .jp2 .ppm .pgm".split())
@@ -113,7 +114,7 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
-# %% ../../nbs/commands/80_predict.ipynb #00737a65
+# %% ../../nbs/commands/80_predict.ipynb #af391405
 def _large(args) -> int:
     from the_project.ship.batch import answer_folder
     from the_project.ship.config import read_config
@@ -128,12 +129,14 @@ def _large(args) -> int:
     print(f"{told['pictures']} pictures{kept}; {told['unreadable']} could not be read", file=sys.stderr)
     return 1 if told["unreadable"] else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #fb6704b5
+# %% ../../nbs/commands/80_predict.ipynb #37743392
 def _predict(args) -> int:
-    from the_project.ship.predict import Predictor
+    from the_project.ship.predict import Predictor, read_config
 
     if args.k < 1:
         raise ValueError(f"--k is {args.k}: use a number from 1")
+    if (output := read_config(args.bundle)["output"]) == "mask": return predict_masks(args)
+    refuse_mask_options(args, output)
     if args.resume or args.ray is not None: return _large(args)
     files, given, subset = _pictures(args.paths), read_given(args.given), read_subset(args.subset)
     predictor = Predictor(args.bundle, args.threads)
@@ -148,7 +151,7 @@ def _predict(args) -> int:
         print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
     return 1 if bad else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #025734d0
+# %% ../../nbs/commands/80_predict.ipynb #8841b5a2
 def add_predict(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -159,9 +162,10 @@ def add_predict(
   the_project predict snakes photos/ --format json | jq '.[0]'
   the_project predict snakes /season --output season.csv --resume --ray 8
   the_project predict snakes photo.jpg --given country=India --subset park.txt
+  the_project predict kelp scenes/ --out masks --overlay --zip submission
 
 A picture that can't be read gets a row with an error, the rest is answered, and the exit code is 1.
-""", description="Answer pictures, and folders of them, with a bundle: one row a picture.")
+""", description="Answer pictures, and folders of them, with a bundle: one row a picture, or one mask a scene.")
     p.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder")
     p.add_argument("paths", nargs="+", metavar="PATH", help="pictures, or folders of them (searched to the bottom)")
     add_answer_options(p)
@@ -169,7 +173,9 @@ A picture that can't be read gets a row with an error, the rest is answered, and
     p.add_argument("--format", choices=("csv", "json"), default="csv", help="of the answers (default: %(default)s)")
     p.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of to stdout")
     p.add_argument("--threads", type=int, default=1, help="processors to use (default: %(default)s)")
-    p.add_argument("--resume", action="store_true", help="go on with an --output that was interrupted, even by a kill")
+    p.add_argument("--resume", action="store_true",
+                   help="go on with an --output or --out that was interrupted, even by a kill")
     p.add_argument("--ray", nargs="?", type=int, const=0, metavar="N",
                    help="N predictors on Ray; no N: one a processor")
+    add_mask_options(p)
     p.set_defaults(command=_predict)

@@ -309,7 +309,7 @@ def has_value(
     "Which pixels can be judged at all"
     return ~np.isnan(pixels).all(-1)
 
-# %% ../../nbs/ship/151_raster.ipynb #d8f06d37
+# %% ../../nbs/ship/151_raster.ipynb #c22d7a95
 def _written(path: Path, write) -> Path:
     "Make a file under another name, then move it to its place: whole or not at all"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -324,6 +324,7 @@ def write_mask(
     path: str | Path,            # .tif, .tiff or .png
     mask: np.ndarray,            # (H, W) whole numbers, 0 to 65535
     like: Raster | None = None,  # its georeference is kept, in a TIFF
+    no_value: int | None = None,  # number of the mask that stands for "no value": a TIFF says so as GDAL does
 ) -> Path:
     "Write class numbers as a GeoTIFF or PNG, one 8-bit (or 16-bit) number a pixel"
     path, mask = Path(path), np.asarray(mask)
@@ -338,5 +339,6 @@ def write_mask(
     if path.suffix.lower() not in (".tif", ".tiff"): raise ValueError(f"{path.name}: a mask is written as .tif or .png")
     import tifffile
     tags = [(*tag, True) for tag in (like.tags if like is not None else ())]
+    if no_value is not None: tags.append((42113, "s", 0, str(no_value), True))
     return _written(path, lambda new: tifffile.imwrite(new, mask, compression="zlib", extratags=tags, metadata=None,
                                                        photometric="minisblack"))
