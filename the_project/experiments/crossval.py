@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['fold_tables', 'series_name', 'Together', 'CrossVal', 'crossval']
 
-# %% ../../nbs/experiments/62_crossval.ipynb #e1c781dc
+# %% ../../nbs/experiments/62_crossval.ipynb #24fcaeaf
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,9 @@ from ..core.task import Task
 from ..data.splits import kfold_table
 from ..evaluate.calibrate import apply_temperature, fit_temperature
 from ..evaluate.ensemble import SoftVote, model_latency
-from ..evaluate.metrics import bootstrap
-from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode
+from ..evaluate.masks import fit_threshold
+from ..evaluate.page import split_scores
+from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode, usual_metric
 from ..evaluate.predictions import (average_predictions, count_test_read, predict_table, read_predictions,
                                               read_scores,
                                               save_predictions, update_scores)
@@ -53,7 +54,7 @@ def series_name(
     "What the folds of one division are known by in their logs"
     return f"{k}-folds-{table_hash(table.drop(columns='split'))}"
 
-# %% ../../nbs/experiments/62_crossval.ipynb #ac86abef
+# %% ../../nbs/experiments/62_crossval.ipynb #ba8d906a
 class Together:
     "The folds of a cross-validation as one model"
 
@@ -61,7 +62,7 @@ class Together:
         self,
         runs: list[Run],             # finished, of one recipe and the same labels
         temperature: float = 1.,     # that every fold's logits are divided by before they vote
-        scores: dict | None = None,  # split -> {name: (value, low, high)}, for the card
+        scores: dict | None = None,  # split -> {name: (value, low, high)}, for the card; of masks also threshold
     ):
         if len({tuple(run.labels) for run in runs}) != 1:
             raise ValueError("the folds know different labels: a class with so few groups can't be in every fold, use "
@@ -79,6 +80,9 @@ class Together:
     @property
     def table(self) -> pd.DataFrame: return self.runs[0].table
 
+    @property
+    def measured(self) -> object: return self.runs[0].measured
+
     def model(self) -> nn.Module:  # (B, C, H, W) to log-probabilities (B, n)
         "All folds in one module"
         return SoftVote([run.model() for run in self.runs],
@@ -89,11 +93,16 @@ class Together:
         rows: pd.DataFrame,  # with `file`
         tta: int = 0,        # views a picture, 0 .. 12
     ) -> pd.DataFrame:       # a predictions table, calibrated
-        "The soft vote of all folds"
+        "The soft vote of all folds; of masks the folds answer as one, since counts of pixels have no average"
+        if self.task.output == "mask":
+            learn = self.runs[0].learner()
+            learn.model = self.model().to(next(learn.model.parameters()).device)
+            learn.loss_func.threshold = self.scores.get("threshold", .5)
+            return predict_table(learn, rows, self.recipe, self.labels, tta)
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
-        return average_predictions([apply_temperature(table, self.fold_temperature) for table in tables])
+        return average_predictions([_tempered(table, self) for table in tables])
 
-# %% ../../nbs/experiments/62_crossval.ipynb #430b9464
+# %% ../../nbs/experiments/62_crossval.ipynb #49f71cb4
 class CrossVal:
     "k trainings, an answer to every row from the one that never saw it"
 
@@ -102,7 +111,7 @@ class CrossVal:
         runs: list[Run],           # finished, fold after fold
         table: pd.DataFrame,       # as given to `crossval`
         folder: str | Path,        # where out-of-fold answers and scores are kept
-        metric: str = "f1_macro",  # f1_macro, accuracy, top_<k> or loss
+        metric: str = "f1_macro",  # f1_macro, accuracy, top_<k>; of masks iou, dice ...; loss
     ):
         score_mode(metric)
         self.runs, self.table, self.folder, self.metric = runs, table, Path(folder), metric
@@ -127,7 +136,9 @@ class CrossVal:
     @cached_property
     def together(self) -> Together:
         "All folds as one model"
-        return Together(self.runs, fit_temperature(self.answers), dict(valid=bootstrap(self.answers)))
+        labels, scores = self.runs[0].task.output == "label", dict(valid=split_scores(self.runs[0], self.answers))
+        if "yes" in self.answers: scores["threshold"] = fit_threshold(self.answers).value  # of masks, two classes
+        return Together(self.runs, fit_temperature(self.answers) if labels else 1., scores)
 
     def __repr__(self) -> str:
         return f"CrossVal({len(self.runs)} folds, {self.metric} {score_text(self.score)}, spread {self.spread:.3f})"
@@ -151,7 +162,7 @@ def best(self: CrossVal) -> Run:
     scores = self.folds["score"]
     return self.runs[int(scores.idxmax() if score_mode(self.metric) == "max" else scores.idxmin())]
 
-# %% ../../nbs/experiments/62_crossval.ipynb #3232c6fa
+# %% ../../nbs/experiments/62_crossval.ipynb #d5e8bd9b
 @patch
 def test(
     self: CrossVal,
@@ -167,12 +178,18 @@ def test(
         count_test_read(self.folder)
         for run, path in zip(self.runs, paths):
             answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
-            save_predictions(apply_temperature(answers, self.together.fold_temperature), path)
+            save_predictions(_tempered(answers, self.together), path)
+        if self.together.task.output == "mask":
+            save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
         update_scores(self.folder, dict(answered=key))
-    vote = average_predictions([read_predictions(path) for path in paths])
+    if self.together.task.output == "mask": vote = read_predictions(self.folder/"predictions-test.csv")
+    else: vote = average_predictions([read_predictions(path) for path in paths])
     save_predictions(vote, self.folder/"predictions-test.csv")
-    update_scores(self.folder, dict(test=bootstrap(vote)))
+    update_scores(self.folder, dict(test=split_scores(self.runs[0], vote)))
     return vote
+
+def _tempered(answers: pd.DataFrame, together: Together) -> pd.DataFrame:  # labels alone have a temperature
+    return apply_temperature(answers, together.fold_temperature) if together.task.output == "label" else answers
 
 # %% ../../nbs/experiments/62_crossval.ipynb #fd6c9e2f
 @patch
@@ -187,14 +204,14 @@ def gain(
     return dict(difference=paired_difference(vote, best, self.metric),
                 **model_latency(models, self.best.recipe.last_size))
 
-# %% ../../nbs/experiments/62_crossval.ipynb #0f843e97
+# %% ../../nbs/experiments/62_crossval.ipynb #9d74db8d
 def crossval(
     recipe: Recipe,              # what to train; its seed divides the folds too
     table: pd.DataFrame,         # as for `train`; its test rows take no part
     k: int = 5,                  # folds, 2 or more
     runs: str | Path = "runs",   # where runs are kept
     group: str | None = None,    # column of what must stay together; None: `group`, where there is one
-    metric: str | None = None,   # None: f1_macro, or loss where the answer is no label
+    metric: str | None = None,   # None: f1_macro, iou of masks, loss of numbers
     runner: Callable = run_jobs, # what runs a list of jobs, see `experiments.workers`
 ) -> CrossVal:
     "Train a recipe on every fold; called again, what is finished is not trained again"
@@ -206,7 +223,7 @@ def crossval(
     if missing := [fold for fold, run in enumerate(done) if run is None]:
         raise RuntimeError(f"fold {', '.join(map(str, missing))} of {k} failed, see its log.json: mend it and call "
                            f"again, the others are kept")
-    metric = metric or ("f1_macro" if done[0].task.output == "label" else "loss")
+    metric = metric or usual_metric(done[0].task.output)
     result = CrossVal(done, table, Path(runs)/f"crossval-{json_hash([series, recipe.hash])}", metric)
     save_predictions(result.answers, result.folder/"predictions-out-of-fold.csv")
     update_scores(result.folder, dict(score=result.score, spread=result.spread, folds=result.folds.to_dict("records")))

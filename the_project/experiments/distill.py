@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SoftTargets', 'Distilled', 'distill']
 
-# %% ../../nbs/experiments/65_distill.ipynb #dfd587c1
+# %% ../../nbs/experiments/65_distill.ipynb #eeffc99c
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from torch import nn
 from ..core.env import say
 from ..core.files import json_hash
 from ..core.recipe import Recipe
+from ..core.task import find_task
 from ..evaluate.ensemble import model_latency
 from ..evaluate.paired import Difference, mean_score, paired_difference
 from .prepare import run_name
@@ -71,7 +72,7 @@ class Distilled:
         return pd.DataFrame(rows, index=["student, labels alone",
                                          "student, taught"]).assign(milliseconds=self.milliseconds["student"])
 
-# %% ../../nbs/experiments/65_distill.ipynb #0a8fb839
+# %% ../../nbs/experiments/65_distill.ipynb #4d5122b2
 def distill(
     teacher: nn.Module,          # logits of the table's labels, e.g. `run.model()` or `SoftVote(...)`
     recipe: Recipe,              # of the student
@@ -82,6 +83,8 @@ def distill(
     metric: str = "f1_macro",    # that the two students are compared by
 ) -> Distilled:
     "Train a student on a teacher's answers, and beside it one on labels alone"
+    if (output := find_task(recipe.task).output) != "label":
+        raise ValueError(f"a teacher's soft answers are of labels: task {recipe.task!r} answers with a {output}")
     lesson = SoftTargets(teacher, weight, temperature)
     mark = json_hash([weight, temperature, *(float(p.double().sum()) for p in teacher.parameters())])
     plain = run_recipe(recipe, table, runs)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['plot_curves', 'confusion_difference', 'disagreements', 'make_gallery']
 
-# %% ../../nbs/experiments/167_gallery.ipynb #304c3401
+# %% ../../nbs/experiments/167_gallery.ipynb #a2dcf232
 import base64
 import html
 import io
@@ -15,16 +15,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ..core.files import atomic_write
+from ..core.mask_view import visible
+from ..evaluate.masks import is_masks, picture_scores, pixel_confusion
 from ..evaluate.metrics import confusion
-from ..evaluate.paired import align_predictions, mean_score, paired_difference
+from ..evaluate.paired import align_predictions, mean_score, paired_difference, usual_metric
 from ..evaluate.plots import BLUE, GREEN, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import score_text
 from .logbook import Entry, changes_between
 from .run import Run
 from .sweep import read_log
 from ..ship.picture import open_picture
+from ..ship.raster import read_raster
 
 # %% ../../nbs/experiments/167_gallery.ipynb #39a95a84
 _COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
@@ -46,15 +50,15 @@ def plot_curves(
     set_title(panel, metric)
     return figure
 
-# %% ../../nbs/experiments/167_gallery.ipynb #cab8e9b1
+# %% ../../nbs/experiments/167_gallery.ipynb #8ae38625
 def confusion_difference(
     ours: pd.DataFrame,    # a predictions table
     theirs: pd.DataFrame,  # of the same rows
     n: int = 10,           # at most so many pairs
-) -> pd.DataFrame:         # truth, prediction, ours, theirs (times), change; the largest first
+) -> pd.DataFrame:  # truth, prediction, ours, theirs (times; of masks percent of the truth's pixels), change; largest first
     "Which mixings-up became rarer, and which more frequent"
     ours, theirs = align_predictions([ours, theirs])
-    counts = [confusion(table) for table in (ours, theirs)]
+    counts = [pixel_confusion(table).round(1) if is_masks(table) else confusion(table) for table in (ours, theirs)]
     rows = [dict(truth=truth, prediction=said, ours=counts[0].loc[truth, said], theirs=counts[1].loc[truth, said])
             for truth in counts[0].index for said in counts[0].columns if truth != said]
     table = pd.DataFrame(rows).assign(change=_change)
@@ -64,14 +68,15 @@ def confusion_difference(
 # %% ../../nbs/experiments/167_gallery.ipynb #5f49315b
 def _change(table: pd.DataFrame) -> pd.Series: return table["ours"] - table["theirs"]
 
-# %% ../../nbs/experiments/167_gallery.ipynb #30e61d3d
+# %% ../../nbs/experiments/167_gallery.ipynb #7c1aa49e
 def disagreements(
     ours: pd.DataFrame,    # a predictions table
     theirs: pd.DataFrame,  # of the same rows
     n: int = 8,            # at most so many of each
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # only ours right, only theirs right; surest mistakes first
-    "Rows that one got right and the other wrong"
+    "Rows that one got right and the other wrong; of masks those whose IoU one has much higher"
     ours, theirs = align_predictions([ours, theirs])
+    if is_masks(ours): return _better_masks(ours, theirs, n), _better_masks(theirs, ours, n)
     sides = []
     for right, wrong in ((ours, theirs), (theirs, ours)):
         only = (right["truth"] == right["prediction"]) & (wrong["truth"] != wrong["prediction"])
@@ -80,17 +85,30 @@ def disagreements(
         sides.append(rows.sort_values(["probability", "file"], ascending=[False, True], ignore_index=True).head(n))
     return tuple(sides)
 
+# %% ../../nbs/experiments/167_gallery.ipynb #829f0475
+def _better_masks(ours: pd.DataFrame, theirs: pd.DataFrame, n: int) -> pd.DataFrame:
+    a, b = (picture_scores(table)["iou"] for table in (ours, theirs))
+    rows = pd.DataFrame(dict(file=ours["file"], truth=a.map("IoU {:.2f}".format), wrong=b.map("{:.2f}".format), gain=a - b))
+    return rows[rows["gain"] > .01].sort_values(["gain", "file"], ascending=[False, True], ignore_index=True).head(n)
+
 # %% ../../nbs/experiments/167_gallery.ipynb #c051560d
 def _inline(figure: Figure) -> str:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
     return f'<img src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}">'
 
-# %% ../../nbs/experiments/167_gallery.ipynb #4f2ae4e6
+# %% ../../nbs/experiments/167_gallery.ipynb #a2444f6e
+def _raster(file: str) -> Image.Image | None:  # a picture of any number of bands, as far as it can be seen
+    try: raster = read_raster(file)
+    except (OSError, ValueError): return None
+    with raster: pixels = raster.pixels.astype(np.float32)
+    return Image.fromarray(visible(np.where(pixels == raster.nodata, np.nan, pixels)))
+
 def _thumbnail(file: str, side: int = 128) -> str:
     "A small JPEG in the page; a grey square when it can't be opened"
     try: picture = open_picture(file, side)
-    except (OSError, ValueError): return '<div class="gone"></div>'
+    except (OSError, ValueError): picture = _raster(file)
+    if picture is None: return '<div class="gone"></div>'
     picture.thumbnail((side * 2, side))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=80)
@@ -106,7 +124,7 @@ def _cards(rows: pd.DataFrame) -> str:
 # %% ../../nbs/experiments/167_gallery.ipynb #ad13ec99
 def _html_table(table: pd.DataFrame) -> str: return table.to_html(index=False, border=0, escape=True)
 
-# %% ../../nbs/experiments/167_gallery.ipynb #8e82a58b
+# %% ../../nbs/experiments/167_gallery.ipynb #17bcf852
 _STYLE = """<style>body{font:15px/1.5 system-ui,sans-serif;color:#22262b;max-width:980px;margin:2em auto;padding:0 1em}
 h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em;border-top:1px solid #e6e8eb;padding-top:1em}h3{font-size:1em}
 table{border-collapse:collapse;font-size:13px}td,th{padding:.3em .8em;text-align:left;border-bottom:1px solid #e6e8eb}
@@ -121,21 +139,23 @@ def _section(name: str, run: Run, base_name: str, base: Run, metric: str, n: int
                                    theirs).rename(columns=dict(ours=name, theirs=base_name, prediction="taken for"))
     pairs = _html_table(changed) if len(changed) else "the same mistakes"
     first, second = html.escape(base_name), html.escape(name)
+    heads = [f"{who} is better at these by most" if is_masks(ours) else f"Only {who} gets these right"
+             for who in (second, first)]
     return (f"<h2>{second} against {first}</h2><p>{metric} {paired_difference(ours, theirs, metric)}</p>"
-            f"<h3>Mixed up more or less often</h3>{pairs}<h3>Only {second} gets these right</h3>{_cards(gained)}"
-            f"<h3>Only {first} gets these right</h3>{_cards(lost)}")
+            f"<h3>Mixed up more or less often</h3>{pairs}<h3>{heads[0]}</h3>{_cards(gained)}<h3>{heads[1]}</h3>{_cards(lost)}")
 
-# %% ../../nbs/experiments/167_gallery.ipynb #3a20b792
+# %% ../../nbs/experiments/167_gallery.ipynb #9b79b36d
 def make_gallery(
     runs: dict[str, Run] | Sequence[Run],  # two or more on the same validation rows; the first is the base
     path: str | Path = "gallery.html",     # of the page
-    metric: str = "f1_macro",              # f1_macro, accuracy or top_<k>
+    metric: str | None = None,             # as in `score_mode`; None: f1_macro, iou of masks
     n: int = 8,                            # pictures of each kind
 ) -> Path:                                 # the page; it holds small copies of the pictures
     "Compare runs on one page, by their validation rows"
     runs = runs if isinstance(runs, dict) else {run.name: run for run in runs}
     if len(runs) < 2: raise ValueError(f"{len(runs)} run: a comparison needs two or more")
     (base_name, base), *others = runs.items()
+    metric = metric or usual_metric(base.task.output)
     entries = {name: Entry(run.recipe, [run], [run.folder], [read_log(run.folder)]) for name, run in runs.items()}
     rows = [{"run": name, "what changed": "; ".join(changes_between(entries[base_name], entries[name])) or "-",
              metric: score_text(mean_score([run.predictions("valid")], metric)),
