@@ -47,7 +47,7 @@ GROUND = {
 }
 ROOF = {"ship.cli", "all"}  # compose everything; so does every room of commands/, the command line's own floor
 LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",
-        "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "IPython", "cleanlab", "tifffile",
+        "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "trackio", "IPython", "cleanlab", "tifffile",
         "rasterio", "spyndex"}
 
 

@@ -45,7 +45,7 @@ MEMORY_FORMATS = ("auto", "plain", "channels_last")
 BATCH_NORMS = ("auto", "train", "frozen")
 OFFSETS = ("none", "valid")
 SAMPLERS = ("none", "balanced", "oversample")
-TRACKERS = ("wandb", "tensorboard")
+TRACKERS = ("wandb", "tensorboard", "mlflow", "trackio")
 BAND_SCALES = ("zscore", "minmax", "quantile", "sample_zscore", "sample_minmax", "sample_quantile", "none")
 DECODERS = ("unet", "unetplusplus", "manet", "linknet", "fpn", "pspnet", "pan", "deeplabv3", "deeplabv3plus", "upernet",
             "segformer")

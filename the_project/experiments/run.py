@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #ceb791d4
+# %% ../../nbs/experiments/60_run.ipynb #a890cd30
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -23,7 +23,7 @@ from ..core.recipe import Recipe, diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..evaluate.facts import run_facts
-from ..evaluate.mirror import make_trackers
+from ..evaluate.mirrors import make_trackers
 from ..evaluate.page import write_report, write_scores
 from ..evaluate.predictions import blind, predict_split, read_scores
 from ..evaluate.report import Report
@@ -100,7 +100,7 @@ def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
     return preprocess_for(self.recipe, self.recipe.last_size, *input_stats(self.recipe))
 
-# %% ../../nbs/experiments/60_run.ipynb #db19f251
+# %% ../../nbs/experiments/60_run.ipynb #2a3e5295
 def _load_best(run: Run, model: nn.Module) -> nn.Module:
     path = run.folder/"best.safetensors"
     if not path.is_file(): raise ValueError(f"run {run.name} has no best weights yet: resume(run) goes on with it")
@@ -230,7 +230,7 @@ def train(
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
     return resume(run, cbs)
 
-# %% ../../nbs/experiments/60_run.ipynb #c559c7fe
+# %% ../../nbs/experiments/60_run.ipynb #63b32162
 def resume(
     run: Run,                      # finished or not
     cbs: Sequence[Callback] = (),  # further fastai callbacks
@@ -238,11 +238,13 @@ def resume(
     "Go on with a run until it is finished"
     if run.finished: return run
     trackers = make_trackers(run.recipe, run.folder)
-    try: run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, measured=run.measured,
-                    cbs=[*trackers, *cbs])
+    try:
+        run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, measured=run.measured,
+                   cbs=[*trackers, *cbs])
+        write_scores(run)
+        for tracker in trackers: tracker.log_scores(run.scores)
     finally:
-        for tracker in trackers: tracker.finish()
-    write_scores(run)
+        for tracker in trackers: tracker.finish(run.finished)
     shutil.rmtree(run.folder/"cache", ignore_errors=True)  # presized pictures, of no use without training
     (run.folder/"state.safetensors").unlink(missing_ok=True)  # optimiser and all, three times the weights: nor is this
     return run
