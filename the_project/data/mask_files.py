@@ -148,7 +148,7 @@ def mask_classes(
                          "two classes to tell apart; name them in Recipe.classes if others come later")
     return [str(value) for value in values]
 
-# %% ../../nbs/data/119_mask_files.ipynb #e1c3b7be
+# %% ../../nbs/data/119_mask_files.ipynb #dcd1123f
 TILE, OVERLAP, MULTIPLE = 1024, 128, 32
 
 def file_band_names(
@@ -157,6 +157,7 @@ def file_band_names(
 ) -> list[str]:          # the recipe's, or red, green, blue, or band1, band2 ...
     "Names of the bands that the files hold"
     if recipe.file_bands: return list(recipe.file_bands)
+    if len(rows) == 0: raise ValueError("there are no rows to read the bands of: check your filter, or name file_bands")
     for file in rows["file"].iloc[:20]:
         try:
             with read_raster(str(file)) as raster: count = raster.shape[2]
