@@ -24,7 +24,8 @@ from ..core.recipe import Recipe, Stage, diff
 from ..core.task import find_task
 from ..data.share import share_of_rows
 from ..evaluate.page import duration_text
-from ..evaluate.paired import Difference, mean_score, noise_floor, one_score, paired_difference, score_mode
+from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,
+                                          usual_metric)
 from ..evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, score_text
 from .crossval import fold_tables, series_name
@@ -266,14 +267,14 @@ def ablate(
     base_seeds: int | None = None,        # trainings of the base, for the noise floor; None: twice as many
     cheap: Sequence[Sequence[Stage]] = (),  # schedules to be tried first, the cheapest first
     keep: float = .5,                     # share of the changes that goes on after each of them
-    metric: str | None = None,            # None: f1_macro, or loss where the answer is no label
+    metric: str | None = None,            # None: f1_macro, iou of masks, loss of numbers
     runner: Callable = run_jobs,          # what runs a list of jobs, see `experiments.workers`
 ) -> Ablation:
     "Train a base and its changes with the same rows and seeds, and compare them in pairs"
     check_input(table, recipe)
     arms = make_arms(recipe, changes, mode)
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more")
-    metric = metric or ("f1_macro" if find_task(recipe.task).output == "label" else "loss")
+    metric = metric or usual_metric(find_task(recipe.task).output)
     table = ensure_split(table, recipe)
     tables = fold_tables(table, folds, group, recipe.seed, recipe.target) if folds else [table]
     first = recipe.seed

@@ -24,7 +24,8 @@ from ..core.files import atomic_write, json_hash
 from ..core.recipe import Recipe, diff
 from ..core.task import find_task
 from ..evaluate.page import duration_text
-from ..evaluate.paired import Difference, mean_score, noise_floor, one_score, paired_difference, score_mode
+from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,
+                                          usual_metric)
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, score_text
 from .prepare import run_name
@@ -139,9 +140,9 @@ def find_parent(
 # %% ../../nbs/experiments/161_logbook.ipynb #0fa823ee
 def metric_of(
     recipe: Recipe,  # its task
-) -> str:            # f1_macro where the answer is a label, else loss
+) -> str:            # f1_macro where the answer is a label, iou where it is a mask, else loss
     "The score that a logbook follows"
-    return "f1_macro" if find_task(recipe.task).output == "label" else "loss"
+    return usual_metric(find_task(recipe.task).output)
 
 # %% ../../nbs/experiments/161_logbook.ipynb #0ba8b07d
 @dataclass(frozen=True)
