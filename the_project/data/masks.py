@@ -202,7 +202,7 @@ def finish(self: MaskRows, x: torch.Tensor, keys: tuple) -> torch.Tensor:
     "Raw as it is: the network scales its input"
     return x
 
-# %% ../../nbs/data/121_masks.ipynb #c7452bbd
+# %% ../../nbs/data/121_masks.ipynb #3c75face
 def _header_shape(file: str) -> tuple[int, int]:
     "Height and width of a picture or raster, upright, without decoding a photo"
     try:
@@ -220,6 +220,15 @@ def padded_shape(self: MaskRows, row: int) -> tuple[int, int]:
         try: self.shapes[row] = presized(*_header_shape(self.files[row]), self.preprocess["presize"])
         except PictureError: self.shapes[row] = None  # `stand_in` has a size of its own
     return tuple(-(-side // MULTIPLE) * MULTIPLE for side in self.shapes[row] or (MULTIPLE, MULTIPLE))
+
+@patch
+def frame(self: MaskRows,
+    row: int,  # position in the table
+) -> tuple[int, int, int, int]:  # top, left, height, width
+    "Where a row's picture lies in what a batch shows of it; a training window is all of it"
+    if self.train: return 0, 0, self.size, self.size
+    padded, (height, width) = self.padded_shape(row), self.shapes[row] or (MULTIPLE, MULTIPLE)
+    return (padded[0] - height) // 2, (padded[1] - width) // 2, height, width
 
 @patch
 def plan(self: MaskRows,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PROBLEMS', 'with_progress', 'default_workers', 'in_threads', 'find_fault', 'files_of', 'verify_images', 'drop_broken']
 
-# %% ../../nbs/data/11_verify.ipynb #6990b9c7
+# %% ../../nbs/data/11_verify.ipynb #830e274d
 import os
 import re
 import sys
@@ -21,6 +21,7 @@ from PIL import Image
 from ..core.env import in_notebook, say
 from ..core.problems import missing_column
 from ..ship.picture import PictureError, open_picture
+from ..ship.raster import read_raster
 
 # %% ../../nbs/data/11_verify.ipynb #24bf3e69
 class _TerminalBar(ProgressBar):
@@ -64,10 +65,11 @@ def in_threads(
 # %% ../../nbs/data/11_verify.ipynb #9f93cad1
 PROBLEMS = ("missing", "unreadable", "empty", "not a picture", "too large", "truncated", "damaged")
 
-# %% ../../nbs/data/11_verify.ipynb #51419d96
+# %% ../../nbs/data/11_verify.ipynb #fb1628b9
 def find_fault(
     file: str | Path,                # one picture
     max_pixels: int = 178_000_000,   # width x height allowed
+    raster: bool = False,            # numbers of any bands, as `ship.raster` reads them, instead of a photo
 ) -> tuple[str, str] | None:         # a name of `PROBLEMS` and the detail with its mend; None when the picture is sound
     "Decode one picture fully and say what is wrong with it"
     if not os.path.isfile(file):
@@ -75,11 +77,19 @@ def find_fault(
                ("missing", "no such file: mend the path")
     if not os.access(file, os.R_OK): return "unreadable", "no permission to read it: change its owner or mode"
     if not os.path.getsize(file): return "empty", "the file has no bytes: copy or download it again"
-    try: open_picture(file, max_pixels=max_pixels)
+    try: _read_all(file, max_pixels) if raster else open_picture(file, max_pixels=max_pixels)
     except PictureError as error:
         detail = str(error).removeprefix(f"{file}: ")
+        if raster and "cut short" in detail: return "truncated", detail
         return _kind_of(file, max_pixels, detail), detail
     return None
+
+def _read_all(file: str | Path, max_pixels: int) -> None:
+    "Every pixel of a raster, in strips"
+    with read_raster(str(file), max_pixels) as source:
+        height, width, bands = source.shape
+        rows = max(1, 4_000_000 // (width * bands))
+        for top in range(0, height, rows): source.window(top, 0, min(rows, height - top), width)
 
 # %% ../../nbs/data/11_verify.ipynb #6c585dc2
 def _kind_of(file: str | Path, max_pixels: int, detail: str) -> str:  # a name of `PROBLEMS`
@@ -103,16 +113,17 @@ def files_of(source: pd.DataFrame | Iterable) -> list[str]:
         source = source["file"]
     return list(dict.fromkeys(map(str, source)))
 
-# %% ../../nbs/data/11_verify.ipynb #bff46836
+# %% ../../nbs/data/11_verify.ipynb #7c53a3cd
 def verify_images(
     source: pd.DataFrame | Iterable,  # a table with a `file` column, or files
     workers: int | None = None,       # threads; None: one a processor, 8 at most
     progress: bool = True,            # show a bar where a person is watching
     max_pixels: int = 178_000_000,    # width x height allowed
+    raster: bool = False,             # numbers of any bands instead of photos
 ) -> pd.DataFrame:                    # file, problem, detail: one row a broken file, none when all are sound
     "Decode every picture fully and report the broken ones"
     files = files_of(source)
-    faults = in_threads(partial(find_fault, max_pixels=max_pixels), files, workers, progress)
+    faults = in_threads(partial(find_fault, max_pixels=max_pixels, raster=raster), files, workers, progress)
     rows = [(file, *fault) for file, fault in zip(files, faults) if fault is not None]
     return pd.DataFrame(rows, columns=["file", "problem", "detail"], dtype="str")
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'run_name', 'check_input', 'ensure_split', 'prepare_run']
 
-# %% ../../nbs/experiments/59_prepare.ipynb #ede69083
+# %% ../../nbs/experiments/59_prepare.ipynb #f98d72a5
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +16,7 @@ from ..core.problems import as_numbers
 from ..core.recipe import Recipe
 from ..core.sampling import sampler_line
 from ..core.task import find_task
+from ..data.rows import PictureRows
 from ..data.split_check import check_split
 from ..data.splits import split_table
 from ..data.verify import drop_broken, verify_images
@@ -83,7 +84,7 @@ def ensure_split(
     for problem in check_split(table, target=recipe.targets[0], pictures=small): say(f"split: {problem}")
     return table
 
-# %% ../../nbs/experiments/59_prepare.ipynb #b244176e
+# %% ../../nbs/experiments/59_prepare.ipynb #6ba9f1be
 def prepare_run(
     table: pd.DataFrame,  # as given to `train`
     recipe: Recipe,       # what to train
@@ -92,13 +93,15 @@ def prepare_run(
     "Check the pictures, split, and write down what the run starts from"
     if recipe.weights not in (None, "imagenet") and not Path(recipe.weights).is_file():
         raise ValueError(f"weights file {recipe.weights} is not there: check the path, or use weights=None")
-    report = verify_images(table)
-    sound = drop_broken(table, report)
-    sound, task = ensure_split(sound, recipe), find_task(recipe.task)
+    task = find_task(recipe.task)
     blocks = task.blocks(recipe)
+    report = verify_images(table, raster=task.output == "mask")
+    sound = ensure_split(drop_broken(table, report), recipe)
     learned = sound[sound["split"] == "train"]
     labels = blocks.labels(learned, recipe)
-    if recipe.sampler != "none": say(sampler_line(learned, recipe.sampler, recipe.targets[0]))
+    if recipe.sampler != "none":
+        known = (blocks.rows or PictureRows).with_facts(learned, recipe, labels)
+        say(sampler_line(known, recipe.sampler, recipe.targets[0]))
     if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): blocks.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")

@@ -7,11 +7,12 @@ source's georeference."""
 __all__ = ['MOST_PIXELS', 'GEO_TAGS', 'Raster', 'bands_last', 'read_raster', 'check_bands', 'select_bands', 'has_value',
            'write_mask']
 
-# %% ../../nbs/ship/151_raster.ipynb #f91267fa
+# %% ../../nbs/ship/151_raster.ipynb #fc114bb1
 import io
 import logging
 import os
 import secrets
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,7 +157,7 @@ class _Segments:
                     place[...] = pixels[a - y:c - y, b - x:d - x]
         return out
 
-# %% ../../nbs/ship/151_raster.ipynb #dbe98d2b
+# %% ../../nbs/ship/151_raster.ipynb #0635f70b
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 33920, 50844)  # scale, tie points, matrix, keys; old matrix, RPC
 
 def _number(text: object) -> float | None:
@@ -177,21 +178,23 @@ def _check_whole(file, series, size: int, name: str) -> None:
     if max(ends, default=0) > size or told and np.prod(told) > series.size:
         raise PictureError(f"{name}: cut short: only {size:,} bytes are there: copy or download it again")
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    "tifffile logs what it finds odd; what matters is raised here in a line"
-    log = logging.getLogger("tifffile")
-    before, log.disabled = log.disabled, True
-    try: yield
-    finally: log.disabled = before
+class _Quiet(threading.local, logging.Filter):
+    "tifffile logs what it finds odd; what matters is raised here in a line. Other threads and callers still hear it"
+    on = False
+    def filter(self, record: logging.LogRecord) -> bool: return not self.on
+    def __enter__(self): self.on = True
+    def __exit__(self, *error): self.on = False
 
-# %% ../../nbs/ship/151_raster.ipynb #f780a27d
+_quiet = _Quiet()
+logging.getLogger("tifffile").addFilter(_quiet)
+
+# %% ../../nbs/ship/151_raster.ipynb #b7836532
 def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     "A TIFF from a path or from bytes"
     import tifffile
-    with _quiet(): file = tifffile.TiffFile(source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source))
+    with _quiet: file = tifffile.TiffFile(source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source))
     try:
-        with _quiet(): series, page = file.series[0], file.pages[0]
+        with _quiet: series, page = file.series[0], file.pages[0]
         _check_whole(file, series, size, name)
         facts = _page_facts(page)  # while the file is open: long values are read when they are asked for
         told = "S" in series.axes and len(series.shape) == 3  # the file says which axis holds its bands
