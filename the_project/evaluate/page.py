@@ -6,7 +6,7 @@
 __all__ = ['LABELS', 'NUMBERS', 'MASKS', 'ANYTHING', 'peak_memory', 'duration_text', 'Judge', 'Asked', 'add_answers',
            'save_trust', 'judge_of', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/evaluate/140_page.ipynb #12e7dbae
+# %% ../../nbs/evaluate/140_page.ipynb #fb7b522d
 import math
 import resource
 import sys
@@ -20,12 +20,13 @@ import torch
 
 from ..core.env import say
 from ..core.files import atomic_write
+from .answer_masks import plot_masks
 from .baseline import baseline_answers
 from .calibrate import apply_temperature, calibrate, plot_reliability, reliability
 from .doubt import first_answer, plot_risk, risk_coverage
 from .explain import plot_worst_heat
 from .mask_page import make_mask_report, save_mask_plots
-from .masks import fit_threshold, mask_scores
+from .masks import fit_threshold, mask_scores, picture_scores
 from .metrics import bootstrap, bootstrap_mean, worst_mistakes
 from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
@@ -154,7 +155,7 @@ def _number_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
     valid = predictions if asked.valid is None else asked.valid
     return save_number_plots(run.folder/"plots", predictions, run.measured, run.scores["margin"], valid, run.history)
 
-# %% ../../nbs/evaluate/140_page.ipynb #5a148d12
+# %% ../../nbs/evaluate/140_page.ipynb #4ee7dad7
 def _mask_scores(run, predictions: pd.DataFrame) -> dict: return mask_scores(predictions)
 
 def _mask_settle(run, valid: pd.DataFrame) -> dict:
@@ -176,7 +177,13 @@ def _mask_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
 
 def _mask_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
     valid = predictions if asked.valid is None else asked.valid
-    return save_mask_plots(run.folder/"plots", predictions, valid, run.scores.get("threshold", .5), run.history)
+    threshold, each = run.scores.get("threshold", .5), picture_scores(predictions)
+    paths = save_mask_plots(run.folder/"plots", predictions, valid, threshold, run.history)
+    try: figure = plot_masks(run, predictions, each["iou"])
+    except ValueError as error:  # pictures were moved since
+        say(f"the report shows no masks: {error}")
+        return paths
+    return [save_plot(figure, each, run.folder/"plots", "masks"), *paths]
 
 # %% ../../nbs/evaluate/140_page.ipynb #0be5faa1
 def _loss_scores(run, predictions: pd.DataFrame) -> dict:

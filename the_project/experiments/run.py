@@ -22,6 +22,7 @@ from ..core.files import load_tensors, read_json, table_hash
 from ..core.recipe import Recipe, diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
+from ..evaluate.answer_masks import answer_masks
 from ..evaluate.facts import run_facts
 from ..evaluate.mirrors import make_trackers
 from ..evaluate.page import write_report, write_scores
@@ -121,6 +122,7 @@ def learner(self: Run) -> Learner:  # with loaders of the last stage's size
     dls = make_loaders(self.table, recipe, recipe.stages[-1], blocks, self.labels, mean, std)
     learn = make_learner(recipe.replace(weights=None), dls, self.labels, self.measured, self.folder)
     _load_best(self, learn.model).to(dls.device)
+    if self.task.output == "mask": learn.loss_func.threshold = self.scores.get("threshold", .5)  # chosen on valid
     return learn
 
 # %% ../../nbs/experiments/60_run.ipynb #9f79ab3a
@@ -140,12 +142,23 @@ def answers(
     files: list,  # pictures
 ) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; of numbers middles and spreads (N, 2n)
     "What the run's `learn` says of any pictures, as `BundleModel.answers` tells it"
+    if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
     blocks = blind(self.task.blocks(recipe))
     loader = make_loader(rows, recipe, blocks, self.labels, *input_stats(recipe), recipe.last_size)
     with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
     if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)
     return to_probabilities(outputs, self.temperature)
+
+@patch
+def masks(
+    self: Run,
+    files: list,           # pictures
+) -> list[np.ndarray]:     # int (H, W) each: class numbers, 255 where every band is missing; of the presized picture
+    "What the best model draws, with the run's threshold and post-processing; of a task of masks"
+    if self.task.output != "mask": raise ValueError(f"{self.name} answers with {self.task.output}s: run.answers(files)")
+    rows = pd.DataFrame({"file": [str(file) for file in files]})
+    return [said for _, _, said in answer_masks(self.learner(), rows, self.recipe, self.labels)]
 
 @patch
 def facts(self: Run) -> dict:
