@@ -6,22 +6,22 @@
 __all__ = ['Audit', 'BandInput', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History',
            'Logbook', 'MaskLoss', 'MaskModel', 'MixBoth', 'MixUp', 'PictureModel', 'Predictor', 'ProgressiveResize',
            'Range', 'Recipe', 'ReduceOnPlateau', 'Run', 'SaveBestCallback', 'Snapshots', 'SoftTargets', 'SoftVote',
-           'Stage', 'Task', 'WarmWorkers', 'ablate', 'add_taxonomy', 'answer_folder', 'apply_fixes', 'apply_offsets',
-           'area_pairs', 'audit_masks', 'audit_table', 'average_weights', 'backbone_names', 'bootstrap',
-           'build_mask_model', 'build_model', 'change_table', 'check_files', 'check_no_pickle', 'check_probes',
-           'check_split', 'check_table', 'check_task', 'compare', 'create_backbone', 'crossval', 'demo', 'diff',
-           'distill', 'draw_masks', 'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle', 'find_task',
-           'fit_offsets', 'fit_temperature', 'fit_threshold', 'from_bundle', 'greedy_soup', 'group_duplicates',
-           'hold_out_group', 'input_stats', 'kfold_table', 'leak_report', 'learning_curve', 'leave_one_group_out',
-           'load_recipe', 'make_answer', 'make_app', 'make_gallery', 'make_learner', 'make_loader', 'make_loaders',
-           'make_loss', 'make_opt_func', 'make_schedule', 'mask_classes', 'mask_facts', 'mask_scores', 'mask_table',
-           'mean_score', 'measure_bands', 'model_costs', 'noise_floor', 'open_image', 'open_picture',
-           'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_curve', 'plot_heat',
-           'plot_history', 'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst', 'pseudo_label', 'publish',
-           'rank_average', 'read_raster', 'read_table', 'register_task', 'resume', 'risk_coverage', 'run_on_ray',
-           'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed',
-           'show_pairs', 'show_sample', 'slice_scores', 'split_balance', 'split_table', 'task_names', 'train',
-           'train_curve', 'tune_weights', 'verify_images', 'write_mask']
+           'Stage', 'Task', 'WarmWorkers', 'ablate', 'add_taxonomy', 'answer_folder', 'answer_masks', 'apply_fixes',
+           'apply_offsets', 'area_pairs', 'audit_masks', 'audit_table', 'average_weights', 'backbone_names',
+           'bootstrap', 'build_mask_model', 'build_model', 'change_table', 'check_files', 'check_no_pickle',
+           'check_probes', 'check_split', 'check_table', 'check_task', 'compare', 'create_backbone', 'crossval', 'demo',
+           'diff', 'distill', 'draw_masks', 'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle',
+           'find_task', 'fit_offsets', 'fit_temperature', 'fit_threshold', 'from_bundle', 'greedy_soup',
+           'group_duplicates', 'hold_out_group', 'input_stats', 'kfold_table', 'leak_report', 'learning_curve',
+           'leave_one_group_out', 'load_recipe', 'make_answer', 'make_app', 'make_gallery', 'make_learner',
+           'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mask_classes', 'mask_facts',
+           'mask_scores', 'mask_table', 'mean_score', 'measure_bands', 'model_costs', 'noise_floor', 'open_image',
+           'open_picture', 'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_curve',
+           'plot_heat', 'plot_history', 'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst', 'pseudo_label',
+           'publish', 'rank_average', 'read_raster', 'read_table', 'register_task', 'resume', 'risk_coverage',
+           'run_on_ray', 'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields',
+           'set_seed', 'show_pairs', 'show_sample', 'slice_scores', 'split_balance', 'split_table', 'task_names',
+           'train', 'train_curve', 'tune_weights', 'verify_images', 'write_mask']
 
 # %% ../nbs/all.ipynb #ed00bae2
 from .audit.audit import Audit, apply_fixes, audit_table
@@ -42,6 +42,7 @@ from .data.split_check import check_split, drop_leaks
 from .data.splits import hold_out_group, kfold_table, leave_one_group_out, split_balance, split_table
 from .data.table import add_taxonomy, check_table, read_table
 from .data.verify import drop_broken, verify_images
+from .evaluate.answer_masks import answer_masks
 from .evaluate.calibrate import fit_temperature
 from .evaluate.compare import compare
 from .evaluate.contract import check_task
@@ -97,22 +98,23 @@ from .train.track import History
 
 # %% ../nbs/all.ipynb #2ae92d56
 _all_ = [
-    "Audit", "BandInput", "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History",
-    "Logbook", "MaskLoss", "MaskModel", "MixBoth", "MixUp", "PictureModel", "Predictor", "ProgressiveResize",
-    "Range", "Recipe", "ReduceOnPlateau", "Run", "SaveBestCallback", "Snapshots", "SoftTargets", "SoftVote",
-    "Stage", "Task", "WarmWorkers", "ablate", "add_taxonomy", "answer_folder", "apply_fixes", "apply_offsets",
-    "area_pairs", "audit_masks", "audit_table", "average_weights", "backbone_names", "bootstrap",
-    "build_mask_model", "build_model", "change_table", "check_files", "check_no_pickle", "check_probes",
-    "check_split", "check_table", "check_task", "compare", "create_backbone", "crossval", "demo", "diff", "distill",
-    "draw_masks", "drop_broken", "drop_leaks", "environment", "explain", "export_bundle", "find_task",
-    "fit_offsets", "fit_temperature", "fit_threshold", "from_bundle", "greedy_soup", "group_duplicates",
-    "hold_out_group", "input_stats", "kfold_table", "leak_report", "learning_curve", "leave_one_group_out",
-    "load_recipe", "make_answer", "make_app", "make_gallery", "make_learner", "make_loader", "make_loaders",
-    "make_loss", "make_opt_func", "make_schedule", "mask_classes", "mask_facts", "mask_scores", "mask_table",
-    "mean_score", "measure_bands", "model_costs", "noise_floor", "open_image", "open_picture", "paired_difference",
-    "param_groups", "picture_block", "plot_confusion", "plot_curve", "plot_heat", "plot_history", "plot_per_class",
-    "plot_risk", "plot_strangers", "plot_worst", "pseudo_label", "publish", "rank_average", "read_raster",
-    "read_table", "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages",
-    "sample_strangers", "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample",
-    "slice_scores", "split_balance", "split_table", "task_names", "train", "train_curve", "tune_weights",
-    "verify_images", "write_mask"]
+    "Audit", "BandInput", "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum",
+    "History", "Logbook", "MaskLoss", "MaskModel", "MixBoth", "MixUp", "PictureModel", "Predictor",
+    "ProgressiveResize", "Range", "Recipe", "ReduceOnPlateau", "Run", "SaveBestCallback", "Snapshots",
+    "SoftTargets", "SoftVote", "Stage", "Task", "WarmWorkers", "ablate", "add_taxonomy", "answer_folder",
+    "answer_masks", "apply_fixes", "apply_offsets", "area_pairs", "audit_masks", "audit_table",
+    "average_weights", "backbone_names", "bootstrap", "build_mask_model", "build_model", "change_table",
+    "check_files", "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare",
+    "create_backbone", "crossval", "demo", "diff", "distill", "draw_masks", "drop_broken", "drop_leaks",
+    "environment", "explain", "export_bundle", "find_task", "fit_offsets", "fit_temperature", "fit_threshold",
+    "from_bundle", "greedy_soup", "group_duplicates", "hold_out_group", "input_stats", "kfold_table",
+    "leak_report", "learning_curve", "leave_one_group_out", "load_recipe", "make_answer", "make_app",
+    "make_gallery", "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func",
+    "make_schedule", "mask_classes", "mask_facts", "mask_scores", "mask_table", "mean_score", "measure_bands",
+    "model_costs", "noise_floor", "open_image", "open_picture", "paired_difference", "param_groups",
+    "picture_block", "plot_confusion", "plot_curve", "plot_heat", "plot_history", "plot_per_class", "plot_risk",
+    "plot_strangers", "plot_worst", "pseudo_label", "publish", "rank_average", "read_raster", "read_table",
+    "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages", "sample_strangers",
+    "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample", "slice_scores",
+    "split_balance", "split_table", "task_names", "train", "train_curve", "tune_weights", "verify_images",
+    "write_mask"]
