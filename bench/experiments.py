@@ -69,15 +69,12 @@ class Study:
         table = group_duplicates(read_table(data / "snakes_ph" / "labels.csv"), progress=False)
         self.table = split_table(table, valid=.15, test=.25, seed=0)
         self.test = self.table[self.table["split"] == "test"]
-        base = Recipe(arch="mobilenetv1_100", weights=weights, stages=(Stage(128, 4),), presize=192, lr=1e-4,
+        base = Recipe(arch="mobilenetv1_100", weights=weights, stages=(Stage(160, 0, frozen_epochs=2),), presize=192,
                       augment="light", precision="float32", memory_format="channels_last")
-        self.recipes = {
-            "base": base,
-            "strong": base.replace(augment="strong", mixup=.4),
-            "head": base.replace(stages=(Stage(192, 0, frozen_epochs=1),), presize=224),
-        }
+        self.recipes = {"head": base, "large": base.replace(stages=(Stage(224, 0, frozen_epochs=1),), presize=224)}
         self.base = base
-        self.small = base.replace(arch="small_cnn", weights=None, stages=(Stage(64, 25),), presize=80, lr=4e-3,
+        self.new = base.replace(stages=(Stage(128, 4),), presize=160, linear_probe=False, lr=2e-3)  # all layers learn
+        self.small = base.replace(arch="small_cnn", weights=None, stages=(Stage(96, 12),), presize=112, lr=4e-3,
                                   lr_decay=1.)
 
     def answers(self, name: str, answer) -> pd.DataFrame:
@@ -101,9 +98,14 @@ class Study:
         return [apply_temperature(self.said(run, tta), cv.together.fold_temperature) for run in cv.runs]
 
     @cached_property
-    def singles(self) -> list[Run]:
-        "The base on the table's own split, a seed each"
-        return [run_recipe(self.base.replace(seed=seed), self.table, self.runs) for seed in SEEDS]
+    def single(self) -> Run:
+        "The base on the table's own split; it starts from the probe's head, so another seed is nearly the same model"
+        return run_recipe(self.base, self.table, self.runs)
+
+    @cached_property
+    def seeds(self) -> list[Run]:
+        "A short training of all layers from a new head, three seeds"
+        return [run_recipe(self.new.replace(seed=seed), self.table, self.runs) for seed in SEEDS]
 
 
 def crossval_row(study: Study, name: str) -> dict:
@@ -119,26 +121,24 @@ def crossval_row(study: Study, name: str) -> dict:
 
 
 def single_row(study: Study) -> dict:
-    "One model on the usual split, three seeds; and one on all rows but a picture a class, too few to choose by"
+    "One model on the usual split; and one on all rows but a picture a class, too few to choose by"
     known = study.table[study.table["split"] != "test"]
     watched = known[~known["group"].duplicated(keep=False) | known["group"].isna()].groupby("label").head(1).index
     nearly = study.table.assign(split=study.table["split"].where(study.table["split"] == "test", "train"))
     nearly.loc[watched, "split"] = "valid"
     whole = run_recipe(study.base, nearly, study.runs)
-    cv, rows = study.folds("base"), {}
+    cv, rows = study.folds("head"), {}
     for tta in (0, 2):
-        vote, usual = average_predictions(study.fold_answers(cv, tta)), [study.said(run, tta) for run in study.singles]
+        vote, usual = average_predictions(study.fold_answers(cv, tta)), study.said(study.single, tta)
         alone = study.said(whole, tta)
-        rows[f"tta_{tta}"] = dict(usual=scores(*usual), whole=scores(alone), vote_less_usual=against(vote, usual),
+        rows[f"tta_{tta}"] = dict(usual=scores(usual), whole=scores(alone), vote_less_usual=against(vote, usual),
                                   vote_less_whole=against(vote, alone), whole_less_usual=against(alone, usual))
-    twice = [study.said(run, 2) for run in study.singles]
-    once = [study.said(run) for run in study.singles]
-    return cost(whole, *study.singles) | dict(seeds=[round(one_score(table), 4) for table in once], **rows,
-                                              watched=len(watched), mirror=against(twice, once))
+    return cost(whole, study.single) | dict(watched=len(watched), **rows, mirror=against(
+        study.said(study.single, 2), study.said(study.single)))
 
 
 def ensemble_row(study: Study) -> dict:
-    "Three recipes, five folds each: votes of all, weighted out of fold, and ranks, against the vote of the best recipe"
+    "Two recipes, five folds each: votes of all, weighted out of fold, and ranks, against the better recipe's vote"
     series = {name: study.folds(name) for name in study.recipes}
     own = align_predictions([apply_temperature(cv.answers, cv.together.fold_temperature) for cv in series.values()])
     weights = tune_weights(own)
@@ -156,8 +156,8 @@ def ensemble_row(study: Study) -> dict:
 
 def averaged_row(study: Study) -> dict:
     "Averages of weights and snapshots: answers of several trainings, or epochs, for what one costs or little more"
-    first, shown = study.singles[0], {}
-    states = [load_tensors(run.folder / "best.safetensors") for run in study.singles]
+    first, shown = study.seeds[0], {}
+    states = [load_tensors(run.folder / "best.safetensors") for run in study.seeds]
 
     def with_state(state: dict) -> torch.nn.Module:
         model = first.model()
@@ -169,40 +169,37 @@ def averaged_row(study: Study) -> dict:
         learn.model = with_state(state)
         return one_score(predict_table(learn, rows, first.recipe, first.labels))
 
-    usual = [study.said(run) for run in study.singles]
+    usual = [study.said(run) for run in study.seeds]
     soup, kept = greedy_soup(states, on_valid)
     shown["vote of 3 seeds"] = average_predictions(usual), 3
     shown["soup of 3 seeds"] = study.said(first, 0, with_state(average_weights(states)), "soup"), 1
     shown[f"greedy soup, {len(kept)} of 3 seeds"] = study.said(first, 0, with_state(soup), "greedy"), 1
-    ema = run_recipe(study.base.replace(ema=.97), study.table, study.runs)
-    shown["EMA 0.97"] = study.said(ema), 1
-    recipe, folder = study.base.replace(schedule="warm_restarts"), study.runs / "snapshots"
+    ema = run_recipe(study.new.replace(ema=.9), study.table, study.runs)
+    shown["EMA 0.9"] = study.said(ema), 1
+    recipe, folder = study.new.replace(schedule="warm_restarts", stages=(Stage(128, 6),)), study.runs / "snapshots"
     restarts = run_recipe(recipe, study.table, study.runs, cbs=[Snapshots(folder, every=2, last=3)], name="restarts")
     snaps = [with_state(state) for state in Snapshots(folder).states()]
     shown["warm restarts"] = study.said(restarts), 1
     shown["vote of 3 snapshots"] = study.said(restarts, 0, SoftVote(snaps).eval(), "snapshots"), 3
     shown["soup of 3 snapshots"] = study.said(
         restarts, 0, with_state(average_weights(Snapshots(folder).states())), "snapshot-soup"), 1
-    return cost(ema, restarts) | dict(rows={name: dict(test=scores(table), networks=networks,
+    return cost(*study.seeds, ema, restarts) | dict(rows={name: dict(test=scores(table), networks=networks,
                                                        gain=against(table, usual))
                                             for name, (table, networks) in shown.items()}, single=scores(*usual))
 
 
-def distilled_row(study: Study, small: bool) -> dict:
-    "A student that learns from three models' answers, against the same one on labels; the same network, or a small one"
-    teacher = SoftVote([run.model() for run in study.singles], temperatures=[run.temperature for run in study.singles])
-    recipe, taught, plain, valid = study.small if small else study.base, [], [], []
-    for seed in SEEDS[:2] if small else SEEDS:
-        found = distill(teacher, recipe.replace(seed=seed), study.table, study.runs)
-        taught.append(found.run), plain.append(found.plain)
-        valid.append(found.table["score"].round(4).tolist())
+def distilled_row(study: Study) -> dict:
+    "A small network from scratch that learns from a larger one's answers, against the same one on labels alone"
+    found = [distill(study.single.model(), study.small.replace(seed=seed), study.table, study.runs)
+             for seed in SEEDS[:1]]
+    taught, plain = [each.run for each in found], [each.plain for each in found]
     ours, theirs = [study.said(run) for run in taught], [study.said(run) for run in plain]
-    return cost(*taught, *(plain if small else ())) | dict(
-        seeds=len(taught), valid=valid, taught=scores(*ours), plain=scores(*theirs),
-        gain=against(ours, theirs),
+    return cost(*taught, *plain) | dict(
+        seeds=len(found), valid=[each.table["score"].round(4).tolist() for each in found],
+        taught=scores(*ours), plain=scores(*theirs), gain=against(ours, theirs),
         valid_gain=told(paired_difference([run.predictions("valid") for run in taught],
                                           [run.predictions("valid") for run in plain])),
-        teacher=scores(average_predictions([study.said(run) for run in study.singles])))
+        teacher=scores(study.said(study.single)))
 
 
 def pseudo_row(study: Study) -> dict:
@@ -224,19 +221,17 @@ def pseudo_row(study: Study) -> dict:
     ours, theirs = [study.said(run) for run in after], [study.said(run) for run in before]
     return cost(*before, *after) | dict(
         rows=rows, before=scores(*theirs), after=scores(*ours), gain=against(ours, theirs),
-        all_labels=scores(*[study.said(run) for run in study.singles[:2]]),
-        labels_gain=against([study.said(run) for run in study.singles[:2]], theirs),
+        all_labels=scores(study.said(study.single)), labels_gain=against(study.said(study.single), theirs),
         valid=told(paired_difference([run.predictions("valid") for run in after],
                                      [run.predictions("valid") for run in before])))
 
 
 def cost_row(study: Study) -> dict:
     "Milliseconds a picture on the predictor, the bundles in turns"
-    folds = study.folds("base")
-    student = run_recipe(study.small, study.table, study.runs)
-    shipped = {"one network, 128 px": study.singles[0], "five networks, 128 px": folds.together,
-               "three networks, 128 px": Together(study.singles), "head, one network, 192 px": study.folds("head").best,
-               "head, five networks, 192 px": study.folds("head").together, "small CNN, 64 px": student}
+    folds = study.folds("head")
+    shipped = {"one network, 160 px": study.single, "five networks, 160 px": folds.together,
+               "one network, 224 px": study.folds("large").best, "five networks, 224 px": study.folds("large").together,
+               "small CNN, 96 px": run_recipe(study.small, study.table, study.runs)}
     place, files = study.runs / "bundles", study.test["file"].tolist()[:20]
     predictors = {name: Predictor(export_bundle(run, place / name.replace(" ", "-").replace(",", "")))
                   for name, run in shipped.items()}
@@ -244,7 +239,7 @@ def cost_row(study: Study) -> dict:
     for turn in range(9):
         for name, predictor in predictors.items():
             took[name].append(milliseconds(lambda: [predictor.top(file) for file in files], 1) / len(files))
-    asked = Predictor(place / "five-networks-128-px").probabilities(files)
+    asked = Predictor(place / "five-networks-160-px").probabilities(files)
     vote = average_predictions(study.fold_answers(folds)).iloc[:20]
     return dict(milliseconds={name: round(float(np.median(values)), 2) for name, values in took.items()},
                 apart=float(np.abs(asked - probability_matrix(vote)).max()),
@@ -253,15 +248,13 @@ def cost_row(study: Study) -> dict:
 
 
 ROWS = {
-    "crossval: base": lambda study: crossval_row(study, "base"),
+    "crossval: head": lambda study: crossval_row(study, "head"),
     "single models": single_row,
     "averaged weights": averaged_row,
-    "crossval: head": lambda study: crossval_row(study, "head"),
     "pseudo-labels": pseudo_row,
-    "distillation: the same network": lambda study: distilled_row(study, False),
-    "distillation: a small network": lambda study: distilled_row(study, True),
-    "crossval: strong": lambda study: crossval_row(study, "strong"),
+    "crossval: large": lambda study: crossval_row(study, "large"),
     "ensembles": ensemble_row,
+    "distillation": distilled_row,
     "cost": cost_row,
 }
 

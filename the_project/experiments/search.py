@@ -227,11 +227,14 @@ def take_over(
     study,  # an Optuna study
 ) -> int:   # trials of processes that are gone, proposed again
     "Go on with what killed processes left"
-    state, taken = require("optuna", "optuna").trial.TrialState, 0
+    optuna, taken = require("optuna", "optuna"), 0
+    state = optuna.trial.TrialState
     for trial in study.get_trials(states=(state.RUNNING,), deepcopy=False):
         if _is_alive(trial.user_attrs.get("lock", "")): continue
-        study._storage.set_trial_user_attr(trial._trial_id, "killed", True)
-        study.tell(trial.number, state=state.FAIL)
+        try:
+            study._storage.set_trial_user_attr(trial._trial_id, "killed", True)
+            study._storage.set_trial_state_values(trial._trial_id, state=state.FAIL)
+        except optuna.exceptions.UpdateFinishedTrialError: continue  # of two that start at once the other was first
         study.enqueue_trial(trial.params)
         taken += 1
     return taken
