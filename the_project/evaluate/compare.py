@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METRICS', 'match_rows', 'draw_scores', 'Comparison', 'comparison_line', 'compare_predictions', 'compare']
 
-# %% ../../nbs/evaluate/143_compare.ipynb #12736a3a
+# %% ../../nbs/evaluate/143_compare.ipynb #e23eff78
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,10 +16,12 @@ from ..core.env import rng_for
 from ..core.recipe import nearest
 from .masks import MASK_SCORES, is_masks, mask_sums, scores_of_sums
 from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_group, truth_ranks
+from .numbers import NUMBER_SCORES, gap_sums, is_numbers, scores_of_gaps
 from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
                                               read_scores, sample_predictions)
+from .report import number_text
 
-# %% ../../nbs/evaluate/143_compare.ipynb #f85cdcdf
+# %% ../../nbs/evaluate/143_compare.ipynb #49b04f10
 def _row_keys(predictions: pd.DataFrame) -> pd.Index:  # a file may have several rows
     times = predictions.groupby("file").cumcount()
     return pd.Index(predictions["file"].astype(str) + "\x1f" + times.astype(str))
@@ -29,7 +31,7 @@ def match_rows(
     b: pd.DataFrame,  # another's, of the same rows
 ) -> pd.DataFrame:    # b in the order of a
     "The second table in the order of the first; refused when they are not about the same rows, truths and labels"
-    labels = [{name for name in table if name.startswith(("p:", "edge:"))} for table in (a, b)]
+    labels = [{name for name in table if name.startswith(("p:", "edge:", "truth:"))} for table in (a, b)]
     if labels[0] != labels[1]:
         odd = sorted(name.split(":", 1)[1] for name in labels[0] ^ labels[1])[:3]
         raise ValueError(f"the two know different labels (first {', '.join(odd)}): train both on the same table")
@@ -39,25 +41,31 @@ def match_rows(
         raise ValueError(f"the two are about different rows ({len(a)} and {len(b)}, {common} in common; {file}): split "
                          "the table once with split_table and train both on it")
     b = b.iloc[place].reset_index(drop=True)
-    unlike = (a["truth"].astype(str).to_numpy() != b["truth"].astype(str).to_numpy())
-    if unlike.any():
+    for name in [name for name in a if name == "truth" or name.startswith("truth:")]:
+        unlike = _unlike(a[name], b[name])
+        if not unlike.any(): continue
         row = int(unlike.argmax())
-        raise ValueError(f"{a['file'].iloc[row]} is {a['truth'].iloc[row]!r} in one and "
-                         f"{b['truth'].iloc[row]!r} in the "
+        raise ValueError(f"{a['file'].iloc[row]} is {a[name].iloc[row]!r} in one and "
+                         f"{b[name].iloc[row]!r} in the "
                          f"other, {unlike.sum()} rows in all: train both on the same table")
     return b
 
-# %% ../../nbs/evaluate/143_compare.ipynb #13dbea66
-METRICS = ("f1_macro", "accuracy", "top_k", *MASK_SCORES, "loss")
+def _unlike(a: pd.Series, b: pd.Series) -> np.ndarray:  # bool: a number may have gone through float32, or through CSV
+    if pd.api.types.is_float_dtype(a): return ~np.isclose(a.to_numpy(float), b.to_numpy(float), 1e-5, 0)
+    return a.astype(str).to_numpy() != b.astype(str).to_numpy()
+
+# %% ../../nbs/evaluate/143_compare.ipynb #9ebde97d
+METRICS = ("f1_macro", "accuracy", "top_k", *MASK_SCORES, *NUMBER_SCORES, "loss")
 
 def _sums(predictions: pd.DataFrame, codes: np.ndarray, k: int) -> dict[str, np.ndarray]:  # name -> (groups, ...)
     "What a score is made of, for each group"
     first, one = np.zeros(len(codes), int), np.ones(len(codes))
     loss = predictions["loss"].to_numpy(float)
     sums = dict(rows=sum_by_group(codes, first, one, 1), loss=sum_by_group(codes, first, loss, 1))
-    if is_masks(predictions):
-        sums["masks"] = np.zeros((codes.max() + 1, (rows := mask_sums(predictions)).shape[1]))
-        np.add.at(sums["masks"], codes, rows)
+    for name, ours, add_up in (("masks", is_masks, mask_sums), ("gaps", is_numbers, gap_sums)):
+        if not ours(predictions): continue
+        sums[name] = np.zeros((codes.max() + 1, (rows := add_up(predictions)).shape[1]))
+        np.add.at(sums[name], codes, rows)
     if not any(name.startswith("p:") for name in predictions): return sums
     truth, said, n = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
     hit, near = truth == said, truth_ranks(truth, probability_matrix(predictions)) < k
@@ -65,13 +73,14 @@ def _sums(predictions: pd.DataFrame, codes: np.ndarray, k: int) -> dict[str, np.
     sums |= {name: sum_by_group(codes, column, values, n) for name, (column, values) in counted.items()}
     return sums | {name: sum_by_group(codes, first, values, 1) for name, values in dict(hit=hit, near=near).items()}
 
-# %% ../../nbs/evaluate/143_compare.ipynb #319c1b08
+# %% ../../nbs/evaluate/143_compare.ipynb #17a07d61
 def _scores(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # sums of draws (draws, ...) -> name -> (draws,)
     rows = sums["rows"][:, 0]
     scores = dict(loss=sums["loss"][:, 0] / rows)
     if "masks" in sums:
         found = scores_of_sums(sums["masks"])
         return {name: found[name] for name in MASK_SCORES} | scores
+    if "gaps" in sums: return scores_of_gaps(sums["gaps"]) | scores
     if "hits" not in sums: return scores
     f1 = f1_scores(sums["hits"], sums["said"], sums["support"])
     return dict(f1_macro=np.nanmean(f1, 1), accuracy=sums["hit"][:, 0] / rows, top_k=sums["near"][:, 0] / rows) | scores
@@ -149,9 +158,10 @@ class Comparison:
 
     def __str__(self) -> str: return comparison_line(self)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #7abb6d4a
+# %% ../../nbs/evaluate/143_compare.ipynb #a6163572
 _WORDS = dict(f1_macro="macro-F1", accuracy="of the pictures", top_k="top-k", loss="loss", iou="IoU", dice="Dice",
-              boundary_f1="boundary F1", pixel_accuracy="of the pixels", picture_iou="mean IoU of a picture")
+              boundary_f1="boundary F1", pixel_accuracy="of the pixels", picture_iou="mean IoU of a picture", mae="MAE",
+              rmse="RMSE", r2="R2")
 
 def comparison_line(
     found: Comparison,  # from `compare`
@@ -160,22 +170,23 @@ def comparison_line(
     a, b, difference, low, high, luck = found.scores[found.metric]
     what = f"top-{found.k}" if found.metric == "top_k" else _WORDS[found.metric]
     on = f"{found.rows:,} pictures in {found.groups:,} groups{f' of {found.where}' if found.where else ''}"
-    if difference == 0: return f"{found.names[0]} and {found.names[1]} are equal in {what} ({a:.3f}) on {on}"
-    ahead = (difference > 0) != (found.metric == "loss")
+    if difference == 0: return f"{found.names[0]} and {found.names[1]} are equal in {what} ({number_text(a)}) on {on}"
+    ahead = (difference > 0) != (found.metric == "loss" or NUMBER_SCORES.get(found.metric) == "min")
     better, worse = found.names[::-1] if ahead else found.names
     size, ends = abs(difference), sorted((low, high) if difference > 0 else (-high, -low))
-    span = f"[{ends[0]:+.3f}, {ends[1]:+.3f}]" if np.isfinite(ends).all() else "[no interval: one group]"
+    span = "[no interval: one group]"
+    if np.isfinite(ends).all(): span = f"[{', '.join('+' * (x >= 0) + number_text(x, size) for x in ends)}]"
     verdict = "believe it" if luck < .05 and (low > 0 or high < 0) else "it can't be told from luck"
     chance = f"{100 * luck:.1f} %" if luck >= .001 else "less than 0.1 %"
-    return (f"{better} is better than {worse} by {size:.3f} {what} {span} on {on}; two equally good ones differ as "
+    return (f"{better} is better than {worse} by {number_text(size)} {what} {span} on {on}; two equally good ones differ as "
             f"much in {chance} of shuffles: {verdict}")
 
-# %% ../../nbs/evaluate/143_compare.ipynb #5993c18f
+# %% ../../nbs/evaluate/143_compare.ipynb #be069951
 def compare_predictions(
     a: pd.DataFrame,                     # a predictions table
     b: pd.DataFrame,                     # another's of the same rows, in any order
     names: tuple[str, str] = ("a", "b"),  # what the two are called
-    metric: str | None = None,           # of METRICS; None: f1_macro, iou of masks, loss of numbers
+    metric: str | None = None,           # of METRICS; None: f1_macro, iou of masks, mae of numbers
     groups: np.ndarray | None = None,    # (rows of a,): drawn together; None: its `group`, or every row alone
     n: int = 2000,                       # draws and shuffles
     seed: int = 0,                       # same seed, same answer
@@ -192,12 +203,12 @@ def compare_predictions(
         raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(scores)}{nearest(metric, scores)}")
     return Comparison(tuple(names), metric, scores, len(a), int(codes.max()) + 1, where, k)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #46c768d6
+# %% ../../nbs/evaluate/143_compare.ipynb #4aa30a0e
 def compare(
     run_a,                     # a Run, or anything with .name .folder .predictions()
     run_b,                     # another, trained on the same split
     split: str = "valid",      # test only when nothing is left to choose: it is counted as a read in both runs
-    metric: str | None = None,  # of METRICS; None: f1_macro, iou of masks, loss of numbers
+    metric: str | None = None,  # of METRICS; None: f1_macro, iou of masks, mae of numbers
     tta: int = 0,              # views a picture, 0 .. 12
     n: int = 2000,             # draws and shuffles
     seed: int = 0,             # same seed, same answer

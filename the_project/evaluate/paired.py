@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['VERDICTS', 'score_mode', 'usual_metric', 'one_score', 'align_predictions', 'mean_score', 'noise_floor', 'Difference',
-           'paired_difference']
+           'difference_text', 'paired_difference']
 
-# %% ../../nbs/evaluate/144_paired.ipynb #5a9dfae5
+# %% ../../nbs/evaluate/144_paired.ipynb #a378d162
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,32 +19,36 @@ from ..core.env import rng_for
 from ..core.recipe import nearest
 from .masks import MASK_SCORES, mask_sums, scores_of_sums
 from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_group, truth_ranks
+from .numbers import NUMBER_SCORES, gap_sums, scores_of_gaps
 from .predictions import label_codes, label_names, probability_matrix
+from .report import number_text
 
-# %% ../../nbs/evaluate/144_paired.ipynb #c1bef880
+# %% ../../nbs/evaluate/144_paired.ipynb #5f9e5766
 def score_mode(
-    metric: str,  # f1_macro, accuracy, top_<k>; of masks iou, dice ...; or loss
+    metric: str,  # f1_macro, accuracy, top_<k>; of masks iou, dice ...; of numbers mae, rmse, r2; or loss
 ) -> str:         # "max" or "min": which direction is better
     "The direction of a score"
     if metric in ("f1_macro", "accuracy", *MASK_SCORES) or re.fullmatch(r"top_[1-9]\d*", metric): return "max"
+    if metric in NUMBER_SCORES: return NUMBER_SCORES[metric]
     if metric == "loss": return "min"
-    known = ("f1_macro", "accuracy", "top_3", *MASK_SCORES, "loss")
+    known = ("f1_macro", "accuracy", "top_3", *MASK_SCORES, *NUMBER_SCORES, "loss")
     raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(known)}{nearest(metric, known)}")
 
-# %% ../../nbs/evaluate/144_paired.ipynb #c4375052
+# %% ../../nbs/evaluate/144_paired.ipynb #137db69c
 def usual_metric(
     output: str,  # of a task: label, number, mask ...
-) -> str:         # f1_macro, iou or loss
+) -> str:         # f1_macro, iou, mae or loss
     "The score that trainings of a kind are compared by"
-    return dict(label="f1_macro", mask="iou").get(output, "loss")
+    return dict(label="f1_macro", mask="iou", number="mae").get(output, "loss")
 
-# %% ../../nbs/evaluate/144_paired.ipynb #7ccf4f05
+# %% ../../nbs/evaluate/144_paired.ipynb #a6f799e3
 def _counts(predictions: pd.DataFrame, metric: str, codes: np.ndarray) -> list[np.ndarray]:
     "Sums a group, (G, columns), from which `_score` makes the score"
     one, first = np.ones(len(predictions)), np.zeros(len(predictions), int)
     if metric == "loss":
         return [sum_by_group(codes, first, values, 1) for values in (predictions["loss"].to_numpy(float), one)]
     if metric in MASK_SCORES: return [_group_sums(mask_sums(predictions), codes)]
+    if metric in NUMBER_SCORES: return [_group_sums(gap_sums(predictions), codes)]
     truth, said, size = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
     if metric == "f1_macro":
         sums = ((truth, truth == said), (said, one), (truth, one))
@@ -53,7 +57,7 @@ def _counts(predictions: pd.DataFrame, metric: str, codes: np.ndarray) -> list[n
     right = truth == said if k == 1 else truth_ranks(truth, probability_matrix(predictions)) < k
     return [sum_by_group(codes, first, values, 1) for values in (right, one)]
 
-# %% ../../nbs/evaluate/144_paired.ipynb #b78b2fc4
+# %% ../../nbs/evaluate/144_paired.ipynb #7193bfbc
 def _group_sums(sums: np.ndarray, codes: np.ndarray) -> np.ndarray:  # (rows, q) -> (G, q)
     found = np.zeros((codes.max() + 1, sums.shape[1]))
     np.add.at(found, codes, sums)
@@ -62,6 +66,7 @@ def _group_sums(sums: np.ndarray, codes: np.ndarray) -> np.ndarray:  # (rows, q)
 def _score(counts: list[np.ndarray], metric: str, weights: np.ndarray) -> np.ndarray:  # (draws,)
     sums = [weights @ part for part in counts]
     if metric in MASK_SCORES: return scores_of_sums(sums[0])[metric]
+    if metric in NUMBER_SCORES: return scores_of_gaps(sums[0])[metric]
     if metric == "f1_macro": return np.nanmean(f1_scores(*sums), 1)
     return (sums[0] / np.maximum(sums[1], 1e-12))[:, 0]
 
@@ -138,7 +143,7 @@ def noise_floor(
     spread = (sum(((scores - scores.mean())**2).sum() for scores in repeats) / freedom)**.5
     return float(t.ppf(.975, freedom) * spread * (2 / seeds)**.5)
 
-# %% ../../nbs/evaluate/144_paired.ipynb #67a5779f
+# %% ../../nbs/evaluate/144_paired.ipynb #1527a76c
 VERDICTS = ("helped", "hurt", "no evidence")
 
 @dataclass(frozen=True)
@@ -161,8 +166,15 @@ class Difference:
         return "helped" if (self.value > 0) == (score_mode(self.metric) == "max") else "hurt"
 
     def __str__(self) -> str:
-        ends = f"[{self.low:+.3f}, {self.high:+.3f}]" if np.isfinite(self.low) else "[no interval: one group]"
-        return f"{self.value:+.3f} {ends}, {self.verdict}"
+        return f"{difference_text((self.value, self.low, self.high))}, {self.verdict}"
+
+def difference_text(
+    triple: tuple[float, float, float],  # value, low, high; the ends NaN with one group
+) -> str:                                # "+0.012 [-0.004, +0.027]", "-12,345 [-23,456, -1,234]"
+    "A difference and its interval, signed, with the decimals that its size wants"
+    like = max((abs(x) for x in triple if np.isfinite(x)), default=0)
+    value, low, high = ("+" * (x >= 0) + number_text(x, like) for x in triple)
+    return f"{value} [{low}, {high}]" if np.isfinite(triple[1]) else f"{value} [no interval: one group]"
 
 # %% ../../nbs/evaluate/144_paired.ipynb #16a95e40
 def paired_difference(
