@@ -32,6 +32,13 @@ WHOLE = dict(augment="none", pipeline="albumentations", transforms=("horizontal_
 FEWER = {"camvid_random": ("plain, Huber", "20 bins")}  # rows enough to say what chance folds would claim
 
 
+def table_of_fold(name, rows, fold):
+    "What `train` is given: the late part of a film, which validates, is a group of its own"
+    table = rows.drop(columns="fold").assign(split=splits_of(name, rows, fold))
+    late = np.where(table["split"] == "valid", " late", "")
+    return table.assign(group=table["group"].astype(str) + late) if "group" in table else table
+
+
 def of_one(table, target, numbers):
     "One number's columns of a predictions table of several"
     end, i = (f":{target}" if len(numbers["names"]) > 1 else ""), numbers["names"].index(target)
@@ -77,7 +84,7 @@ def compare(name, data, weights, runs):
     for row in FEWER.get(name, ROWS):
         start, won = time.process_time(), 0
         for fold in range(k):
-            table = rows.drop(columns="fold").assign(split=splits_of(name, rows, fold))
+            table = table_of_fold(name, rows, fold)
             run = train(table, base.replace(**ROWS[row]), runs, f"{name}-{row.replace(', ', '-').replace(' ', '-')}-{fold}")
             won += read_best(run.folder/"best.safetensors")["epoch"] >= 0
             told.setdefault(row, []).append(fold_answers(run, not results and row == next(iter(ROWS))))
