@@ -39,7 +39,7 @@ def read_input(
     from the_project.data.table import read_table
 
     recipe = recipe_from(args)
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.target)
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0])
     return trusted_split(table, recipe), recipe
 
 # %% ../../nbs/commands/83_experiments.ipynb #db03f4c5
@@ -114,18 +114,19 @@ The base is trained with twice as many seeds, for the noise floor. The same comm
 
 # %% ../../nbs/commands/83_experiments.ipynb #49ec92c1
 def _crossval(args) -> int:
-    from the_project.evaluate.metrics import bootstrap
-    from the_project.evaluate.report import score_text
+    from the_project.evaluate.predictions import read_scores
+    from the_project.evaluate.report import number_text, score_text
     from the_project.experiments.crossval import crossval
 
     table, recipe = read_input(args)
     found = _tell_failure(crossval, recipe, table, args.k, args.runs, args.group, None, _runner(args))
-    print(found.folds.to_string(index=False, float_format="{:.3f}".format))
+    print(found.folds.to_string(index=False, float_format=number_text))
     print(f"{found.metric} of all out-of-fold answers {score_text(found.score)}, spread of the folds "
-          f"{found.spread:.3f}")
+          f"{number_text(found.spread)}")
     if args.test:
-        print("soft vote on test: " + ", ".join(f"{name} {score_text(v)}" for name,
-                                                v in bootstrap(found.test()).items()))
+        found.test()
+        told = {name: triple for name, triple in read_scores(found.folder)["test"].items() if len(triple) == 3}
+        print("all folds on test: " + ", ".join(f"{name} {score_text(triple)}" for name, triple in told.items()))
     print(f"out-of-fold answers: {found.folder/'predictions-out-of-fold.csv'}", file=sys.stderr)
     return 0
 
@@ -142,7 +143,7 @@ Test rows take no part; --test lets all folds vote on them, and is counted.
     add_common(p)
     p.add_argument("--k", type=int, default=5, help="folds (default: %(default)s)")
     p.add_argument("--group", metavar="COLUMN", help="what stays together")
-    p.add_argument("--test", action="store_true", help="read the test rows: the soft vote of all folds")
+    p.add_argument("--test", action="store_true", help="read the test rows: all folds answer together")
     p.set_defaults(command=_crossval)
 
 # %% ../../nbs/commands/83_experiments.ipynb #50ec168d

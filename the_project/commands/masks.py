@@ -14,7 +14,8 @@ def add_mask_options(
 ):
     "Options `--out`, `--overlay` and `--zip`"
     masks = parser.add_argument_group("bundles of masks")
-    masks.add_argument("--out", metavar="DIR", help="write masks there, under the scenes' names, and coverage.csv")
+    masks.add_argument("--out", metavar="DIR", help="write masks there, under the scenes' names, and coverage.csv; with "
+                       "a bundle of labels or numbers: predictions.csv")
     masks.add_argument("--overlay", action="store_true", help="also the scenes under their masks, in DIR/overlays")
     masks.add_argument("--zip", metavar="FILE", help="also the masks as one archive, e.g. a submission")
 
@@ -23,9 +24,8 @@ def refuse_mask_options(
     output: str,  # what the bundle answers with
 ):
     "Options of masks with a bundle of another kind"
-    if args.out or args.overlay or args.zip:
-        raise ValueError(f"--out, --overlay and --zip are for bundles of masks, this one answers with a {output}: use "
-                         "--output FILE")
+    if args.overlay or args.zip:
+        raise ValueError(f"--overlay and --zip are for bundles of masks, this one answers with a {output}: leave them out")
 
 # %% ../../nbs/commands/89_masks.ipynb #8db30607
 def predict_masks(

@@ -60,15 +60,14 @@ def _write_numbers(
     names: list[str],         # the bundle's labels
     out: TextIO,
 ) -> int:                     # pictures that could not be read
-    "file, value, low, high, error: one row a picture, as they come"
-    writer, bad, parts = csv.writer(out, lineterminator="\n"), 0, ("value", "low", "high")
-    ends = [f"_{name}" if len(names) > 1 else "" for name in names]
-    writer.writerow(["file", *(f"{part}{end}" for end in ends for part in parts), "error"])
+    "file, prediction, low, high, error: one row a picture, as they come"
+    from the_project.ship.batch import csv_head, csv_row
+
+    writer, bad = csv.writer(out, lineterminator="\n"), 0
+    writer.writerow(csv_head(0, names))
     for answer in answers:
         bad += "error" in answer
-        told = answer.get("numbers", {})
-        cells = [f"{told[name][part]:.6g}" if told else "" for name in names for part in parts]
-        writer.writerow([answer["file"], *cells, answer.get("error", "")])
+        writer.writerow(csv_row(answer, 0, names))
     return bad
 
 # %% ../../nbs/commands/80_predict.ipynb #44f71b80
@@ -117,12 +116,9 @@ def _output(
 # %% ../../nbs/commands/80_predict.ipynb #af391405
 def _large(args) -> int:
     from the_project.ship.batch import answer_folder
-    from the_project.ship.config import read_config
 
     if args.format != "csv" or not args.output:
-        raise ValueError("--resume and --ray write a CSV in a file: give --output FILE, without --format json")
-    if read_config(args.bundle)["output"] != "label":
-        raise ValueError("--resume and --ray are for bundles of labels: leave them out")
+        raise ValueError("--resume and --ray write a CSV in a file: give --output FILE or --out DIR, without --format json")
     told = answer_folder(args.bundle, args.paths, args.output, args.k, threads=args.threads, resume=args.resume,
                          ray=args.ray)
     kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
@@ -130,6 +126,12 @@ def _large(args) -> int:
     return 1 if told["unreadable"] else 0
 
 # %% ../../nbs/commands/80_predict.ipynb #37743392
+def _file_in(args) -> str:  # the CSV or JSON of rows in the folder that `--out` names, which is made
+    if args.output: raise ValueError(f"--out {args.out} and --output {args.output}: give one of them")
+    if Path(args.out).is_file(): raise ValueError(f"--out {args.out} is a file: give a folder")
+    Path(args.out).mkdir(parents=True, exist_ok=True)
+    return str(Path(args.out)/f"predictions.{args.format}")
+
 def _predict(args) -> int:
     from the_project.ship.predict import Predictor, read_config
 
@@ -137,6 +139,7 @@ def _predict(args) -> int:
         raise ValueError(f"--k is {args.k}: use a number from 1")
     if (output := read_config(args.bundle)["output"]) == "mask": return predict_masks(args)
     refuse_mask_options(args, output)
+    if args.out: args.output = _file_in(args)
     if args.resume or args.ray is not None: return _large(args)
     files, given, subset = _pictures(args.paths), read_given(args.given), read_subset(args.subset)
     predictor = Predictor(args.bundle, args.threads)
@@ -162,6 +165,7 @@ def add_predict(
   the_project predict snakes photos/ --format json | jq '.[0]'
   the_project predict snakes /season --output season.csv --resume --ray 8
   the_project predict snakes photo.jpg --given country=India --subset park.txt
+  the_project predict prices fronts/ --out answers       # answers/predictions.csv: file,prediction,low,high
   the_project predict kelp scenes/ --out masks --overlay --zip submission
 
 A picture that can't be read gets a row with an error, the rest is answered, and the exit code is 1.

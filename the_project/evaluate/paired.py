@@ -143,7 +143,7 @@ def noise_floor(
     spread = (sum(((scores - scores.mean())**2).sum() for scores in repeats) / freedom)**.5
     return float(t.ppf(.975, freedom) * spread * (2 / seeds)**.5)
 
-# %% ../../nbs/evaluate/144_paired.ipynb #1527a76c
+# %% ../../nbs/evaluate/144_paired.ipynb #40aa73c4
 VERDICTS = ("helped", "hurt", "no evidence")
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def difference_text(
 ) -> str:                                # "+0.012 [-0.004, +0.027]", "-12,345 [-23,456, -1,234]"
     "A difference and its interval, signed, with the decimals that its size wants"
     like = max((abs(x) for x in triple if np.isfinite(x)), default=0)
-    value, low, high = ("+" * (x >= 0) + number_text(x, like) for x in triple)
+    value, low, high = (f"{'+' if x >= 0 else ''}{number_text(x, like)}" for x in triple)
     return f"{value} [{low}, {high}]" if np.isfinite(triple[1]) else f"{value} [no interval: one group]"
 
 # %% ../../nbs/evaluate/144_paired.ipynb #16a95e40

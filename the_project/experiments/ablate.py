@@ -25,9 +25,9 @@ from ..core.task import find_task
 from ..data.share import share_of_rows
 from ..evaluate.page import duration_text
 from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,
-                                          usual_metric)
+                                          usual_metric, difference_text)
 from ..evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
-from ..evaluate.report import markdown_table, score_text
+from ..evaluate.report import markdown_table, number_text, score_text
 from .crossval import fold_tables, series_name
 from .prepare import check_input, ensure_split
 from .run import Run
@@ -120,7 +120,7 @@ class Ablation:
         return paired_difference([result.answers[seed] for seed in seeds], [self.base.answers[seed] for seed in seeds],
                                  self.metric, self.floor)
 
-    def __repr__(self) -> str: return f"Ablation({len(self.results) - 1} changes, noise floor {self.floor:.3f})"
+    def __repr__(self) -> str: return f"Ablation({len(self.results) - 1} changes, noise floor {number_text(self.floor)})"
 
 # %% ../../nbs/experiments/63_ablate.ipynb #a5d656bb
 @patch(as_prop=True)
@@ -154,7 +154,7 @@ def markdown(self: Ablation) -> str:
         "change": table["name"], "in words": table["change"].fillna(""), "seeds": table["seeds"].map(str),
         self.metric: [score_text(row) if np.isfinite(row[0]) else "-"
                       for row in table[["score", "low", "high"]].to_numpy()],
-        "difference": [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" if np.isfinite(d) else "-" for d, low, high in
+        "difference": [difference_text(row) if np.isfinite(row[0]) else "-" for row in
                        table[["difference", "difference_low", "difference_high"]].to_numpy(float)],
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
     return "\n".join([*markdown_table(text), "", _how_to_read(self)])
@@ -162,7 +162,7 @@ def markdown(self: Ablation) -> str:
 # %% ../../nbs/experiments/63_ablate.ipynb #c696d7af
 def _how_to_read(self: Ablation) -> str:
     compared = sum(bool(result.answers) for result in self.results[1:])
-    floor = (f"Noise floor {self.floor:.3f}: {len(self.base_scores)} runs of the base differ by so much from seed to "
+    floor = (f"Noise floor {number_text(self.floor)}: {len(self.base_scores)} runs of the base differ by so much from seed to "
              f"seed, for means of as many "
              "runs as a change has." if np.isfinite(self.floor) else "No noise floor: the base ran once.")
     chance = f" Of {compared} comparisons {compared / 20:.1g} would leave zero out by luck." if compared > 4 else ""
@@ -200,7 +200,7 @@ def arm_jobs(
     jobs, series = [], series_name(tables[0], len(tables)) if len(tables) > 1 else ""
     for seed, (fold, table) in itertools.product(seeds, enumerate(tables)):
         recipe = arm.recipe.replace(seed=seed)
-        rows = share_of_rows(table, arm.rows, target=recipe.target)
+        rows = share_of_rows(table, arm.rows, target=recipe.targets[0])
         note = dict(arm=arm.name, share=arm.rows) | (dict(series=series, fold=fold) if series else {})
         jobs.append(Job(recipe, rows, note))
     return jobs
@@ -276,7 +276,7 @@ def ablate(
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more")
     metric = metric or usual_metric(find_task(recipe.task).output)
     table = ensure_split(table, recipe)
-    tables = fold_tables(table, folds, group, recipe.seed, recipe.target) if folds else [table]
+    tables = fold_tables(table, folds, group, recipe.seed, recipe.targets[0]) if folds else [table]
     first = recipe.seed
     numbers = {arm.name: list(range(first, first + seeds)) for arm in arms}
     numbers[BASE] = list(range(first, first + max(seeds, base_seeds or 2 * seeds)))

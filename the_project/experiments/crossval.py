@@ -16,18 +16,20 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.files import file_hash, json_hash, table_hash
+from ..core.problems import as_numbers
 from ..core.recipe import Recipe
-from ..core.task import Task
+from ..core.task import Task, find_task
 from ..data.splits import kfold_table
 from ..evaluate.calibrate import apply_temperature, fit_temperature
 from ..evaluate.ensemble import SoftVote, model_latency
 from ..evaluate.masks import fit_threshold
+from ..evaluate.numbers import apply_margin, number_scores
 from ..evaluate.page import split_scores
 from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode, usual_metric
 from ..evaluate.predictions import (average_predictions, count_test_read, predict_table, read_predictions,
                                               read_scores,
                                               save_predictions, update_scores)
-from ..evaluate.report import score_text
+from ..evaluate.report import number_text, score_text
 from .prepare import check_input
 from .run import Run
 from .sweep import Job, run_jobs
@@ -85,6 +87,9 @@ class Together:
 
     def model(self) -> nn.Module:  # (B, C, H, W) to log-probabilities (B, n)
         "All folds in one module"
+        if self.task.output == "number":
+            raise ValueError("each fold counts its numbers in standard deviations of its own training rows, so folds make "
+                             "no single network: ship result.best, or train on all rows")
         return SoftVote([run.model() for run in self.runs],
                         temperatures=[self.fold_temperature] * len(self.runs)).eval()
 
@@ -100,7 +105,7 @@ class Together:
             learn.loss_func.threshold = self.scores.get("threshold", .5)
             return predict_table(learn, rows, self.recipe, self.labels, tta)
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
-        return average_predictions([_tempered(table, self) for table in tables])
+        return average_predictions([_settled(table, self, run) for table, run in zip(tables, self.runs)])
 
 # %% ../../nbs/experiments/62_crossval.ipynb #49f71cb4
 class CrossVal:
@@ -141,7 +146,7 @@ class CrossVal:
         return Together(self.runs, fit_temperature(self.answers) if labels else 1., scores)
 
     def __repr__(self) -> str:
-        return f"CrossVal({len(self.runs)} folds, {self.metric} {score_text(self.score)}, spread {self.spread:.3f})"
+        return f"CrossVal({len(self.runs)} folds, {self.metric} {score_text(self.score)}, spread {number_text(self.spread)})"
 
 # %% ../../nbs/experiments/62_crossval.ipynb #5aae4404
 @patch(as_prop=True)
@@ -178,17 +183,20 @@ def test(
         count_test_read(self.folder)
         for run, path in zip(self.runs, paths):
             answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
-            save_predictions(_tempered(answers, self.together), path)
+            save_predictions(_settled(answers, self.together, run), path)
         if self.together.task.output == "mask":
             save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
         update_scores(self.folder, dict(answered=key))
     if self.together.task.output == "mask": vote = read_predictions(self.folder/"predictions-test.csv")
     else: vote = average_predictions([read_predictions(path) for path in paths])
     save_predictions(vote, self.folder/"predictions-test.csv")
-    update_scores(self.folder, dict(test=split_scores(self.runs[0], vote)))
+    own = number_scores(vote, self.best.measured) if self.together.task.output == "number" else None
+    update_scores(self.folder, dict(test=own or split_scores(self.runs[0], vote)))
     return vote
 
-def _tempered(answers: pd.DataFrame, together: Together) -> pd.DataFrame:  # labels alone have a temperature
+def _settled(answers: pd.DataFrame, together: Together, run: Run) -> pd.DataFrame:
+    "A fold's answers with what was fitted: labels have a temperature, numbers the reach of their intervals"
+    if together.task.output == "number": return apply_margin(answers, run.measured, run.scores["margin"])
     return apply_temperature(answers, together.fold_temperature) if together.task.output == "label" else answers
 
 # %% ../../nbs/experiments/62_crossval.ipynb #fd6c9e2f
@@ -211,12 +219,13 @@ def crossval(
     k: int = 5,                  # folds, 2 or more
     runs: str | Path = "runs",   # where runs are kept
     group: str | None = None,    # column of what must stay together; None: `group`, where there is one
-    metric: str | None = None,   # None: f1_macro, iou of masks, loss of numbers
+    metric: str | None = None,   # None: f1_macro, iou of masks, mae of numbers
     runner: Callable = run_jobs, # what runs a list of jobs, see `experiments.workers`
 ) -> CrossVal:
     "Train a recipe on every fold; called again, what is finished is not trained again"
     check_input(table, recipe)
-    tables = fold_tables(table, k, group, recipe.seed, recipe.target)
+    if find_task(recipe.task).output == "number": table = as_numbers(table, recipe.targets)
+    tables = fold_tables(table, k, group, recipe.seed, recipe.targets[0])
     series = series_name(tables[0], k)
     jobs = [Job(recipe, rows, dict(series=series, fold=fold, arm=f"fold {fold}")) for fold, rows in enumerate(tables)]
     done = runner(jobs, runs)

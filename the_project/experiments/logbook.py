@@ -27,7 +27,7 @@ from ..evaluate.page import duration_text
 from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,
                                           usual_metric)
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
-from ..evaluate.report import markdown_table, score_text
+from ..evaluate.report import markdown_table, number_text, score_text
 from .prepare import run_name
 from .run import Run
 from .sweep import read_log
@@ -62,8 +62,9 @@ class Entry:
 
     @cached_property
     def rows(self) -> str:
-        "A name for the rows that were answered; entries with the same one can be compared"
-        return json_hash(sorted(self.answers[0]["file"])) if self.answers else ""
+        "A name for the rows that were answered and what was asked; entries with the same one can be compared"
+        if not self.answers: return ""
+        return json_hash([self.recipe.task, self.recipe.target, sorted(self.answers[0]["file"])])
 
 # %% ../../nbs/experiments/161_logbook.ipynb #4babf02f
 def read_entries(
@@ -273,7 +274,7 @@ def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each 
           for verdict in {line.verdict for line in self.lines}}
     floors = sorted({round(line.difference.floor, 4) for line in self.lines if line.difference
                      and np.isfinite(line.difference.floor)})
-    floor = (f"Noise floor {floors[0]:.3f}" + (f" to {floors[-1]:.3f}" if floors[1:]
+    floor = (f"Noise floor {number_text(floors[0])}" + (f" to {number_text(floors[-1])}" if floors[1:]
                                                else "") + ": smaller differences are what seeds do."
              if floors else "No recipe was run with two seeds yet: the intervals know the luck of the pictures alone.")
     table = "\n".join(markdown_table(_text_rows(self.lines))) if self.lines else "no runs yet"
@@ -331,7 +332,9 @@ def plot(
     "Score against cost"
     lines = [line for line in self.lines if np.isfinite(line.score[0])]
     if not lines: raise ValueError(f"no finished run in {self.runs}: nothing to draw yet")
-    metric = self.metric or metric_of(lines[0].entry.recipe)
+    kind = lines[0].entry.recipe
+    metric = self.metric or metric_of(kind)
+    lines = [line for line in lines if (line.entry.recipe.task, line.entry.recipe.target) == (kind.task, kind.target)]
     figure, (panel,) = make_axes(6.4, 3.6)
     seconds, scores = np.array([line.entry.seconds for line in lines]), np.array([line.score for line in lines])
     colours = [dict(helped=BLUE, hurt=ORANGE, first=INK).get(line.verdict, GREY) for line in lines]

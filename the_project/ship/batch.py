@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from ..core.env import require
 from ..core.files import read_json, write_json
 from .config import BundleError, read_config, seal_of
@@ -41,18 +43,29 @@ def _walk(folder: str) -> Iterator[str]:  # holds the names of one folder at a t
 
 # %% ../../nbs/ship/178_batch.ipynb #004d8c6f
 def csv_head(
-    k: int,  # labels in a row
+    k: int,                    # labels in a row
+    numbers: list[str] = (),   # names of what a bundle of numbers tells; none: a bundle of labels
 ) -> list[str]:
     "Names of the columns"
+    if numbers: return ["file", *(f"{part}{f'_{name}' if len(numbers) > 1 else ''}" for name in numbers
+                                  for part in ("prediction", "low", "high")), "error"]
     return ["file", *(f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")), "error"]
 
 def csv_row(
-    answer: dict,  # from `Predictor.predict_many`
-    k: int,        # labels in a row
+    answer: dict,              # from `Predictor.predict_many`
+    k: int,                    # labels in a row
+    numbers: list[str] = (),   # as for `csv_head`
 ) -> list[str]:
     "One picture's cells"
+    if numbers:
+        told = answer.get("numbers", {})
+        parts = [_digits(told[name][part]) if told else "" for name in numbers for part in ("value", "low", "high")]
+        return [answer["file"], *parts, answer.get("error", "")]
     cells = [cell for label, p in answer.get("top", [])[:k] for cell in (label, f"{p:.6f}")]
     return [answer["file"], *cells, *[""] * (2 * k - len(cells)), answer.get("error", "")]
+
+def _digits(value: float) -> str:  # seven of them, without an exponent
+    return np.format_float_positional(value, 7, unique=False, fractional=False, trim="-")
 
 def _encode(rows: list[list[str]]) -> bytes:  # a file's name may hold any bytes
     csv.writer(text := io.StringIO(), lineterminator="\n").writerows(rows)
@@ -162,15 +175,16 @@ def answer_folder(
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise ValueError(f"{output}: give a file in a folder that exists")
     k, part = min(k, len(config["labels"])), output.with_name(f".{output.name}.part")
+    if config["output"] == "mask": raise ValueError("this bundle answers with masks: use ship.mask_folder.write_masks")
     note = dict(bundle=config.get("seal", seal_of(config)), paths=[str(path) for path in paths], k=k)
-    files = walk_pictures(paths)
-    resumed, bad = _begin(part, note, resume, csv_head(k), files)
+    files, numbers = walk_pictures(paths), config["labels"] if config["output"] == "number" else []
+    resumed, bad = _begin(part, note, resume, csv_head(k, numbers), files)
     answers = (_answers(Predictor(bundle, threads), files, k, batch) if ray is None else
                _ray_answers(bundle, files, k, batch, threads, ray))
     done = resumed
     with open(part, "ab") as file:
         for some in answers:
-            file.write(_encode([csv_row(answer, k) for answer in some]))
+            file.write(_encode([csv_row(answer, k, numbers) for answer in some]))
             file.flush()
             done, bad = done + len(some), bad + sum("error" in answer for answer in some)
     if not done: raise ValueError(f"{', '.join(map(str, paths))}: no pictures there ({' '.join(sorted(SUFFIXES))})")
