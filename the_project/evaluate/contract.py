@@ -27,6 +27,7 @@ from PIL import Image
 
 from ..core.env import set_seed
 from ..core.recipe import Recipe, Stage
+from ..core.mask_sample import mask_table
 from ..core.sample import sample_table
 from ..core.task import Blocks, Task
 from ..data.loaders import make_loader
@@ -107,7 +108,11 @@ def ask_loader(paper: Paper) -> None:
     recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
     size = recipe.last_size
     paper.loader = make_loader(paper.table, recipe, paper.blocks, paper.labels, mean, std, size, device="cpu")
-    xb, *_ = next(iter(paper.loader))
+    xb, yb, *_ = next(iter(paper.loader))
+    if paper.blocks.follow == "mask":  # whole pictures, of whatever size
+        demand(tuple(yb.shape) == (len(xb), *xb.shape[2:]), f"a batch of masks is {tuple(yb.shape)} for pictures of "
+               f"{tuple(xb.shape)}: expected a class a pixel")
+        size, recipe = xb.shape[-1], recipe.replace(channels=xb.shape[1])
     expected = (len(paper.table), recipe.channels, size, size)
     demand(tuple(xb.shape) == expected and xb.dtype == torch.float32,
            f"a batch is {tuple(xb.shape)} {xb.dtype}: expected {expected} float32")
@@ -136,10 +141,12 @@ def ask_learner(paper: Paper) -> None:
     dls = DataLoaders(paper.loader, paper.loader)
     paper.learn = Learner(dls, model, loss_func=task.loss(recipe, paper.measured), metrics=metrics, cbs=callbacks)
     paper.learn.remove_cbs([callback for callback in paper.learn.cbs if isinstance(callback, ProgressCallback)])
-    if task.output in ("label", "number"):
+    if task.output in ("label", "number", "mask"):
         xb, *_ = next(iter(paper.loader))
         with torch.no_grad(): answer = model.eval()(xb)
         demand(len(answer) == len(xb), f"model gave {tuple(answer.shape)} for {len(xb)} pictures: give a row a picture")
+        each = task.output != "mask" or answer.shape[1:] == (task.n_out(paper.labels, recipe), *xb.shape[2:])
+        demand(each, f"model gave {tuple(answer.shape)} for pictures of {tuple(xb.shape)}: give n_out numbers a pixel")
         demand(bool(torch.isfinite(answer).all()), "model gave numbers that are not finite")
 
 # %% ../../nbs/evaluate/46_contract.ipynb #0076b0fa
@@ -187,6 +194,13 @@ def ask_collect(paper: Paper) -> None:
            "collect gave rows in another order, or number, than the loader's table")
     demand(bool(np.isfinite(answers.loss).all()), "collect gave a loss that is not finite")
     demand(paper.learn.model.training == training, "collect left the model in another mode (train or eval) than before")
+    if paper.task.output == "mask":
+        classes = [name.removeprefix("edge:") for name in answers if name.startswith("edge:")]
+        demand(classes == paper.labels, f"collect has columns edge:{classes[:3]}: give one edge:<class> a class, in order")
+        pixels = [f"n:{truth}:{said}" for truth in classes for said in classes]
+        demand(set(pixels) <= set(answers), "collect gave no n:<truth>:<said> for each pair of classes")
+        judged = bool((answers[pixels].sum(1) <= answers.height * answers.width).all())
+        demand(judged, "collect counts more pixels than a picture has: count judged ones only, without padding")
     if paper.task.output == "label":
         columns = [column[2:] for column in answers if column.startswith("p:")]
         demand(columns == paper.labels, f"collect has columns p:{columns[:3]}: give one p:<label> a label, in order")
@@ -228,10 +242,12 @@ _NEEDED = (ask_form, ask_blocks, ask_measure, ask_loader, ask_learner, ask_colle
 def check_task(
     task: Task,                          # to be examined
     recipe: Recipe | None = None,        # its task and target at least; None: the smallest, over labels
-    table: pd.DataFrame | None = None,   # 6 to 12 rows that it can learn; None: sample pictures of two species
+    table: pd.DataFrame | None = None,   # 6 to 12 rows that it can learn; None: sample pictures of two species, or with masks
 ) -> list[str]:                          # what was checked, a line each
     "Examine a task; TaskError with a line for each fault"
     with tempfile.TemporaryDirectory() as folder:
+        if table is None and getattr(task, "output", "") == "mask":
+            table = mask_table(folder, n=8, size=64, classes=2, plant=False)
         if table is None: table = sample_table(folder, n=8, size=48, species=2, plant=False)
         if recipe is None: recipe = smallest_recipe(getattr(task, "name", "task"))
         paper, faults, passed = Paper(task, recipe, table), [], []

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..core.files import plain
 from ..core.recipe import Recipe
-from .mirror import ProcessTracker, TensorBoardTracker, Tracker
+from ..core.task import find_task
+from .mirror import PlotTracker, ProcessTracker, TensorBoardTracker, Tracker
 from .wandb_mirror import WandbTracker
 
 # %% ../../nbs/evaluate/148_mirrors.ipynb #0377f956
@@ -139,6 +140,7 @@ def make_trackers(
     recipe: Recipe,      # trackers: wandb, tensorboard, mlflow, trackio
     folder: str | Path,  # the run's folder
 ) -> list[Tracker]:
-    "The trackers that a recipe names; a missing package is told before the training starts"
-    made = [kind(folder, recipe.to_dict()) for name, kind in _TRACKERS.items() if name in recipe.trackers]
+    "The trackers that a recipe names, and of masks pictures in the run's folder; a missing package is told at once"
+    made = [PlotTracker(folder, shows=3)] if find_task(recipe.task).output == "mask" else []
+    made += [kind(folder, recipe.to_dict()) for name, kind in _TRACKERS.items() if name in recipe.trackers]
     return made + ([TensorBoardTracker(folder)] if "tensorboard" in recipe.trackers else [])
