@@ -202,15 +202,15 @@ def finish(self: MaskRows, x: torch.Tensor, keys: tuple) -> torch.Tensor:
     "Raw as it is: the network scales its input"
     return x
 
-# %% ../../nbs/data/121_masks.ipynb #3c75face
+# %% ../../nbs/data/121_masks.ipynb #cef59616
 def _header_shape(file: str) -> tuple[int, int]:
     "Height and width of a picture or raster, upright, without decoding a photo"
-    try:
-        with Image.open(file) as picture:
-            if picture.format != "TIFF":
+    if not file.lower().endswith((".tif", ".tiff", ".npy")):
+        try:
+            with Image.open(file) as picture:
                 turned = picture.getexif().get(0x0112, 1) >= 5
                 return picture.size if turned else picture.size[::-1]
-    except Exception: pass  # `read_raster` reads more, and says better what is wrong
+        except Exception: pass  # `read_raster` reads more, and says better what is wrong
     with read_raster(file) as raster: return raster.shape[:2]
 
 @patch
