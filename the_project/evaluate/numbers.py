@@ -113,9 +113,12 @@ def _row_sums(told: pd.DataFrame, numbers: dict, i: int) -> np.ndarray:  # (rows
     return np.stack([np.ones(len(gap)), gap, gap**2, centre, centre**2, right, (low <= truth) & (truth <= high),
                      high - low, scaled], 1)
 
+def _spread(square: np.ndarray, size: np.ndarray) -> np.ndarray:  # NaN where a draw's truths are all the same: no R2
+    return np.where(square > 1e-12 * np.maximum(size, 1e-300), square, np.nan)
+
 def _scores_of_sums(sums: np.ndarray) -> dict:  # (draws, 9)
     rows, gap, square, centre, centre2, right, inside, width, _ = sums.T
-    spread = np.maximum(centre2 - centre**2 / rows, 1e-300)
+    spread = _spread(centre2 - centre**2 / rows, centre2)
     return dict(mae=gap / rows, rmse=np.sqrt(square / rows), r2=1 - square / spread, within=right / rows,
                 coverage=inside / rows, width=width / rows)
 
@@ -154,7 +157,7 @@ def scores_of_gaps(
 ) -> dict:             # mae, rmse, r2: (draws,), the mean of several numbers'
     "The scores of sums"
     rows, gap, square, centre, centre2 = sums.reshape(len(sums), -1, 5).transpose(2, 0, 1)
-    spread = np.maximum(centre2 - centre**2 / rows, 1e-300)
+    spread = _spread(centre2 - centre**2 / rows, centre2)
     each = dict(mae=gap / rows, rmse=np.sqrt(square / rows), r2=1 - square / spread)
     return {name: values.mean(1) for name, values in each.items()}
 

@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from ..core.env import require
 from ..core.files import read_json, write_json
 from .config import BundleError, read_config, seal_of
+from .numbers import cell_number
 from .predict import Predictor
 
 # %% ../../nbs/ship/178_batch.ipynb #b16a3cf4
@@ -59,13 +58,10 @@ def csv_row(
     "One picture's cells"
     if numbers:
         told = answer.get("numbers", {})
-        parts = [_digits(told[name][part]) if told else "" for name in numbers for part in ("value", "low", "high")]
+        parts = [cell_number(told[name][part]) if told else "" for name in numbers for part in ("value", "low", "high")]
         return [answer["file"], *parts, answer.get("error", "")]
     cells = [cell for label, p in answer.get("top", [])[:k] for cell in (label, f"{p:.6f}")]
     return [answer["file"], *cells, *[""] * (2 * k - len(cells)), answer.get("error", "")]
-
-def _digits(value: float) -> str:  # seven of them, without an exponent
-    return np.format_float_positional(value, 7, unique=False, fractional=False, trim="-")
 
 def _encode(rows: list[list[str]]) -> bytes:  # a file's name may hold any bytes
     csv.writer(text := io.StringIO(), lineterminator="\n").writerows(rows)

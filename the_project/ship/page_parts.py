@@ -12,7 +12,7 @@ import csv
 import io
 from html import escape
 
-from .numbers import told_number
+from .numbers import cell_number, told_number
 
 # %% ../../nbs/ship/62_page_parts.ipynb #97c59f93
 def pretty(
@@ -83,16 +83,16 @@ def _numbers_html(answer: dict) -> str:
         f'<span class="note">most probably {told_number(told["low"])} to {told_number(told["high"])}</span></li>'
         for name, told in answer["numbers"].items())
     notes = f'<p class="note">{escape("; ".join(answer["notes"]))}</p>' if answer["notes"] else ""
-    return f'<div class="answer" role="status"><h2>Answer</h2><ol>{lines}</ol>{notes}</div>'
+    return f'<div class="answer numbers" role="status"><h2>Answer</h2><ol>{lines}</ol>{notes}</div>'
 
 def _numbers_csv(answers: list[dict], writer, out: io.StringIO) -> str:
     names, parts = list(next(answer["numbers"] for answer in answers if "numbers" in answer)), ("value", "low", "high")
     ends = [f"_{name}" if len(names) > 1 else "" for name in names]
-    writer.writerow(["file", *(f"{part}{end}" for end in ends for part in parts), "error"])
+    writer.writerow(["file", *(f"{part}{end}" for end in ends for part in ("prediction", "low", "high")), "error"])
     for answer in answers:
         told = answer.get("numbers")
-        cells = [f"{told[name][part]:.6g}" if told else "" for name in names for part in parts]
-        writer.writerow([_cell(cell) for cell in (answer["file"], *cells, answer.get("error", ""))])
+        cells = [cell_number(told[name][part]) if told else "" for name in names for part in parts]
+        writer.writerow([_cell(answer["file"]), *cells, _cell(answer.get("error", ""))])
     return out.getvalue()
 
 # %% ../../nbs/ship/62_page_parts.ipynb #719c5c28
@@ -188,7 +188,7 @@ STYLE = """<style>
 .answer.answer h3 { margin-top: 1.25rem; }
 .answer.answer ol { list-style: none; margin: 0; padding: 0; }
 .answer.answer li { display: grid; grid-template-columns: 1fr auto; gap: .15rem .75rem; margin: 0 0 .7rem; padding: 0; }
-.answer .name { font-style: italic; overflow-wrap: anywhere; }
+.answer .name { font-style: italic; overflow-wrap: anywhere; } .answer.numbers .name { font-style: normal; }
 .answer h2 + ol li:first-child { font-size: 1.25rem; font-weight: 600; }
 .answer.faint h2 + ol li:first-child { font-size: 1rem; font-weight: 400; } .answer.faint ol { opacity: .8; }
 .answer .percent { font-variant-numeric: tabular-nums; }
@@ -198,6 +198,7 @@ STYLE = """<style>
 .answer .venomous { display: inline-block; padding: 0 .5rem; border-radius: .6rem; font-size: .75rem; font-weight: 600;
   font-style: normal; color: #fff; background: #b3261e; vertical-align: middle; }
 .answer.answer p { margin: 1rem 0 0; } .answer .note { color: var(--body-text-color-subdued); font-size: .875rem; }
+.answer.numbers li .note { grid-column: 1 / -1; font-size: 1rem; font-weight: 400; color: var(--body-text-color); }
 .answer.answer p.doubt { margin: 0 0 1rem; padding: .6rem .9rem; border-left: 4px solid #9a6700;
   background: var(--background-fill-secondary); }
 .answer.answer p.doubt.sure { border-color: #1b7f4b; } .answer.answer p.doubt.stranger { border-color: #b3261e; }
