@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['edge_histograms', 'describe_by_hand', 'find_arch', 'Embedder', 'make_embedder', 'Looks', 'look_through']
 
-# %% ../../nbs/audit/81_embed.ipynb #e309e9b8
+# %% ../../nbs/audit/81_embed.ipynb #17504b16
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import torch
 from .look import Look, look_at
 from ..core.env import say
 from ..core.files import read_json
-from ..core.recipe import Recipe, Stage, load_recipe
+from ..core.recipe import Recipe, Stage, load_recipe, mean_side
 from ..data.verify import files_of, in_threads, with_progress
 from ..models.backbone import create_backbone, input_stats
 from ..ship.prepare import normalise
@@ -95,7 +95,7 @@ def _by_hand(pixels: np.ndarray) -> np.ndarray: return np.stack([describe_by_han
 def _by_network(pixels: np.ndarray, backbone: torch.nn.Module, preprocess: dict, device: str) -> np.ndarray:
     return backbone(torch.from_numpy(normalise(pixels, preprocess)).to(device)).float().cpu().numpy()
 
-# %% ../../nbs/audit/81_embed.ipynb #88bec87c
+# %% ../../nbs/audit/81_embed.ipynb #939e610f
 def _recipe_of(weights: str | Path, arch: str | None, size: int | None) -> Recipe:
     "The recipe that a file, a run's folder or a bundle's folder stands for"
     path = Path(weights)
@@ -108,7 +108,8 @@ def _recipe_of(weights: str | Path, arch: str | None, size: int | None) -> Recip
         raise FileNotFoundError(f"weights file {path} is not there: check the path")
     if (path.parent/"recipe.json").is_file() and arch is None:
         recipe = load_recipe(path.parent/"recipe.json")
-        return recipe.replace(weights=str(path), stages=(Stage(size or recipe.last_size, 1),))
+        side = recipe.last_size if isinstance(recipe.last_size, int) else 32 * round(mean_side(recipe.last_size) / 32)
+        return recipe.replace(weights=str(path), stages=(Stage(size or side, 1),))  # an embedder looks at squares
     arch = arch or (find_arch(path) if path.suffix == ".safetensors" else Recipe().arch)
     config = timm.get_pretrained_cfg(arch) if timm.is_model(arch) else None
     return Recipe(arch=arch, weights=str(weights if str(weights) == "imagenet" else path),

@@ -7,7 +7,8 @@ another."""
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
            'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
            'BATCH_NORMS', 'OFFSETS', 'SAMPLERS', 'TRACKERS', 'BAND_SCALES', 'DECODERS', 'MASK_LOSSES', 'NEWER_FIELDS',
-           'FORMULA_CALLS', 'nearest', 'Stage', 'Recipe', 'parse_formula', 'load_recipe', 'set_fields', 'diff']
+           'FORMULA_CALLS', 'nearest', 'parse_size', 'size_hw', 'size_text', 'mean_side', 'Stage', 'Recipe',
+           'parse_formula', 'load_recipe', 'set_fields', 'diff']
 
 # %% ../../nbs/core/02_recipe.ipynb #c25b5fa2
 import ast
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from .files import atomic_write, json_hash, read_json
 
-# %% ../../nbs/core/02_recipe.ipynb #017f887a
+# %% ../../nbs/core/02_recipe.ipynb #8da4b3c3
 PIPELINES = ("fused", "fastai", "albumentations")
 AUGMENTS = ("none", "light", "standard", "strong")
 SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clahe", "random_brightness_contrast",
@@ -30,7 +31,7 @@ SINGLE_AUGMENTS = ("rgb_shift", "hue_saturation_value", "channel_shuffle", "clah
                    "vertical_flip", "random_crop", "rotation", "erasing")
 FITS = ("crop", "squish", "pad")
 RESIZE_MODES = ("resize", "crop")
-FEATURES = ("grey", "edges", "fourier", "wavelet", "scales")
+FEATURES = ("grey", "edges", "fourier", "wavelet", "scales", "saliency")
 FEATURES_MODES = ("beside", "instead")
 POOLS = ("avg", "max", "avgmax", "catavgmax")
 LOSSES = ("cross_entropy", "focal", "soft_f1", "l1", "mse", "huber", "gaussian", "ordinal", "auto")
@@ -112,19 +113,50 @@ class _Settings:
         "A copy with some fields changed; checked like a new one"
         return type(self).from_dict({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | fields)
 
-# %% ../../nbs/core/02_recipe.ipynb #e0d18611
+# %% ../../nbs/core/02_recipe.ipynb #4e52e9a0
+def parse_size(
+    size: int | str | tuple[int, int],  # 224, (192, 256), "224" or "192x256": height and width, pixels
+) -> int | tuple[int, int]:             # one number where both sides are equal
+    "Read the size of a picture"
+    sides = size.lower().split("x") if isinstance(size, str) else size if isinstance(size, (list, tuple)) else [size]
+    try: whole = [int(side) for side in sides] if isinstance(size, str) else list(sides)
+    except ValueError: whole = []
+    if len(whole) not in (1, 2) or any(isinstance(side, bool) or not isinstance(side, int) for side in whole):
+        raise ValueError(f"size={size!r} can't be read: write pixels, 224, or height and width, (192, 256) or '192x256'")
+    for side in whole: _in_range("size", side, 8, 4096, "pixels on a side, 8 to 4096")
+    return whole[0] if len(set(whole)) == 1 else tuple(whole)
+
+def size_hw(
+    size: int | tuple[int, int],  # as `Stage.size`
+) -> tuple[int, int]:             # height, width
+    "Height and width of a size"
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+def size_text(
+    size: int | tuple[int, int],  # as `Stage.size`
+) -> str:                         # "224" or "192x256"
+    "A size as a person writes it"
+    return str(size) if isinstance(size, int) else "x".join(map(str, size))
+
+def mean_side(
+    size: int | tuple[int, int],  # as `Stage.size`
+) -> float:                       # pixels
+    "Side of the square with as many pixels"
+    return size if isinstance(size, int) else (size[0] * size[1]) ** .5
+
+# %% ../../nbs/core/02_recipe.ipynb #01a68f2b
 @dataclass(frozen=True)
 class Stage(_Settings):
     "One size of a progressive schedule"
-    size: int                      # side of the square training picture, pixels, 8 to 4096
+    size: int | tuple[int, ...]    # side of the square training picture, pixels, 8 to 4096; or height and width
     epochs: int                    # epochs with every layer learning, 0 or more
     frozen_epochs: int = 0         # epochs before them with only the head learning
     lr: float | None = None        # peak learning rate of this stage; None: the recipe's
     batch_size: int | None = None  # None: the recipe's, grown as pictures shrink
 
     def __post_init__(self):
+        object.__setattr__(self, "size", parse_size(self.size))
         self._check_types()
-        _in_range("size", self.size, 8, 4096, "pixels on a side, 8 to 4096")
         _in_range("epochs", self.epochs, 0, 100_000, "0 or more")
         _in_range("frozen_epochs", self.frozen_epochs, 0, 100_000, "0 or more")
         if self.epochs + self.frozen_epochs == 0:
@@ -136,7 +168,7 @@ class Stage(_Settings):
 NEWER_FIELDS = ("file_bands", "bands", "indices", "band_scale", "missing", "hide_band", "classes", "decoder", "mask_loss",
                 "min_object", "max_hole")  # left out of the hash at their defaults
 
-# %% ../../nbs/core/02_recipe.ipynb #437315e4
+# %% ../../nbs/core/02_recipe.ipynb #55ff4754
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
@@ -219,8 +251,8 @@ class Recipe(_Settings):
         return tuple(name for part in self.target.split(",") if (name := part.strip()))
 
     @property
-    def last_size(self) -> int:
-        "The size at which every epoch is scored, pixels"
+    def last_size(self) -> int | tuple[int, int]:
+        "The size at which every epoch is scored, pixels: a side, or height and width"
         return self.stages[-1].size
 
     @property
@@ -292,7 +324,7 @@ def _check_bands(recipe: "Recipe") -> None:
     _check_names("mask_loss", tuple(parts))
     for part in parts: _one_of("mask_loss", part.strip(), ("auto", *MASK_LOSSES))
 
-# %% ../../nbs/core/02_recipe.ipynb #8d79cf42
+# %% ../../nbs/core/02_recipe.ipynb #90f3aa8a
 def _check_recipe(recipe: "Recipe") -> None:
     "Refuse a setting that is not known, out of range, or at odds with another"
     for field, names in _CHOICES.items(): _one_of(field, getattr(recipe, field), names)
@@ -308,6 +340,9 @@ def _check_recipe(recipe: "Recipe") -> None:
         raise ValueError(f"target_low={recipe.target_low:g} is not below target_high={recipe.target_high:g}: swap or "
                          "mend them")
     if not recipe.stages: raise ValueError("stages is empty: give at least one, e.g. stages=(Stage(224, 5),)")
+    oblong = [stage.size for stage in recipe.stages if not isinstance(stage.size, int)]
+    if oblong and recipe.task == "segment":
+        raise ValueError(f"size={size_text(oblong[0])}: masks are learnt in square windows, give one number")
     if recipe.sampler not in SAMPLERS: parse_formula(recipe.sampler)
     elif recipe.sampler != "none" and recipe.class_weights != "none":
         raise ValueError(f"sampler={recipe.sampler!r} and class_weights={recipe.class_weights!r} both make up for "
@@ -350,13 +385,13 @@ def load_recipe(
     try: return Recipe.from_dict(fields)
     except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
-# %% ../../nbs/core/02_recipe.ipynb #1629443a
+# %% ../../nbs/core/02_recipe.ipynb #653fd830
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() == "none": return None
     if bool in options and text.lower() in ("true", "false"): return text.lower() == "true"
     if field == "stages" and not text.startswith("["):
-        try: return tuple(Stage(*(int(n) for n in part.split(":"))) for part in text.split(","))
+        try: return tuple(Stage(size, *map(int, more)) for size, *more in (part.split(":") for part in text.split(",")))
         except TypeError as e:
             raise ValueError(f"stages={text!r} can't be read: write size:epochs[:frozen_epochs],...") from e
         except ValueError as e: raise ValueError(f"stages={text!r}: {e} (write size:epochs[:frozen_epochs],...)") from e
@@ -380,7 +415,7 @@ def set_fields(
         fields[field] = _from_text(field, text, hints[field])
     return recipe.replace(**fields)
 
-# %% ../../nbs/core/02_recipe.ipynb #c4b7525d
+# %% ../../nbs/core/02_recipe.ipynb #ea5e79d9
 def diff(
     a: Recipe,   # before
     b: Recipe,   # after
@@ -401,5 +436,5 @@ def _words(value: object) -> str:
     if isinstance(value, Stage):
         frozen = f" + {value.frozen_epochs} frozen" if value.frozen_epochs else ""
         own = "".join(f", {name} {v:g}" for name in ("lr", "batch_size") if (v := getattr(value, name)) is not None)
-        return f"{value.size} px x {value.epochs}{frozen}{own}"
+        return f"{size_text(value.size)} px x {value.epochs}{frozen}{own}"
     return f"{value:g}" if isinstance(value, float) else str(value)

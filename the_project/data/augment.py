@@ -6,7 +6,7 @@
 __all__ = ['sample_warp', 'apply_warp', 'warp_points', 'sample_lut', 'apply_lut', 'erase', 'fused_augment', 'fastai_augment',
            'single_augment', 'albumentations_augment', 'LEVELS', 'AugmentLevel', 'augment_level']
 
-# %% ../../nbs/data/15_augment.ipynb #1a432160
+# %% ../../nbs/data/15_augment.ipynb #bdb2ab03
 import math
 import os
 
@@ -14,25 +14,33 @@ import cv2
 import numpy as np
 
 from ..core.levels import LEVELS, AugmentLevel, augment_level
-from ..core.recipe import SINGLE_AUGMENTS, nearest
+from ..core.recipe import SINGLE_AUGMENTS, mean_side, nearest, size_hw
 
 _all_ = ["LEVELS", "AugmentLevel", "augment_level"]
 
-# %% ../../nbs/data/15_augment.ipynb #eb791771
-def _window(draw: list[float], level: AugmentLevel, height: int, width: int, share: float, fit: str) -> np.ndarray:
+# %% ../../nbs/data/15_augment.ipynb #0c0c4808
+def _full(height: int, width: int, size: int | tuple[int, int], fit: str) -> tuple[float, float]:
+    "Width and height, in source pixels, of what a picture shows when nothing is cropped"
+    if fit == "squish": return width, height
+    (h, w), least = size_hw(size), min if fit == "crop" else max
+    if h == w: return (least(height, width),) * 2
+    side = least(width / w, height / h)
+    return (min(width, side * w), min(height, side * h)) if fit == "crop" else (side * w, side * h)
+
+def _window(draw: list[float], level: AugmentLevel, height: int, width: int, size: int | tuple[int, int], share: float,
+            fit: str) -> np.ndarray:
     "The square -1..1 to source pixels; `share` is how much of the full window's side is shown"
     area, aspect, across, down = draw
     if level.min_area == 1 and share == 1: across = down = .5  # nothing to choose: the centre, as in validation
-    side = min(height, width) if fit == "crop" else max(height, width)
-    full_w, full_h = (width, height) if fit == "squish" else (side, side)
+    full_w, full_h = _full(height, width, size, fit)
     keep = share * math.sqrt(level.min_area + (1 - level.min_area) * area)
     stretch = level.aspect ** (aspect - .5)
     w, h = min(full_w, full_w * keep * stretch), min(full_h, full_h * keep / stretch)
     x, y = width / 2 + (across - .5) * abs(width - w), height / 2 + (down - .5) * abs(height - h)
     return np.array([[w / 2, 0, x - .5], [0, h / 2, y - .5], [0, 0, 1]])
 
-# %% ../../nbs/data/15_augment.ipynb #d6a738e0
-def _inside(draw: list[float], level: AugmentLevel) -> np.ndarray:
+# %% ../../nbs/data/15_augment.ipynb #184fd900
+def _inside(draw: list[float], level: AugmentLevel, shape: float) -> np.ndarray:
     "What happens inside the square: turn, zoom, tilt, flips; `draw` says first whether, then how much"
     do = [number < level.p_geometry for number in draw[:3]]
     turn = math.radians(level.rotate * (2 * draw[3] - 1)) if do[0] else 0.
@@ -40,45 +48,47 @@ def _inside(draw: list[float], level: AugmentLevel) -> np.ndarray:
     tilt = [level.perspective * (2 * number - 1) if do[2] else 0. for number in draw[5:7]]
     x, y = (-1. if draw[7] < level.flip else 1.), (-1. if draw[8] < level.flip_vertical else 1.)
     cos, sin = shrink * math.cos(turn), shrink * math.sin(turn)
-    return np.array([[x * cos, -x * sin, 0], [y * sin, y * cos, 0], [*tilt, 1]])
+    return np.array([[x * cos, -x * sin * shape, 0], [y * sin / shape, y * cos, 0], [*tilt, 1]])  # shape: height / width
 
-# %% ../../nbs/data/15_augment.ipynb #f43cf249
+# %% ../../nbs/data/15_augment.ipynb #60e4221a
 def sample_warp(
     rng: np.random.Generator,       # belongs to this picture and epoch, see `rng_for`
     level: str | AugmentLevel,      # how much
     source_hw: tuple[int, int],     # height and width of the source, pixels
-    size: int,                      # side of the answer, pixels
+    size: int | tuple[int, int],    # of the answer, pixels: a side, or height and width
     mode: str = "resize",           # RESIZE_MODES: all of the picture, or crops at the last stage's scale
-    last_size: int | None = None,   # side at the last stage, for mode "crop"; None: `size`
+    last_size: int | tuple[int, int] | None = None,  # at the last stage, for mode "crop"; None: `size`
     fit: str = "crop",              # FITS: what a picture that is not square shows when nothing is cropped
 ) -> np.ndarray:                    # 3 x 3 float64: a pixel (x, y, 1) of the answer to its place in the source
     "Draw one geometry; pixel centres have whole numbers"
     level, (height, width), draw = augment_level(level), source_hw, rng.random(13).tolist()
-    share = min(1., size / (last_size or size)) if mode == "crop" else 1.
-    to_square = np.array([[2 / size, 0, 1 / size - 1], [0, 2 / size, 1 / size - 1], [0, 0, 1]])
-    return _window(draw[:4], level, height, width, share, fit) @ _inside(draw[4:], level) @ to_square
+    share = min(1., mean_side(size) / mean_side(last_size or size)) if mode == "crop" else 1.
+    h, w = size_hw(size)
+    to_square = np.array([[2 / w, 0, 1 / w - 1], [0, 2 / h, 1 / h - 1], [0, 0, 1]])
+    return _window(draw[:4], level, height, width, size, share, fit) @ _inside(draw[4:], level, h / w) @ to_square
 
-# %% ../../nbs/data/15_augment.ipynb #8a78d75e
-def _scale(matrix: np.ndarray, size: int) -> float:
+# %% ../../nbs/data/15_augment.ipynb #2f46974b
+def _scale(matrix: np.ndarray, size: int | tuple[int, int]) -> float:
     "Source pixels a pixel of the answer spans, at its centre"
     (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
     determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-    depth = (g + h) * (size - 1) / 2 + i
+    rows, columns = size_hw(size)
+    depth = (g * (columns - 1) + h * (rows - 1)) / 2 + i
     return math.sqrt(abs(determinant / depth ** 3))
 
 def _shrink(pixels: np.ndarray, factor: int) -> np.ndarray:
     height, width = (side // factor for side in pixels.shape[:2])
     return cv2.resize(pixels[:height * factor, :width * factor], (width, height), interpolation=cv2.INTER_AREA)
 
-# %% ../../nbs/data/15_augment.ipynb #0886672f
+# %% ../../nbs/data/15_augment.ipynb #8a98f67e
 def apply_warp(
     pixels: np.ndarray,              # (H, W) or (H, W, C) uint8
     matrix: np.ndarray,              # 3 x 3, from `sample_warp`
-    size: int,                       # side of the answer, pixels
+    size: int | tuple[int, int],     # of the answer, pixels: a side, or height and width
     interpolation: str = "bilinear", # "bilinear" for pictures, "nearest" for masks
     border: tuple | None = None,     # colour outside the picture, 0..255 a channel; None: the picture mirrored
-    out: np.ndarray | None = None,   # (size, size[, C]) uint8 to write into
-) -> np.ndarray:                     # (size, size[, C]) uint8
+    out: np.ndarray | None = None,   # (h, w[, C]) uint8 to write into
+) -> np.ndarray:                     # (h, w[, C]) uint8
     "Read the answer's pixels from where the matrix says, with one interpolation"
     if interpolation not in _INTERPOLATIONS:
         raise ValueError(f"interpolation={interpolation!r}: use bilinear or nearest")
@@ -89,7 +99,7 @@ def apply_warp(
         matrix = np.array([[1 / factor, 0, .5 / factor - .5], [0, 1 / factor, .5 / factor - .5], [0, 0, 1]]) @ matrix
     mode = cv2.BORDER_REFLECT_101 if border is None else cv2.BORDER_CONSTANT
     flags = _INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(pixels, matrix, (size, size), out, flags, mode, border or 0)
+    return cv2.warpPerspective(pixels, matrix, size_hw(size)[::-1], out, flags, mode, border or 0)
 
 _INTERPOLATIONS = dict(bilinear=cv2.INTER_LINEAR, nearest=cv2.INTER_NEAREST)
 
@@ -148,38 +158,40 @@ def erase(
     pixels[top:top + h, left:left + w] = np.array(cv2.mean(pixels)[:pixels.shape[2]]).round()
     return pixels
 
-# %% ../../nbs/data/15_augment.ipynb #b76d7a4b
+# %% ../../nbs/data/15_augment.ipynb #2f4b1a31
 def fused_augment(
     pixels: np.ndarray,              # (H, W, C) uint8, at its presize
     rng: np.random.Generator,        # belongs to this picture and epoch
     level: str | AugmentLevel,       # how much
-    size: int,                       # side of the answer, pixels
+    size: int | tuple[int, int],     # of the answer, pixels: a side, or height and width
     mode: str = "resize",            # RESIZE_MODES
-    last_size: int | None = None,    # side at the last stage, for mode "crop"
+    last_size: int | tuple[int, int] | None = None,  # at the last stage, for mode "crop"
     fit: str = "crop",               # FITS
     border: tuple | None = None,     # colour outside the picture; None: mirrored
-    out: np.ndarray | None = None,   # (size, size, C) uint8 to write into
-) -> np.ndarray:                     # (size, size, C) uint8
+    out: np.ndarray | None = None,   # (h, w, C) uint8 to write into
+) -> np.ndarray:                     # (h, w, C) uint8
     "Warp, light, erase"
     level = augment_level(level)
     matrix = sample_warp(rng, level, pixels.shape[:2], size, mode, last_size, fit)
     warped = apply_warp(pixels, matrix, size, border=border, out=out)
     if warped.ndim == 2: warped = warped[..., None]  # OpenCV drops a single channel
     warped = apply_lut(warped, sample_lut(rng, level, pixels.shape[2]), out=warped)
-    return erase(warped.reshape(size, size, -1), rng, level)
+    return erase(warped.reshape(*size_hw(size), -1), rng, level)
 
-# %% ../../nbs/data/15_augment.ipynb #f9bc70f1
+# %% ../../nbs/data/15_augment.ipynb #37657200
 def fastai_augment(
     level: str | AugmentLevel,  # how much
-    size: int,                  # side of the answer, pixels
+    size: int | tuple[int, int],  # of the answer, pixels: a side, or height and width
 ) -> list:                      # fastai batch transforms
     "A level as fastai's `aug_transforms`; colour has no counterpart there"
-    from fastai.vision.augment import AffineCoordTfm, RandomErasing, aug_transforms
-    level = augment_level(level)
+    from fastai.vision.augment import AffineCoordTfm, RandomErasing, RandomResizedCropGPU, aug_transforms
+    level, (height, width) = augment_level(level), size_hw(size)
     transforms = aug_transforms(
         do_flip=level.flip > 0 or level.flip_vertical > 0, flip_vert=level.flip_vertical > 0, max_rotate=level.rotate,
         max_zoom=level.zoom, max_warp=2 * level.perspective, max_lighting=max(2 * level.brightness, level.contrast),
         p_affine=level.p_geometry, p_lighting=level.p_lighting, size=size, min_scale=level.min_area)
+    for crop in transforms:  # fastai crops squares, whatever the size
+        if isinstance(crop, RandomResizedCropGPU): crop.ratio = width / height, width / height
     if level == LEVELS["none"]: transforms = [AffineCoordTfm(size=size)]
     if level.erase: transforms.append(RandomErasing(p=level.erase, sl=level.erase_area[0], sh=level.erase_area[1]))
     return list(transforms)
@@ -193,19 +205,22 @@ def _albumentations():
         raise ImportError('albumentations is not installed: run  pip install "albumentations>=2.0.8,<2.1"') from e
     return albumentations
 
-# %% ../../nbs/data/15_augment.ipynb #f071fc86
+# %% ../../nbs/data/15_augment.ipynb #1316b957
 def single_augment(
     name: str,  # one of SINGLE_AUGMENTS
-    size: int,  # side of the answer, pixels
+    size: int | tuple[int, int],  # of the answer, pixels: a side, or height and width
 ):              # an albumentations transform
     "One transform by name, with the strength that field notebooks use"
     if name not in SINGLE_AUGMENTS:
         known = ", ".join(SINGLE_AUGMENTS)
         raise ValueError(f"transform {name!r} is not known: use one of {known}{nearest(name, SINGLE_AUGMENTS)}")
+    hw = size_hw(size)
+    shape = hw[1] / hw[0]
     own = dict(blur=dict(blur_limit=(3, 5)), median_blur=dict(blur_limit=(3, 5)), channel_shuffle=dict(p=.2),
                image_compression=dict(quality_range=(40, 95)), gauss_noise=dict(std_range=(.02, .1)),
                rotation=dict(limit=30, border_mode=cv2.BORDER_REFLECT_101), clahe=dict(p=.3),
-               random_crop=dict(size=(size, size), scale=(.35, 1.), p=1.), erasing=dict(scale=(.02, .2)))
+               random_crop=dict(size=hw, scale=(.35, 1.), ratio=(.75 * shape, 4 / 3 * shape), p=1.),
+               erasing=dict(scale=(.02, .2)))
     return getattr(_albumentations(), _CLASSES[name])(**own.get(name, {}))
 
 _CLASSES = dict(
@@ -214,13 +229,14 @@ _CLASSES = dict(
     median_blur="MedianBlur", image_compression="ImageCompression", gauss_noise="GaussNoise", erasing="Erasing",
     horizontal_flip="HorizontalFlip", vertical_flip="VerticalFlip", random_crop="RandomResizedCrop", rotation="Rotate")
 
-# %% ../../nbs/data/15_augment.ipynb #bcf3f933
-def _level_transforms(A, level: AugmentLevel, size: int, share: float) -> dict:  # by name, in their order
-    "A level as albumentations transforms"
-    reflect, scale = cv2.BORDER_REFLECT_101, share ** 2
-    crop = A.RandomResizedCrop((size, size), scale=(level.min_area * scale, scale), area_for_downscale="image",
-                               ratio=(1 / level.aspect, level.aspect))
-    centre = A.Compose([A.SmallestMaxSize(size, area_for_downscale="image"), A.CenterCrop(size, size)])
+# %% ../../nbs/data/15_augment.ipynb #ff7e66ae
+def _level_transforms(A, level: AugmentLevel, size: int | tuple[int, int], share: float) -> dict:  # in their order
+    "A level as albumentations transforms, by name"
+    reflect, scale, hw = cv2.BORDER_REFLECT_101, share ** 2, size_hw(size)
+    shape = hw[1] / hw[0]
+    crop = A.RandomResizedCrop(hw, scale=(level.min_area * scale, scale), area_for_downscale="image",
+                               ratio=(shape / level.aspect, shape * level.aspect))
+    centre = A.Compose([A.SmallestMaxSize(max_size_hw=hw, area_for_downscale="image"), A.CenterCrop(*hw)])
     return {
         "random_crop": crop if level.min_area * scale < 1 else centre,
         "horizontal_flip": level.flip and A.HorizontalFlip(p=level.flip),
@@ -233,11 +249,11 @@ def _level_transforms(A, level: AugmentLevel, size: int, share: float) -> dict: 
         "colour": level.colour and A.RGBShift(*[127 * level.colour] * 3, p=level.p_lighting),
         "erasing": level.erase and A.Erasing(level.erase_area, p=level.erase)}
 
-# %% ../../nbs/data/15_augment.ipynb #99d04a4e
+# %% ../../nbs/data/15_augment.ipynb #4dcb515a
 def albumentations_augment(
     level: str | AugmentLevel,        # how much
     names: tuple[str, ...],           # single transforms added to it: SINGLE_AUGMENTS
-    size: int,                        # side of the answer, pixels
+    size: int | tuple[int, int],      # of the answer, pixels: a side, or height and width
     share: float = 1.0,               # of the full window's side that is shown: below 1 for resize_mode "crop"
 ):                                    # an `albumentations.Compose`: call it with `image=` (H, W, C) uint8
     "A level, and single transforms, as an albumentations pipeline; `erasing` stays last"

@@ -6,7 +6,7 @@ epoch."""
 # %% auto #0
 __all__ = ['PictureLoader', 'make_loader', 'make_loaders', 'open_item', 'split_rows', 'picture_block']
 
-# %% ../../nbs/data/17_loaders.ipynb #3557bf59
+# %% ../../nbs/data/17_loaders.ipynb #d963c150
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..core.env import rng_for
-from ..core.recipe import Recipe, Stage
+from ..core.recipe import Recipe, Stage, size_hw
 from ..core.sampling import draw_rows
 from ..core.task import Blocks
 from .augment import fastai_augment
@@ -109,7 +109,7 @@ def one_batch(self: PictureLoader) -> tuple[torch.Tensor, torch.Tensor]:
     "The first batch of the next pass; taking it changes nothing"
     return next(iter(self.new(num_workers=0, epoch=self.epoch + self.passed)))
 
-# %% ../../nbs/data/17_loaders.ipynb #fd57e770
+# %% ../../nbs/data/17_loaders.ipynb #f801bfef
 def make_loader(
     rows: pd.DataFrame,                # with `file` and the recipe's target, in the order wanted
     recipe: Recipe,                    # seed, sizes, augmentation, workers
@@ -117,14 +117,14 @@ def make_loader(
     labels: list[str],                 # names in class order
     mean: tuple,                       # of each channel, 0..1 units
     std: tuple,                        # of each channel, 0..1 units
-    size: int,                         # side of the picture, pixels
+    size: int | tuple[int, int],       # of the picture, pixels: a side, or height and width
     train: bool = False,               # shuffled and augmented; an incomplete last batch is left out
     batch_size: int | None = None,     # None: the recipe's
     folder: str | Path | None = None,  # cache folder; None: no cache
     device: torch.device | str | None = None,  # None: the graphics card if there is one
     epoch: int = 0,                    # of the first pass
     limit_bytes: float = 20e9,         # of the cache folder
-) -> PictureLoader:                    # batches: float32 (B, C, size, size), targets; `.table`, `.set_epoch(n)`
+) -> PictureLoader:                    # batches: float32 (B, C, H, W), targets; `.table`, `.set_epoch(n)`
     "A loader for these rows: in their order and prepared as for serving, or for training"
     make, bs = blocks.rows or PictureRows, batch_size or recipe.batch_size
     data = make(rows, recipe, blocks, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
@@ -234,19 +234,21 @@ def split_rows(
     "A fastai splitter that reads the table's own split"
     return tuple(np.flatnonzero(rows["split"] == split).tolist() for split in ("train", "valid"))
 
-# %% ../../nbs/data/17_loaders.ipynb #e8a99178
+# %% ../../nbs/data/17_loaders.ipynb #8a2c60a9
 def picture_block(
     recipe: Recipe,     # target, presize, augmentation
     labels: list[str],  # names in class order
     mean: tuple,        # of each channel, 0..1 units
     std: tuple,         # of each channel, 0..1 units
-    size: int,          # side of the picture, pixels
+    size: int | tuple[int, int],  # of the picture, pixels: a side, or height and width
 ) -> DataBlock:         # for a table with `file`, the target and `split`
     "A fastai DataBlock for labelled pictures"
-    side = presize_side(size, recipe.presize)
+    height, width = size_hw(size)
+    side = presize_side(max(height, width), recipe.presize)
     pictures = ImageBlock()
     pictures.type_tfms = [partial(open_item, size=side)]
+    whole = tuple(round(side * n / max(height, width)) for n in (height, width))
     normalised = Normalize.from_stats(mean, std, cuda=False)
     return DataBlock((pictures, CategoryBlock(vocab=labels)), get_x=ColReader("file"), get_y=ColReader(recipe.target),
-                     splitter=split_rows, item_tfms=Resize(side),
+                     splitter=split_rows, item_tfms=Resize(whole),
                      batch_tfms=[*fastai_augment(recipe.augment, size), normalised])

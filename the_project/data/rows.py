@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['preprocess_for', 'check_rows', 'PictureRows']
 
-# %% ../../nbs/data/16_rows.ipynb #c0b3a5d2
+# %% ../../nbs/data/16_rows.ipynb #62f71ac5
 import random
 from functools import partial
 from pathlib import Path
@@ -19,17 +19,17 @@ from fastcore.basics import patch
 
 from ..core.env import rng_for, say, seed_for
 from ..core.files import json_hash
-from ..core.recipe import Recipe
+from ..core.recipe import Recipe, mean_side, parse_size, size_hw, size_text
 from ..core.sampling import expected_draws
 from ..core.task import Blocks
 from .augment import albumentations_augment, augment_level, fastai_augment, fused_augment
 from .image import (PictureCache, PictureError, load_cached, open_image, picture_key, presize_side,
                                     read_uint8)
 
-# %% ../../nbs/data/16_rows.ipynb #9777006c
+# %% ../../nbs/data/16_rows.ipynb #6306efb9
 def preprocess_for(
     recipe: Recipe,  # fit and channels
-    size: int,       # side of the picture, pixels
+    size: int | tuple[int, int],  # of the picture, pixels: a side, or height and width
     mean: tuple,     # of each channel, 0..1 units
     std: tuple,      # of each channel, 0..1 units
 ) -> dict:           # as in a bundle's config.json
@@ -38,32 +38,32 @@ def preprocess_for(
         raise ValueError(f"channels={recipe.channels}: pictures are read as 1 (grey) or 3 (RGB) channels")
     if not len(mean) == len(std) == recipe.channels:
         raise ValueError(f"mean {mean} and std {std} must have {recipe.channels} numbers each, one a channel")
-    return dict(size=[size, size], fit=recipe.fit, interpolation="bilinear", mean=list(mean), std=list(std),
+    return dict(size=list(size_hw(size)), fit=recipe.fit, interpolation="bilinear", mean=list(mean), std=list(std),
                 channels=recipe.channels)
 
-# %% ../../nbs/data/16_rows.ipynb #783dd388
+# %% ../../nbs/data/16_rows.ipynb #cfc6d35d
 class _Fused:
     "Our own: one warp, one table"
-    def __init__(self, recipe: Recipe, size: int, mean: tuple):
+    def __init__(self, recipe: Recipe, size: int | tuple[int, int], mean: tuple):
         border = tuple(round(255 * m) for m in mean) if recipe.fit == "pad" else None
         self.draw = partial(fused_augment, level=augment_level(recipe.augment), size=size, mode=recipe.resize_mode,
                             last_size=recipe.last_size, fit=recipe.fit, border=border)
-        self.side = size
+        self.hw = size_hw(size)
 
     def picture(self, source: np.ndarray, keys: tuple, out: np.ndarray) -> np.ndarray:
         return self.draw(source, rng_for(*keys), out=out if out.shape[-1] > 1 else None)
 
     def batch(self, x: torch.Tensor, keys: tuple) -> torch.Tensor: return x
 
-# %% ../../nbs/data/16_rows.ipynb #12946bac
-def _share(recipe: Recipe, size: int) -> float:  # of the last stage's window that a stage's picture shows, a side
-    return min(1., size / recipe.last_size) if recipe.resize_mode == "crop" else 1.
+# %% ../../nbs/data/16_rows.ipynb #daf347f4
+def _share(recipe: Recipe, size: int | tuple[int, int]) -> float:  # of the last stage's window that is shown, a side
+    return min(1., mean_side(size) / mean_side(recipe.last_size)) if recipe.resize_mode == "crop" else 1.
 
 class _Albumentations:
     "albumentations, seeded anew for each picture"
-    def __init__(self, recipe: Recipe, size: int):
+    def __init__(self, recipe: Recipe, size: int | tuple[int, int]):
         self.pipeline = albumentations_augment(recipe.augment, recipe.transforms, size, _share(recipe, size))
-        self.side = size
+        self.hw = size_hw(size)
 
     def picture(self, source: np.ndarray, keys: tuple, out: np.ndarray) -> np.ndarray:
         self.pipeline.set_random_seed(seed_for(*keys) % 2**32)
@@ -73,21 +73,22 @@ class _Albumentations:
 
     def batch(self, x: torch.Tensor, keys: tuple) -> torch.Tensor: return x
 
-# %% ../../nbs/data/16_rows.ipynb #a197509f
+# %% ../../nbs/data/16_rows.ipynb #fb82094d
 class _Fastai:
-    "fastai's `aug_transforms`: a random square at the presize, then a batch in float"
-    def __init__(self, recipe: Recipe, size: int, side: int):
-        share = _share(recipe, size)
-        self.share, self.side, self.transforms = share, round(side * share), fastai_augment(recipe.augment, size)
+    "fastai's `aug_transforms`: a random window at the presize, then a batch in float"
+    def __init__(self, recipe: Recipe, size: int | tuple[int, int], side: int):
+        self.share, self.transforms = _share(recipe, size), fastai_augment(recipe.augment, size)
+        self.hw = tuple(round(side * self.share * n / max(size_hw(size))) for n in size_hw(size))
 
     def picture(self, source: np.ndarray, keys: tuple, out: np.ndarray) -> np.ndarray:
-        height, width = source.shape[:2]
-        window = max(1, round(min(height, width) * self.share))
-        top, left = rng_for(*keys).integers(0, [height - window + 1, width - window + 1])
-        square = source[top:top + window, left:left + window]
-        return cv2.resize(square, (self.side, self.side), interpolation=cv2.INTER_LINEAR).reshape(out.shape)
+        (height, width), (h, w) = source.shape[:2], self.hw
+        side = min(height, width) if h == w else min(height / h, width / w)  # of the window: in pixels, or of its pixels
+        tall, wide = (max(1, round(side * self.share * n)) for n in ((1, 1) if h == w else (h, w)))
+        top, left = rng_for(*keys).integers(0, [height - tall + 1, width - wide + 1])
+        window = source[top:top + tall, left:left + wide]
+        return cv2.resize(window, (w, h), interpolation=cv2.INTER_LINEAR).reshape(out.shape)
 
-    def batch(self, x: torch.Tensor, keys: tuple) -> torch.Tensor:  # (B, C, side, side) of 0..1 to (B, C, size, size)
+    def batch(self, x: torch.Tensor, keys: tuple) -> torch.Tensor:  # (B, C, H, W) of 0..1, to the size
         devices, before = ([x.device] if x.is_cuda else []), random.getstate()
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed_for(*keys))
@@ -98,8 +99,8 @@ class _Fastai:
             finally: random.setstate(before)
         return x.as_subclass(torch.Tensor)
 
-# %% ../../nbs/data/16_rows.ipynb #36e86b07
-def _pipeline(recipe: Recipe, size: int, side: int, mean: tuple):
+# %% ../../nbs/data/16_rows.ipynb #6405f15d
+def _pipeline(recipe: Recipe, size: int | tuple[int, int], side: int, mean: tuple):
     "The pipeline that a recipe names"
     if recipe.pipeline == "fused": return _Fused(recipe, size, mean)
     return _Albumentations(recipe, size) if recipe.pipeline == "albumentations" else _Fastai(recipe, size, side)
@@ -136,7 +137,7 @@ class PictureRows:
         check_rows(rows)
         _check_follow(blocks)
         self.table, self.recipe, self.blocks, self.train = rows.reset_index(drop=True), recipe, blocks, train
-        self.preprocess, self.size, self.channels = preprocess, preprocess["size"][0], preprocess["channels"]
+        self.preprocess, self.size, self.channels = preprocess, parse_size(preprocess["size"]), preprocess["channels"]
         self.vocab, self.c, self.n_inp = list(labels), len(labels), 1
         self.files = [str(file) for file in self.table["file"]]
         self.targets = [blocks.target(row, labels, recipe) for row in self.table.to_dict("records")]
@@ -144,7 +145,7 @@ class PictureRows:
         self.draws = expected_draws(self.table, recipe.sampler, target) if train else None
         self.strata = pd.factorize(self.table[target].astype(str))[0] if self.draws is not None else None
         whole = recipe.last_size if recipe.resize_mode == "crop" else self.size
-        self.stored = presize_side(whole, recipe.presize)
+        self.stored = presize_side(max(size_hw(whole)), recipe.presize)
         self.make = partial(open_image, size=self.stored) if train else partial(read_uint8, preprocess=preprocess)
         self.augment = _pipeline(recipe, self.size, self.stored, tuple(preprocess["mean"])) if train else None
         self.notes, self.broken, self.scales = [], {}, {}
@@ -169,7 +170,7 @@ class PictureRows:
         "The cache's folder: what was done to the stored pictures"
         if self.train: return f"presize-{self.stored}"
         pixels_only = {key: value for key, value in self.preprocess.items() if key != "std"}
-        return f"prepared-{self.size}-{json_hash(pixels_only)}"
+        return f"prepared-{size_text(self.size)}-{json_hash(pixels_only)}"
 
 # %% ../../nbs/data/16_rows.ipynb #e4bbaad0
 def _replacements(
@@ -214,17 +215,17 @@ def find(self: PictureRows, row: int, epoch: int) -> tuple[int, np.ndarray]:  # 
 def stand_in(self: PictureRows, row: int) -> np.ndarray:  # (H, W, C) uint8
     "The mean colour, where a picture can't be read and the row must keep its place"
     ground = [round(255 * m) for m in self.preprocess["mean"]]
-    return np.full((self.size, self.size, self.channels), ground, np.uint8)
+    return np.full((*size_hw(self.size), self.channels), ground, np.uint8)
 
-# %% ../../nbs/data/16_rows.ipynb #3ae80bba
+# %% ../../nbs/data/16_rows.ipynb #373a70b5
 @patch
 def batch(self: PictureRows,
     rows: list[int],  # positions in the table; a row's next draw in the same epoch: position + rows of the table
     epoch: int,       # decides what is drawn, together with seed, size and row
-) -> tuple:           # uint8 (B, side, side, C), targets (B, ...), keys for the batch's transforms, notes for `hear`
+) -> tuple:           # uint8 (B, H, W, C), targets (B, ...), keys for the batch's transforms, notes for `hear`
     "The rows' pictures and targets; nothing that is random depends on who calls, or when"
-    side = self.augment.side if self.train else self.size
-    out, shown = np.empty((len(rows), side, side, self.channels), np.uint8), []
+    hw = self.augment.hw if self.train else size_hw(self.size)
+    out, shown = np.empty((len(rows), *hw, self.channels), np.uint8), []
     for place, (repeat, row) in zip(out, (divmod(item, len(self)) for item in rows)):
         other, pixels = self.find(row, epoch)
         shown.append(other)
@@ -244,7 +245,7 @@ def plan(self: PictureRows,
     "The rows of each batch of a pass"
     return [rows[start:start + bs] for start in range(0, len(rows), bs)]
 
-# %% ../../nbs/data/16_rows.ipynb #46f19663
+# %% ../../nbs/data/16_rows.ipynb #14f5686c
 @patch
 def _scale(self: PictureRows, side: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     "Factor and shift for a row of pixels"
@@ -256,8 +257,8 @@ def _scale(self: PictureRows, side: int, device: torch.device) -> tuple[torch.Te
 
 @patch
 def floats(self: PictureRows,
-    x: torch.Tensor,  # uint8 (B, side, side, C)
-) -> torch.Tensor:    # float32 (B, C, side, side), normalised, channels_last strides
+    x: torch.Tensor,  # uint8 (B, H, W, C)
+) -> torch.Tensor:    # float32 (B, C, H, W), normalised, channels_last strides
     "Normalise a batch of bytes"
     batch, height, width, channels = x.shape
     scale, shift = self._scale(width, x.device)
@@ -265,12 +266,12 @@ def floats(self: PictureRows,
     torch.addcmul(shift, values, scale, out=values)
     return values.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
-# %% ../../nbs/data/16_rows.ipynb #3156f8f8
+# %% ../../nbs/data/16_rows.ipynb #a74b85c7
 @patch
 def finish(self: PictureRows,
-    x: torch.Tensor,  # uint8 (B, side, side, C), on its device
+    x: torch.Tensor,  # uint8 (B, H, W, C), on its device
     keys: tuple,      # from `batch`
-) -> torch.Tensor:    # float32 (B, C, size, size), normalised, channels_last strides
+) -> torch.Tensor:    # float32 (B, C, H, W), normalised, channels_last strides
     "The last step, on the device: transforms of the batch if there are any, then normalisation"
     if not self.train or self.recipe.pipeline != "fastai": return self.floats(x)
     keys = self.recipe.seed, "batch", self.size, *keys

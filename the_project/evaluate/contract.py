@@ -7,7 +7,7 @@ __all__ = ['QUESTIONS', 'TaskError', 'Paper', 'demand', 'ask_form', 'ask_blocks'
            'ask_training', 'ask_monitor', 'ask_mix', 'ask_collect', 'ask_unknown', 'ask_decode', 'ask_show',
            'check_task', 'smallest_recipe']
 
-# %% ../../nbs/evaluate/46_contract.ipynb #c4a43577
+# %% ../../nbs/evaluate/46_contract.ipynb #75383259
 import inspect
 import io
 import json
@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..core.env import set_seed
-from ..core.recipe import Recipe, Stage
+from ..core.recipe import Recipe, Stage, size_hw
 from ..core.mask_sample import mask_table
 from ..core.sample import sample_table
 from ..core.task import Blocks, Task
@@ -61,7 +61,7 @@ def demand(
     "Raise TaskError unless `condition`"
     if not condition: raise TaskError(fault)
 
-# %% ../../nbs/evaluate/46_contract.ipynb #45a001b3
+# %% ../../nbs/evaluate/46_contract.ipynb #d763221d
 def ask_form(paper: Paper) -> None:
     "The task and its functions are what the core expects, and can be sent to a loader's worker process"
     task = paper.task
@@ -102,7 +102,7 @@ def ask_measure(paper: Paper) -> None:
     batch = blocks.batch([blocks.unknown(paper.labels, recipe)] * 2)
     demand(len(batch) == 2, f"blocks.unknown makes a batch of {len(batch)}: give a target as blocks.target does")
 
-# %% ../../nbs/evaluate/46_contract.ipynb #f3f92d03
+# %% ../../nbs/evaluate/46_contract.ipynb #9874647d
 def ask_loader(paper: Paper) -> None:
     "A loader of these blocks gives float32 pictures, and keeps its table"
     recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
@@ -113,7 +113,7 @@ def ask_loader(paper: Paper) -> None:
         demand(tuple(yb.shape) == (len(xb), *xb.shape[2:]), f"a batch of masks is {tuple(yb.shape)} for pictures of "
                f"{tuple(xb.shape)}: expected a class a pixel")
         size, recipe = xb.shape[-1], recipe.replace(channels=xb.shape[1])
-    expected = (len(paper.table), recipe.channels, size, size)
+    expected = (len(paper.table), recipe.channels, *size_hw(size))
     demand(tuple(xb.shape) == expected and xb.dtype == torch.float32,
            f"a batch is {tuple(xb.shape)} {xb.dtype}: expected {expected} float32")
 
@@ -129,7 +129,7 @@ def _fit(paper: Paper, callbacks: list, epochs: int) -> list[float]:  # losses
     with paper.learn.no_logging(): paper.learn.fit(epochs, 3e-3, cbs=[losses, *callbacks])
     return losses.seen
 
-# %% ../../nbs/evaluate/46_contract.ipynb #c34756bc
+# %% ../../nbs/evaluate/46_contract.ipynb #671afd1f
 def ask_learner(paper: Paper) -> None:
     "Model, loss, metrics and callbacks make a fastai Learner whose answers and losses are finite"
     task, recipe = paper.task, paper.recipe

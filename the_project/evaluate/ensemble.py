@@ -6,7 +6,7 @@
 __all__ = ['tune_weights', 'rank_average', 'SoftVote', 'average_weights', 'greedy_soup', 'Snapshots', 'milliseconds',
            'model_latency']
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #40df0c68
+# %% ../../nbs/evaluate/45_ensemble.ipynb #300767c8
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 from torch import nn
 
 from ..core.files import load_tensors, save_tensors
+from ..core.recipe import size_hw
 from .predictions import (average_predictions, label_codes, label_names, make_predictions,
                                               probability_matrix)
 
@@ -148,15 +149,15 @@ def milliseconds(
         took.append(time.perf_counter() - begun)
     return float(np.median(took[2:]) * 1000)
 
-# %% ../../nbs/evaluate/45_ensemble.ipynb #1ab20a28
+# %% ../../nbs/evaluate/45_ensemble.ipynb #6b70495e
 def model_latency(
     models: dict[str, nn.Module],  # name -> (B, C, H, W) to (B, n)
-    size: int,                     # side of the picture, pixels
+    size: int | tuple[int, int],   # of the picture, pixels: a side, or height and width
     channels: int = 3,             # of the picture
     repeats: int = 20,             # of each; the models take turns
 ) -> dict[str, float]:             # name -> milliseconds a picture on one thread
     "Milliseconds a picture of several models, measured in turns so that a busy machine is equally unfair to all"
-    threads, x = torch.get_num_threads(), torch.zeros(1, channels, size, size)
+    threads, x = torch.get_num_threads(), torch.zeros(1, channels, *size_hw(size))
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():

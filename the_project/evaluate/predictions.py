@@ -9,7 +9,7 @@ __all__ = ['VIEWS', 'MASK_VIEWS', 'sample_labels', 'sample_predictions', 'make_p
            'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'read_scores', 'update_scores', 'count_test_read',
            'weights_state', 'predict_split']
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #b71cca65
+# %% ../../nbs/evaluate/40_predictions.ipynb #2a28e0be
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from torch import nn
 
 from ..core.env import rng_for
 from ..core.files import atomic_write, exact_floats, file_hash, read_json, write_json
-from ..core.recipe import Recipe
+from ..core.recipe import Recipe, size_hw
 from ..core.task import Blocks, find_task, mean_probability
 from ..data.loaders import make_loader
 from ..models.backbone import input_stats
@@ -173,20 +173,20 @@ _PLACES = ((0., 0.), (1., 1.), (1., 0.), (0., 1.), (.5, .5))
 VIEWS = (View(), View(True), *(View(flip, 1.15, x, y) for x, y in _PLACES for flip in (False, True)))
 MASK_VIEWS = tuple(View(flip, turns=turns) for turns in (0, 2, 1, 3) for flip in (False, True))
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #c9c00c6c
+# %% ../../nbs/evaluate/40_predictions.ipynb #a1ab2026
 class ManyViews(nn.Module):
     "A model that looks at several views of each picture, and whose answers to them are merged"
 
     def __init__(
         self,
-        model: nn.Module,         # (B, C, size, size) -> outputs (B, n)
+        model: nn.Module,         # (B, C, h, w) -> outputs (B, n)
         views: tuple[View, ...],  # all of one zoom
-        size: int,                # pixels a side that the model is given
+        size: int | tuple[int, int],  # that the model is given, pixels: a side, or height and width
         merge: Callable = mean_probability,  # as `Task.merge`
         recipe: Recipe | None = None,        # for `merge`
     ):
         super().__init__()
-        self.model, self.views, self.size, self.merge, self.recipe = model, views, size, merge, recipe
+        self.model, self.views, self.size, self.merge, self.recipe = model, views, size_hw(size), merge, recipe
 
     def forward(
         self,
@@ -195,8 +195,9 @@ class ManyViews(nn.Module):
         return self.merge(torch.stack([self._look(x, view) for view in self.views]), self.recipe)
 
     def _look(self, x: torch.Tensor, view: View) -> torch.Tensor:
-        top, left = round((x.shape[-2] - self.size) * view.y), round((x.shape[-1] - self.size) * view.x)
-        part = x[..., top:top + self.size, left:left + self.size]
+        height, width = self.size
+        top, left = round((x.shape[-2] - height) * view.y), round((x.shape[-1] - width) * view.x)
+        part = x[..., top:top + height, left:left + width]
         return self.model(part.flip(-1) if view.flip else part).double()
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #77720b6d
@@ -243,7 +244,10 @@ def _blanked(answers: pd.DataFrame) -> pd.DataFrame:  # without what was said of
     blank = {name: np.nan if pd.api.types.is_numeric_dtype(answers[name]) else "" for name in truths}
     return answers.assign(**blank, loss=np.nan)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #8fdd1277
+# %% ../../nbs/evaluate/40_predictions.ipynb #9a3517a1
+def _zoomed(size: int | tuple[int, int], zoom: float) -> int | tuple[int, int]:
+    return round(size * zoom) if isinstance(size, int) else tuple(round(side * zoom) for side in size)
+
 def predict_table(
     learn,                # a fastai Learner
     rows: pd.DataFrame,   # with `file`; `group` and the recipe's target when known
@@ -260,7 +264,7 @@ def predict_table(
     several = TurnedViews if task.output == "mask" else ManyViews
     for zoom in dict.fromkeys(view.zoom for view in views):
         same = tuple(view for view in views if view.zoom == zoom)
-        loader = make_loader(rows, recipe, blocks, labels, mean, std, round(size * zoom))
+        loader = make_loader(rows, recipe, blocks, labels, mean, std, _zoomed(size, zoom))
         with _answering(learn, learn.model if tta < 2 else several(learn.model, same, size, task.merge, recipe)):
             tables.append((task.collect(learn, loader, labels), len(same)))
     answers = tables[0][0] if len(tables) == 1 else average_predictions(*map(list, zip(*tables)))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGE_TABLES', 'change_table', 'model_costs']
 
-# %% ../../nbs/experiments/66_changes.ipynb #8300ec5a
+# %% ../../nbs/experiments/66_changes.ipynb #b615855e
 import importlib.util
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from ..core.env import say
-from ..core.recipe import FEATURES, OPTIMISERS, SCHEDULES, SINGLE_AUGMENTS, Recipe, nearest
+from ..core.recipe import FEATURES, OPTIMISERS, SCHEDULES, SINGLE_AUGMENTS, Recipe, mean_side, nearest, size_text
 from ..evaluate.ensemble import model_latency
 from ..models.backbone import backbone_names
 from ..models.heads import build_model
@@ -50,11 +50,13 @@ def _freezing(recipe: Recipe) -> dict:
             "a new head, not the probe's": dict(linear_probe=False), "batch norms learn": dict(batch_norm="train"),
             "one learning rate for all layers": dict(lr_decay=1.), "hardly any below the head": dict(lr_decay=.03)}
 
-# %% ../../nbs/experiments/66_changes.ipynb #152d2ef9
+# %% ../../nbs/experiments/66_changes.ipynb #0af0e773
 def _sizes(recipe: Recipe) -> dict:
-    last, epochs = recipe.stages[-1], recipe.total_epochs
-    sides = [side for side in (96, 128, 160, 192, 224, 288, 384) if last.size / 2 <= side <= last.size * 1.75]
-    table = {f"{side} px": dict(stages=(last.replace(size=side, epochs=epochs, frozen_epochs=0),)) for side in sides}
+    last, epochs, side = recipe.stages[-1], recipe.total_epochs, mean_side(recipe.last_size)
+    short, long = (max(16, 16 * round(side * ratio**.5 / 16)) for ratio in (3 / 4, 4 / 3))
+    sizes = [n for n in (96, 128, 160, 192, 224, 288, 384) if side / 2 <= n <= side * 1.75]
+    sizes += [(short, long), (long, short)] if short < long else []
+    table = {f"{size_text(n)} px": dict(stages=(last.replace(size=n, epochs=epochs, frozen_epochs=0),)) for n in sizes}
     return table | {f"fit {fit}": dict(fit=fit) for fit in ("crop", "squish", "pad")}
 
 # %% ../../nbs/experiments/66_changes.ipynb #c4d0e4e1

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['backbone_names', 'input_stats', 'create_body', 'AfterMap', 'layer_halves', 'Backbone', 'create_backbone']
 
-# %% ../../nbs/models/20_backbone.ipynb #9574330c
+# %% ../../nbs/models/20_backbone.ipynb #1b10c0fa
 import os
 import re
 import socket
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..core.env import say
 from ..core.files import load_tensors
-from ..core.recipe import Recipe, nearest
+from ..core.recipe import Recipe, nearest, size_hw, size_text
 from .channels import ChannelFeatures
 from .small_cnn import SmallCNN
 
@@ -59,7 +59,7 @@ def input_stats(
     if recipe.channels == 1: return tuple((round(sum(s) / len(s), 6),) for s in stats)
     return tuple(tuple(s[i % len(s)] for i in range(recipe.channels)) for s in stats)
 
-# %% ../../nbs/models/20_backbone.ipynb #9be3546c
+# %% ../../nbs/models/20_backbone.ipynb #37cb654f
 _SIZED = (dict(dynamic_img_size=True, dynamic_img_pad=True), dict(strict_img_size=False), {})
 
 def _build(recipe: Recipe, channels: int, source: dict | None = None) -> nn.Module:
@@ -67,7 +67,7 @@ def _build(recipe: Recipe, channels: int, source: dict | None = None) -> nn.Modu
     no_drop_path = ValueError(f"arch {recipe.arch!r} has no stochastic depth: use drop_path=0")
     if width := _small_width(recipe.arch):
         if recipe.drop_path: raise no_drop_path
-        return SmallCNN(channels, width, recipe.last_size)
+        return SmallCNN(channels, width, min(size_hw(recipe.last_size)))
     options = dict(num_classes=0, in_chans=channels, **(source or {}))
     if recipe.drop_path: options["drop_path_rate"] = recipe.drop_path
     fixed = _config(recipe.arch).fixed_input_size
@@ -163,7 +163,7 @@ def _widen(narrow: nn.Module, body: nn.Module, channels: int) -> nn.Module:
     body.load_state_dict(state)
     return body
 
-# %% ../../nbs/models/20_backbone.ipynb #8aeb94dc
+# %% ../../nbs/models/20_backbone.ipynb #e21df404
 def create_body(
     recipe: Recipe,  # its arch, weights, channels (of a picture), features, drop_path and the sizes of its stages
     channels: int,   # of the network's input; more than the picture's where there are features
@@ -183,16 +183,18 @@ def _layout(body: nn.Module) -> tuple[bool, int]:
     "Whether feature maps have their channels last, and how many tokens stand for no place"
     return getattr(body, "output_fmt", "") == "NHWC", getattr(body, "num_prefix_tokens", 0)
 
-# %% ../../nbs/models/20_backbone.ipynb #0b47076f
-def _as_map(body: nn.Module, features: Tensor) -> Tensor:
+# %% ../../nbs/models/20_backbone.ipynb #a5035396
+def _as_map(body: nn.Module, features: Tensor, shape: float = 1.) -> Tensor:  # shape: height / width of the picture
     "What `body.forward_features` gave as (B,F,h,w); of tokens only those that stand for a place"
     name, (channels_last, extra) = type(body).__name__, _layout(body)
     if not isinstance(features, Tensor): raise ValueError(f"{name} has several feature maps: use pool='avg'")
     if features.ndim == 4: return features.permute(0, 3, 1, 2) if channels_last else features
     places = features[:, extra:]
-    side = int(places.shape[1]**.5)
-    if side**2 != places.shape[1]: raise ValueError(f"{name} has no square feature map: use pool='avg'")
-    return places.transpose(1, 2).unflatten(2, (side, side))
+    high = max(1, round((places.shape[1] * shape)**.5))
+    wide = places.shape[1] // high
+    if high * wide != places.shape[1] or (shape == 1 and high != wide):
+        raise ValueError(f"{name} has no feature map of the picture's shape: use pool='avg'")
+    return places.transpose(1, 2).unflatten(2, (high, wide))
 
 # %% ../../nbs/models/20_backbone.ipynb #d4f3cd7c
 def _finish(body: nn.Module, pooled: Tensor, tokens: bool) -> Tensor:
@@ -220,7 +222,7 @@ def _pooled(maps: Tensor, pool: str) -> list[Tensor]:
     average, largest = maps.mean((2, 3)), maps.amax((2, 3))
     return dict(avg=[average], max=[largest], avgmax=[(average + largest) / 2], catavgmax=[average, largest])[pool]
 
-# %% ../../nbs/models/20_backbone.ipynb #a97ef51a
+# %% ../../nbs/models/20_backbone.ipynb #5b8f26fa
 def _depths(body: nn.Module) -> dict[str, int]:
     "Parameter name -> layer number, from the input upwards"
     if hasattr(body, "group_matcher"): return group_parameters(body, body.group_matcher(coarse=True), reverse=True)
@@ -237,7 +239,7 @@ def layer_halves(
     cut = max(depth.values()) // 2
     return [[p for name, p in named if depth[name] <= cut], [p for name, p in named if depth[name] > cut]]
 
-# %% ../../nbs/models/20_backbone.ipynb #d37b2cbe
+# %% ../../nbs/models/20_backbone.ipynb #aaa16971
 class Backbone(nn.Module):
     "From normalised pictures to `num_features` numbers each; `create_backbone` makes one"
     def __init__(
@@ -257,33 +259,36 @@ class Backbone(nn.Module):
         x: Tensor,  # (B,C,H,W), normalised
     ) -> Tensor:    # (B,F,h,w)
         "The last feature map, before any pooling"
-        return _as_map(self.body, self.features(x))
+        return _as_map(self.body, self.features(x), x.shape[-2] / x.shape[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pool == "avg": return self.body(self.channels(x))
         features = self.features(x)
-        pooled = _pooled(_as_map(self.body, features), self.pool)
+        pooled = _pooled(_as_map(self.body, features, x.shape[-2] / x.shape[-1]), self.pool)
         return torch.cat([_finish(self.body, part, features.ndim == 3) for part in pooled], 1)
 
     def groups(self) -> list[list[nn.Parameter]]:
         "Parameters of the early and of the late half of the layers"
         return layer_halves(self.body)
 
-# %% ../../nbs/models/20_backbone.ipynb #a7708965
+# %% ../../nbs/models/20_backbone.ipynb #8d5b486f
+def _short_side(size: int | tuple[int, int]) -> int: return min(size_hw(size))
+
 def _check_sizes(backbone: Backbone, recipe: Recipe) -> None:
     "Measures `num_features`, and finds a size that does not fit; a network for any size is tried with the smallest"
-    config, sizes = _config(recipe.arch), sorted({stage.size for stage in recipe.stages})
+    config, sizes = _config(recipe.arch), sorted({stage.size for stage in recipe.stages}, key=_short_side)
     fixed = config and config.fixed_input_size
     for size in [recipe.last_size, *sizes] if fixed else sizes[:1]:
         try:
-            with torch.no_grad(): backbone.num_features = backbone(torch.zeros(1, recipe.channels, size, size)).shape[1]
+            blank = torch.zeros(1, recipe.channels, *size_hw(size))
+            with torch.no_grad(): backbone.num_features = backbone(blank).shape[1]
         except (RuntimeError, AssertionError, IndexError, ValueError) as e:
-            use = (f"give every stage size={recipe.last_size}" if size != recipe.last_size else
+            use = (f"give every stage size={size_text(recipe.last_size)}" if size != recipe.last_size else
                    f"it is made for {config.input_size[-1]} px" if config else "use 16 px or more")
-            raise ValueError(f"arch {recipe.arch!r} can't take pictures of {size} px with pool={recipe.pool!r} "
-                             f"({(str(e).splitlines() or [type(e).__name__])[0]}): {use}, or use convnext_atto") from e
+            raise ValueError(f"arch {recipe.arch!r} can't take pictures of {size_text(size)} px with "
+                             f"pool={recipe.pool!r} ({(str(e).splitlines() or [type(e).__name__])[0]}): {use}, or use convnext_atto") from e
 
-# %% ../../nbs/models/20_backbone.ipynb #fdf44645
+# %% ../../nbs/models/20_backbone.ipynb #2fd8f485
 def create_backbone(
     recipe: Recipe,  # its arch, weights, channels, features, pool, drop_path and the sizes of its stages
 ) -> Backbone:       # in training mode, on the CPU

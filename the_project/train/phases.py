@@ -6,7 +6,7 @@ resizing as a callback of its own."""
 # %% auto #0
 __all__ = ['batch_size_for', 'Phase', 'plan_phases', 'SeedEpochs', 'FollowSchedule', 'ProgressiveResize']
 
-# %% ../../nbs/train/32_phases.ipynb #f7a37860
+# %% ../../nbs/train/32_phases.ipynb #46e05842
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from fastai.callback.core import Callback
 
 from ..core.env import rng_for, seed_for, set_seed
-from ..core.recipe import RESIZE_MODES, Recipe, Stage, nearest
+from ..core.recipe import RESIZE_MODES, Recipe, Stage, mean_side, nearest, size_text
 
-# %% ../../nbs/train/32_phases.ipynb #b2f27c29
+# %% ../../nbs/train/32_phases.ipynb #9623ea54
 def batch_size_for(
     recipe: Recipe,  # its `batch_size` holds at the last stage's size
     stage: Stage,    # its own `batch_size`, if it has one, decides
@@ -25,17 +25,17 @@ def batch_size_for(
 ) -> int:            # pictures a batch; never more than there are rows
     "Pictures a batch at this stage"
     if stage.batch_size is not None: return min(stage.batch_size, rows)
-    room = recipe.batch_size * min(2, (recipe.last_size / stage.size) ** 2)
+    room = recipe.batch_size * min(2, (mean_side(recipe.last_size) / mean_side(stage.size)) ** 2)
     wished = max(recipe.batch_size, min(int(room), rows // 24))
     return min(wished - wished % 8 if wished > recipe.batch_size else wished, rows)
 
-# %% ../../nbs/train/32_phases.ipynb #2be07c48
+# %% ../../nbs/train/32_phases.ipynb #98b93a64
 @dataclass(frozen=True)
 class Phase:
     "Epochs of one size in which the same layers learn"
     number: int       # 0 .. in the order of the run
     stage: int        # index of its stage in the recipe
-    size: int         # side of a training picture, pixels
+    size: int | tuple[int, int]  # of a training picture, pixels: a side, or height and width
     frozen: bool      # True: only the head learns
     epochs: int       # 1 or more
     before: int       # epochs of the run that come before it
@@ -47,7 +47,7 @@ class Phase:
 
     def __str__(self) -> str:
         what = "head only" if self.frozen else "all layers"
-        return f"{self.size} px, {what}, {self.epochs} epoch{'s' * (self.epochs > 1)}, batches of {self.batch_size}"
+        return f"{size_text(self.size)} px, {what}, {self.epochs} epoch{'s' * (self.epochs > 1)}, batches of {self.batch_size}"
 
 # %% ../../nbs/train/32_phases.ipynb #70405ec6
 def plan_phases(

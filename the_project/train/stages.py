@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'start_from_probe', 'settle_best', 'run_stages']
 
-# %% ../../nbs/train/39_stages.ipynb #057a1add
+# %% ../../nbs/train/39_stages.ipynb #cbce988f
 import gc
 import math
 import tempfile
@@ -22,7 +22,7 @@ from fastai.learner import Learner
 
 from ..core.env import say, seed_for, set_seed
 from ..core.files import load_state, load_tensors, read_json, save_tensors, write_json
-from ..core.recipe import Recipe
+from ..core.recipe import Recipe, size_text
 from ..core.task import Task, find_task
 from ..data.loaders import PictureLoader, make_loader, make_loaders
 from ..models.backbone import input_stats
@@ -179,7 +179,7 @@ def _peak_lr(learn: QuickLearner, recipe: Recipe, phase: Phase, decisions: Decis
         decisions.note(lr=find_lr(learn, lr_bounds(recipe.optimiser), shares=shares))
     return decisions.made["lr"]
 
-# %% ../../nbs/train/39_stages.ipynb #eb18f386
+# %% ../../nbs/train/39_stages.ipynb #83eced0c
 def _shares(phase: Phase, recipe: Recipe, parts: int) -> tuple[int, int]:  # pictures a batch, batches a step
     size = max(1, phase.batch_size // parts)
     return size, math.ceil(phase.batch_size / size) * recipe.accumulate
@@ -190,7 +190,8 @@ def _set_out(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLo
     learn.dls = loaders.get(phase, size)
     learn.create_opt()
     learn.freeze_to(-1 if phase.frozen else 0)
-    learn.phase, learn.history.context = phase, dict(stage=phase.stage, size=phase.size, phase=phase.name)
+    side = phase.size if isinstance(phase.size, int) else size_text(phase.size)
+    learn.phase, learn.history.context = phase, dict(stage=phase.stage, size=side, phase=phase.name)
     learn.checkpoint.note = dict(phase=phase.number, parts=parts)
     learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, GradAccum)])
     if batches > 1: learn.add_cb(GradAccum(batches))
@@ -212,7 +213,7 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     start = state["epoch"] if state else 0
     learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #0fa26c84
+# %% ../../nbs/train/39_stages.ipynb #ccd644a4
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -224,12 +225,12 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error): raise
             if _shares(phase, recipe, parts)[0] == 1:
-                raise RuntimeError(f"out of memory at {phase.size} px with one picture a batch: "
+                raise RuntimeError(f"out of memory at {size_text(phase.size)} px with one picture a batch: "
                                    "use a smaller size or backbone") from error
         parts *= 2
         _clear(learn)
         size, batches = _shares(phase, recipe, parts)
-        say(f"out of memory at {phase.size} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
+        say(f"out of memory at {size_text(phase.size)} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
             "batches a step, "
             "so the step stays the same")
         state = _state_of(learn.checkpoint.file, phase)
