@@ -143,6 +143,8 @@ def explain(
     batch: int = 8,            # pictures at a time
 ) -> list[Explained]:          # one a picture
     "Where the evidence for an answer lies"
+    if (output := getattr(getattr(source, "task", None), "output", "label")) != "label":
+        raise ValueError(f"heat maps explain labels, this run answers with a {output}: run.masks(files) shows masks")
     model, names, preprocess, temperature = _asked(source)
     wanted = [labels] * len(files) if labels is None or isinstance(labels, str) else list(labels)
     if len(wanted) != len(files):

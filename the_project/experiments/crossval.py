@@ -209,8 +209,9 @@ def gain(
     vote = self.test(tta)
     best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv")
     models = dict(best=self.best.model(), together=self.together.model())
+    channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.channels
     return dict(difference=paired_difference(vote, best, self.metric),
-                **model_latency(models, self.best.recipe.last_size))
+                **model_latency(models, self.best.recipe.last_size, channels))
 
 # %% ../../nbs/experiments/62_crossval.ipynb #9d74db8d
 def crossval(
