@@ -124,7 +124,7 @@ The same command goes on where it was stopped.
     p.add_argument("--recipe", metavar="FILE", help="recipe to start from (JSON); without it the default one")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
                    help="fields of the recipe to change; see them with: the_project recipe")
-    p.add_argument("--task", help="kind of answer: classify, regress")
+    p.add_argument("--task", help="kind of answer: classify, regress, segment")
     add_columns(p)
     p.add_argument("--runs", default="runs", metavar="DIR", help="folder of all runs (default: %(default)s)")
     p.add_argument("--resume", metavar="RUN", help="go on with this run's folder")
