@@ -6,7 +6,7 @@ before anyone sees it."""
 # %% auto #0
 __all__ = ['export_bundle']
 
-# %% ../../nbs/ship/70_bundle.ipynb #6b3a52b8
+# %% ../../nbs/ship/70_bundle.ipynb #a2d3d0d6
 import copy
 import hashlib
 import os
@@ -23,9 +23,10 @@ from ..core.env import say
 from ..core.files import atomic_write, save_tensors, write_json
 from ..core.sample import sample_table
 from .card import check_about, make_card
-from .convert import write_model, write_onnx
+from .convert import write_mask_onnx, write_model, write_onnx
 from .decide import check_rules
 from .int8 import try_int8
+from .mask_probes import probe_answer, write_probes
 from .parity import check_page, check_parity, heat_gap
 from .config import SCHEMA, BundleError, genus_of, seal_of
 from .picture import open_picture
@@ -72,23 +73,32 @@ def _genus(rules: dict | None, labels: list[str]) -> list[str] | None:
     ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
     return ranks.get("genus") or genus_of(labels)
 
-# %% ../../nbs/ship/70_bundle.ipynb #53f95df8
+# %% ../../nbs/ship/70_bundle.ipynb #6721ad9d
+_DECODED = {"label": (), "number": ("numbers",), "mask": ("bands", "mask")}  # fields that a kind of answer needs
+
+def _decoding(run, labels: list[str]) -> dict:
+    "How this kind of answer is read, as its task says"
+    name, output = run.task.name, run.task.output
+    if output not in _DECODED:
+        raise BundleError(f"task {name!r} answers with a {output}: a bundle has labels, numbers or masks")
+    fields = run.task.decoding(labels, run.recipe, run.measured, run.scores) if _DECODED[output] else {}
+    if not set(_DECODED[output]) <= set(fields):
+        raise BundleError(f"task {name!r} does not say how its {output}s are decoded: give it a `decoding`")
+    return fields
+
 def _config(run, about: dict) -> dict:
     "What config.json holds, before anything is written beside it"
     labels, recipe = [str(label) for label in run.labels], run.recipe.to_dict()
     if recipe.get("weights"):
         recipe["weights"] = Path(recipe["weights"]).name  # a file's folder is nobody's business
-    if run.task.output not in ("label", "number"):
-        raise BundleError(f"task {run.task.name!r} answers with a {run.task.output}: a bundle has labels or numbers")
-    fields = run.task.decoding(labels, run.recipe, run.measured, run.scores) if run.task.output == "number" else {}
-    if run.task.output == "number" and "numbers" not in fields:
-        raise BundleError(f"task {run.task.name!r} does not say how its numbers are decoded: give it a `decoding`")
+    fields, masks = _decoding(run, labels), run.task.output == "mask"
     rules = check_rules(getattr(run, "rules", None) if run.task.output == "label" else None, len(labels))
     config = {
-        "schema": SCHEMA if run.task.output == "mask" else 2, "task": run.task.name,
+        "schema": SCHEMA if masks else 2, "task": run.task.name,
         "output": run.task.output, "labels": labels,
         "genus": None if fields else _genus(rules, labels), "rules": rules,
-        "preprocess": check_preprocess(dict(run.preprocess)), "temperature": float(run.temperature),
+        **({} if masks else {"preprocess": check_preprocess(dict(run.preprocess))}),
+        "temperature": float(run.temperature),
         "model": "model.onnx",
         "int8": None, **{key: about[key] for key in ("title", "license") if key in about},
         "arch": recipe.get("arch", "model"), "recipe": recipe, "probes": [],
@@ -129,9 +139,13 @@ def _check_place(folder: Path):
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
         raise BundleError(f"{folder} holds other things than a bundle: give an empty or new folder")
 
-# %% ../../nbs/ship/70_bundle.ipynb #5bf2cdbc
+# %% ../../nbs/ship/70_bundle.ipynb #38d8fab1
 def _write_weights(folder: Path, config: dict, model: torch.nn.Module, files: list[Path], seen=None):
     "ONNX and safetensors, strangeness if it was `seen`, and the heat map where it agrees with gradients"
+    if config["output"] == "mask":
+        write_mask_onnx(model, folder / "model.onnx", len(config["bands"]["bands"]), config["bands"]["multiple"])
+        save_tensors(folder / "model.safetensors", model.state_dict(), {"format": "pt", "arch": config["arch"]})
+        return _write_config(folder, config)
     size, channels = tuple(config["preprocess"]["size"]), config["preprocess"]["channels"]
     if config["output"] == "number": heat = not write_onnx(model, folder / "model.onnx", size, channels)
     else: heat = write_model(model, folder, size, channels)
@@ -146,14 +160,20 @@ def _write_weights(folder: Path, config: dict, model: torch.nn.Module, files: li
         config["heat"] = (folder / "heat.onnx").unlink()
         _write_config(folder, config)
 
-# %% ../../nbs/ship/70_bundle.ipynb #af3f12f0
+# %% ../../nbs/ship/70_bundle.ipynb #24df61dc
+def _probe_answers(predictor: Predictor, files: list[Path]) -> list[dict]:
+    "What is stored of the probes' answers"
+    names = [{"file": file.relative_to(predictor.folder).as_posix()} for file in files]
+    if predictor.masks: answers = [probe_answer(predictor.masks, file) for file in files]
+    else: answers = [_probe_answer(predictor, file, row) for file, row in zip(files, predictor.answers(files))]
+    return [name | answer for name, answer in zip(names, answers)]
+
 def _probe_answer(predictor: Predictor, file: Path, row: np.ndarray) -> dict:
-    "What is stored of a probe's answer"
     if predictor.config["output"] == "number":
         return {"numbers": predictor.predict(file)["numbers"], "answer": row.round(6).tolist()}
     return {"top": most_probable(row, predictor.labels), "probabilities": row.round(6).tolist()}
 
-# %% ../../nbs/ship/70_bundle.ipynb #4149ab3f
+# %% ../../nbs/ship/70_bundle.ipynb #3f74fe77
 def _fill(
     folder: Path,                # empty, temporary
     run,                         # see `export_bundle`
@@ -163,30 +183,31 @@ def _fill(
     about: dict,
 ):
     "Write all parts of a bundle and check them"
-    config, files = _config(run, about), _write_probes(probes, folder / "probes")
+    config = _config(run, about)
+    if int8 and (output := config["output"]) != "label":
+        raise BundleError(f"int8 is judged by macro-F1, which {output}s have none of: use int8=False")
+    masks = config["output"] == "mask"
+    if masks: files = write_probes(probes, folder / "probes", config["bands"], run.measured)
+    else: files = _write_probes(probes, folder / "probes")
     model = copy.deepcopy(run.model()).cpu().float().eval()
-    _write_weights(folder, config, model, files, getattr(run, "strangeness", None))
+    _write_weights(folder, config, model, files, None if masks else getattr(run, "strangeness", None))
     check_parity(folder, run, model, files, reference)
-    if int8 and config["output"] == "number":
-        raise BundleError("int8 is judged by macro-F1, which numbers have none of: use int8=False")
     if int8:
         try_int8(folder, config, run.table, run.recipe.target)
         _write_config(folder, config)
     predictor = Predictor(folder)
     check_page(predictor, files)
-    config["probes"] = [
-        {"file": file.relative_to(folder).as_posix()} | _probe_answer(predictor, file, row)
-        for file, row in zip(files, predictor.answers(files))]
+    config["probes"] = _probe_answers(predictor, files)
     _write_config(folder, config)
     atomic_write(folder / "README.md", make_card(config, run.facts() if hasattr(run, "facts") else None, about))
     check_no_pickle(folder)
 
-# %% ../../nbs/ship/70_bundle.ipynb #bae209ba
+# %% ../../nbs/ship/70_bundle.ipynb #91ac99f8
 def export_bundle(
     run,                      # a Run, or anything with .model() .labels .preprocess .temperature .recipe .task
     folder: str | Path,       # the bundle; an older bundle there is replaced whole
-    probes: list | None = None,  # pictures to publish with it; None: sixteen drawn ones
-    reference: Callable | None = None,  # (files) -> (N, labels) to agree with; None: the answers of the run's `learn`
+    probes: list | None = None,  # pictures or scenes to publish with it; None: drawn ones
+    reference: Callable | None = None,  # as `check_parity` takes it; None: the answers of the run's `learn`
     int8: bool = False,       # try 8-bit weights too; needs the run's pictures, and keeps them only if macro-F1 holds
     about: dict[str, str] | None = None,  # for page and card: title, license, data, source, use, limits
 ) -> Path:                    # the folder

@@ -6,12 +6,13 @@
 __all__ = ['STYLE', 'NAME_EXAMPLES', 'WAITING', 'pretty', 'percent', 'bars_html', 'answer_html', 'heat_html', 'table_html',
            'csv_text', 'heading_html']
 
-# %% ../../nbs/ship/62_page_parts.ipynb #4c7e26e5
+# %% ../../nbs/ship/62_page_parts.ipynb #e6b8eaf1
 import base64
 import csv
 import io
 from html import escape
 
+from .mask_parts import told_percent
 from .numbers import cell_number, told_number
 
 # %% ../../nbs/ship/62_page_parts.ipynb #97c59f93
@@ -76,7 +77,7 @@ def _given_html(answer: dict) -> str:
     told = ", ".join(f"{key} {value}" for key, value in (answer.get("given") or {}).items() if value)
     return f'<p class="note">Taken into account: {escape(told)}.</p>' if told else ""
 
-# %% ../../nbs/ship/62_page_parts.ipynb #91f7771c
+# %% ../../nbs/ship/62_page_parts.ipynb #37a13ca3
 def _numbers_html(answer: dict) -> str:
     lines = "".join(
         f'<li><span class="name">{escape(pretty(name))}</span><span class="percent">{told_number(told["value"])}</span>'
@@ -92,6 +93,17 @@ def _numbers_csv(answers: list[dict], writer, out: io.StringIO) -> str:
     for answer in answers:
         told = answer.get("numbers")
         cells = [cell_number(told[name][part]) if told else "" for name in names for part in parts]
+        writer.writerow([_cell(answer["file"]), *cells, _cell(answer.get("error", ""))])
+    return out.getvalue()
+
+def _coverage_csv(answers: list[dict], writer, out: io.StringIO) -> str:
+    "file, percent of each class, no_value, error"
+    names = list(next(answer["coverage"] for answer in answers if "coverage" in answer))
+    writer.writerow(["file", *map(_cell, names), "no_value", "error"])
+    for answer in answers:
+        told = answer.get("coverage")
+        cells = [""] * (len(names) + 1)
+        if told: cells = [f"{told[name]:.4f}" for name in names] + [f"{answer['unknown']:.4f}"]
         writer.writerow([_cell(answer["file"]), *cells, _cell(answer.get("error", ""))])
     return out.getvalue()
 
@@ -125,7 +137,7 @@ def heat_html(
     return (f'<figure class="heat"><img src="{source}" alt="{escape(words)}"><figcaption>Where it looked: '
             f"warm places speak for <i>{escape(pretty(label))}</i>.</figcaption></figure>")
 
-# %% ../../nbs/ship/62_page_parts.ipynb #43c212b7
+# %% ../../nbs/ship/62_page_parts.ipynb #fd30d6fe
 def table_html(
     answers: list[dict],         # of `Predictor.predict_many`
     total: int,                  # how many there will be
@@ -135,7 +147,9 @@ def table_html(
     "Answers so far as a table"
     bad = sum("error" in answer for answer in answers)
     line = f"{len(answers)} of {total} photos answered" + (f", {bad} of them could not be read" if bad else "")
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Photo", "Most probable", "Sure"))
+    names = "Photo", "Most probable", "Sure"
+    if any("coverage" in answer for answer in answers): names = "Scene", "Covered", "No value"
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(_row_html(answer, danger or {}, word) for answer in answers)
     return (f'<div class="answer many"><p role="status">{line}.</p>'
             f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>")
@@ -143,6 +157,9 @@ def table_html(
 def _row_html(answer: dict, danger: dict, word: str) -> str:
     file = f'<th scope="row">{escape(answer["file"])}</th>'
     if "error" in answer: return f'<tr class="bad">{file}<td>No answer: {escape(answer["error"])}</td><td></td></tr>'
+    if "coverage" in answer:
+        told = escape(", ".join(f"{pretty(name)} {told_percent(p)}" for name, p in answer["coverage"].items()))
+        return f"<tr>{file}<td>{told}</td><td>{escape(told_percent(answer['unknown']))}</td></tr>"
     if "numbers" in answer:
         numbers = answer["numbers"].items()
         told = ", ".join(f"{escape(pretty(name))} {told_number(number['value'])}" for name, number in numbers)
@@ -154,7 +171,7 @@ def _row_html(answer: dict, danger: dict, word: str) -> str:
     badge = f' <b class="venomous">{escape(word)}</b>' if danger.get(label) else ""
     return f"<tr>{file}<td><i>{escape(pretty(label))}</i>{badge}{remark}</td><td>{percent(probability)}</td></tr>"
 
-# %% ../../nbs/ship/62_page_parts.ipynb #5a3fabca
+# %% ../../nbs/ship/62_page_parts.ipynb #cfe118e1
 def csv_text(
     answers: list[dict],         # of `Predictor.predict_many`
     k: int = 3,                  # labels in a row
@@ -165,6 +182,7 @@ def csv_text(
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     if any("numbers" in answer for answer in answers): return _numbers_csv(answers, writer, out)
+    if any("coverage" in answer for answer in answers): return _coverage_csv(answers, writer, out)
     names = [f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")]
     writer.writerow(["file", *names, "genus", *[word] * bool(danger), "doubt", "error"])
     for answer in answers:
@@ -180,7 +198,7 @@ def _cell(text: str) -> str:
     "Text that no spreadsheet runs"
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
-# %% ../../nbs/ship/62_page_parts.ipynb #d9bab9b9
+# %% ../../nbs/ship/62_page_parts.ipynb #09c78e7a
 STYLE = """<style>
 :root { --color-accent: #047857; } .dark { --color-accent: #34d399; }
 .answer.answer { font-size: 1rem; line-height: 1.4; }
@@ -205,6 +223,10 @@ STYLE = """<style>
 .answer.problem p { margin: 0; padding: .75rem 1rem; border-left: 4px solid #b3261e; overflow-wrap: anywhere;
   background: var(--background-fill-secondary); }
 .answer.waiting p { margin: 0; }
+.answer.masks figure { margin: 0 0 1rem; } .answer.masks img { width: 100%; max-height: 32rem; object-fit: contain; }
+.answer.masks .name { font-style: normal; } .answer.masks h2 + ol li:first-child { font-size: 1rem; font-weight: 400; }
+.answer .swatch { display: inline-block; width: .9em; height: .9em; margin-right: .5em; border-radius: .2em;
+  border: 1px solid var(--body-text-color-subdued); vertical-align: -.1em; }
 .answer .heat { margin: 1.25rem 0 0; } .answer .heat img { max-width: 100%; max-height: 20rem; border-radius: .25rem; }
 .answer .heat figcaption { color: var(--body-text-color-subdued); font-size: .875rem; }
 .answer.many.many p { margin: 0 0 .75rem; }
@@ -228,9 +250,12 @@ def heading_html(
     title: str,  # of the page
     n: int,      # labels it knows
     numbers: list[str] | None = None,  # what it tells, where that is numbers
+    masks: list[str] | None = None,    # its classes, where it draws them
 ) -> str:        # the style, and the page's only h1
     "Head of the page"
     what = f"the three most probable of {n} names"
     if numbers: what = f"its {' and '.join(escape(name.replace('_', ' ')) for name in numbers)}"
+    names = [escape(name.replace("_", " ")) for name in masks or ()]
+    if masks: what = f"which part of it is {' or '.join(names[:6])}{' ...' * (len(names) > 6)}"
     return (f'{STYLE}<div class="page-title"><h1>{escape(title)}</h1>'
-            f"<p>Add a photo to see {what}.</p></div>")
+            f"<p>Add a {'scene' if masks else 'photo'} to see {what}.</p></div>")

@@ -7,17 +7,22 @@ the picture that differs most is named."""
 __all__ = ['torch_outputs', 'torch_probabilities', 'compare_probes', 'compare_tops', 'check_strangeness', 'check_parity',
            'heat_gap', 'check_page', 'check_probes']
 
-# %% ../../nbs/ship/57_parity.ipynb #c6f016f3
+# %% ../../nbs/ship/57_parity.ipynb #32e7021d
+import base64
+import io
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from .config import BundleError, to_probabilities
+from .mask_probes import check_scene_parity, probe_gap
 from .model import scale_heat
 from .picture import open_picture
+from .mask_probes import check_scene_parity, probe_gap
 from .predict import Predictor
 from .prepare import normalise, prepare, read_uint8
 
@@ -95,21 +100,23 @@ def check_strangeness(
         raise BundleError(f"{files[int(gaps.argmax())].name}: strangeness {found[gaps.argmax()]:.4g} by ONNX, "
                           f"{expected[gaps.argmax()]:.4g} by the trained model ({worst:.1%} apart): don't use it")
 
-# %% ../../nbs/ship/57_parity.ipynb #de1ac433
+# %% ../../nbs/ship/57_parity.ipynb #62f4a096
 def check_parity(
     folder: Path,            # the bundle, float32
     run,                     # its `strangeness` and `answers` are held against the bundle's, where it has them
     model: torch.nn.Module,  # the trained one, on the CPU, in eval mode
     files: list[Path],       # probes
-    reference: Callable | None = None,  # (files) -> (N, labels) to agree with; None: the run's `answers`
+    reference: Callable | None = None,  # (files) -> (N, labels), or of masks a list of (K, H, W); None: run.answers
 ):
     "Stop where the float32 bundle answers otherwise than PyTorch or the run's own evaluation"
     predictor, names = Predictor(folder), [file.name for file in files]
+    reference = reference or getattr(run, "answers", None)
+    if predictor.masks: return check_scene_parity(predictor.masks, model, files, reference)
     found = predictor.answers(files)
     expected = predictor.decode(torch_outputs(model, files, predictor.preprocess))
     compare_probes(names, found, expected, "the bundle and the trained model")
     if (seen := getattr(run, "strangeness", None)) is not None: check_strangeness(folder, model, seen, files)
-    if reference := reference or getattr(run, "answers", None):
+    if reference:
         compare_probes(names, found, reference(files), "the bundle and the run's own evaluation")
 
 # %% ../../nbs/ship/57_parity.ipynb #e2f92a88
@@ -129,7 +136,7 @@ def heat_gap(
     expected = scale_heat(coarse, found["heat"].shape, predictor.config["heat"].get("shift", 0))
     return float(np.abs(expected - found["heat"]).max())
 
-# %% ../../nbs/ship/57_parity.ipynb #e1abbb05
+# %% ../../nbs/ship/57_parity.ipynb #280b864a
 def check_page(
     predictor: Predictor,  # over the bundle
     files: list[Path],     # pictures
@@ -140,16 +147,23 @@ def check_page(
     for name, answer in zip(names, answers):
         if "error" in answer: raise BundleError(f"{name}: the page answers {answer['error']!r}: don't use this bundle")
     expected = [predictor.predict(file) for file in files]
-    if predictor.config["output"] == "number":
-        wrong = [name for name, ours, theirs in zip(names, answers, expected) if ours["numbers"] != theirs["numbers"]]
-        if wrong: raise BundleError(f"{wrong[0]}: the page and the predictor tell other numbers: don't use this bundle")
+    if alike := {"number": _same_numbers, "mask": _same_masks}.get(predictor.config["output"]):
+        if wrong := [name for name, ours, theirs in zip(names, answers, expected) if not alike(ours, theirs)]:
+            raise BundleError(f"{wrong[0]}: the page and the predictor tell other {predictor.config['output']}s: "
+                              "don't use this bundle")
         return
     rows = ([[answer["probabilities"][label] for label in predictor.labels] for answer in some]
             for some in (answers, expected))
     compare_probes(names, *rows, "the page and the predictor")
     compare_tops(names, answers, expected, "the page and the predictor")
 
-# %% ../../nbs/ship/57_parity.ipynb #8f998870
+def _same_numbers(page: dict, expected: dict) -> bool: return page["numbers"] == expected["numbers"]
+
+def _same_masks(page: dict, expected: dict) -> bool:
+    mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(page["mask"]))))
+    return page["coverage"] == expected["coverage"] and np.array_equal(mask, expected["mask"])
+
+# %% ../../nbs/ship/57_parity.ipynb #55e2a04f
 def check_probes(
     bundle: str | Path,      # a bundle's folder
     tolerance: float = 1e-3,  # in probability; other machines round differently
@@ -159,6 +173,7 @@ def check_probes(
     stored = predictor.config.get("probes")
     if not stored:
         raise BundleError(f"{bundle}: config.json holds no probes: export the bundle again")
+    if predictor.masks: return probe_gap(predictor.masks, predictor.folder, tolerance)
     found, key = predictor.answers([predictor.folder / probe["file"] for probe in stored]), "probabilities"
     if predictor.config["output"] == "number": key = "answer"
     expected, names = np.array([probe[key] for probe in stored]), [probe["file"] for probe in stored]
