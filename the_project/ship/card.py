@@ -29,14 +29,17 @@ def check_about(
         raise ValueError(f"license {license!r} is not as the Hub spells them: use lower case, e.g. cc-by-4.0 or other")
     return dict(about or {})
 
-# %% ../../nbs/ship/68_card.ipynb #b1a563de
+# %% ../../nbs/ship/68_card.ipynb #2fbcd7c1
 _METRICS = {"f1_macro": ("f1", "macro-F1"), "accuracy": ("accuracy", "top-1 accuracy"), "r2": ("r2", "R2"),
             "mae": ("mae", "mean absolute error"), "rmse": ("rmse", "root mean square error"),
             "within": ("within", "share within the tolerance"), "width": ("width", "mean width of the interval"),
-            "coverage": ("coverage", "share of truths in their interval")}
+            "coverage": ("coverage", "share of truths in their interval"), "iou": ("mean_iou", "mean IoU"),
+            "dice": ("dice", "mean Dice"), "pixel_accuracy": ("accuracy", "pixel accuracy"),
+            "edge": ("f1", "F1 of edges")}
 
 def _name_of(config: dict) -> str:  # a model's name for people
     what = ", ".join(config["labels"]) if config.get("output") == "number" else f"{len(config['labels'])} labels"
+    if config.get("output") == "mask": what = f"masks of {' and '.join(config['labels'])}"
     return config.get("title") or f"{config['arch']}, {what}"
 
 def _metric(name: str) -> tuple[str, str]:  # (the Hub's metric, what people read)
@@ -58,7 +61,7 @@ def _results(facts: dict, dataset: str) -> list:  # EvalResults of huggingface_h
                 metric_name=f"{shown} on {split}{ends}"))
     return results
 
-# %% ../../nbs/ship/68_card.ipynb #2780eeba
+# %% ../../nbs/ship/68_card.ipynb #ffe2b0b2
 def front_matter(
     config: dict,                # a bundle's config
     facts: dict | None = None,   # what `run.facts()` gave
@@ -67,9 +70,9 @@ def front_matter(
     "The card's metadata"
     from huggingface_hub import ModelCardData
     about = about or {}
-    if config.get("output") == "number":
-        data = ModelCardData(license=about.get("license"), library_name="onnx",
-                             tags=["the_project", "image-regression", "onnx"])
+    if kind := {"number": "image-regression", "mask": "image-segmentation"}.get(config.get("output")):
+        data = ModelCardData(license=about.get("license"), library_name="onnx", tags=["the_project", kind, "onnx"],
+                             pipeline_tag=kind if kind == "image-segmentation" else None)
         return data.to_yaml().rstrip("\n") + "\n"
     results = _results(facts, about.get("data", "not published")) if facts else None
     tags = ["the_project", "image-classification", "onnx", *(["biology"] if config.get("genus") else [])]
@@ -196,7 +199,44 @@ def _number_card(config: dict, facts: dict | None, about: dict) -> str:
     body = "\n\n".join(f"## {head}\n\n{text}" if head else text for head, text in parts.items())
     return f"---\n{front_matter(config, facts, about)}---\n\n# {_name_of(config)}\n\n{body}\n"
 
-# %% ../../nbs/ship/68_card.ipynb #74fc2b97
+# %% ../../nbs/ship/68_card.ipynb #05254efb
+def _mask_limits(config: dict) -> list[str]:  # sentences
+    bands, mask = config["bands"], config["mask"]
+    names = ", ".join(bands["file_bands"])
+    lines = [f"It reads files with these bands, in this order: {names}; of them it sees {', '.join(bands['bands'])}.",
+             "Every pixel that has a value gets one of its classes, also one that shows none of them.",
+             "It knows scenes like those it was trained on: another sensor, season, scale or place was not tested."]
+    if bands["missing"] or bands["hide_band"]:
+        gone = [f"{value:g}" for value in bands["missing"]]
+        if bands["hide_band"]: gone.append(f"wherever {bands['hide_band']} is not 0")
+        lines.append(f"Beside NaN these count as no value: {', '.join(gone)}.")
+    if mask["min_object"] or mask["max_hole"]:
+        lines.append(f"Pieces below {mask['min_object']} pixels are removed, holes up to {mask['max_hole']} filled.")
+    return lines
+
+def _mask_card(config: dict, facts: dict | None, about: dict) -> str:
+    bands = config["bands"]
+    limits = [*([about["limits"]] if "limits" in about else []), *_mask_limits(config)]
+    use = f"""`model.onnx` takes raw values, NaN where there is none, of any height and width that are multiples of
+{bands["multiple"]}; statistics of the training rows and spectral indices are inside it. No file here is a pickle.
+
+```python
+from the_project.ship.predict import Predictor
+answer = Predictor("this-folder").predict("scene.tif")
+answer["coverage"], answer["mask"]
+```
+
+Larger scenes are answered in tiles of {bands["tile"]} pixels that overlap by {bands["overlap"]} and are blended.
+`probes/` holds scenes whose answers are in `config.json`: a machine that gives others prepares scenes differently."""
+    parts = {"": f"Answers a scene with a class for every pixel: {', '.join(config['labels'])}.",
+             "Limits": "\n".join(f"- {line}" for line in limits),
+             "Intended use": about.get("use", "No use was stated by whoever exported this.")}
+    if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
+    parts |= {"How to use": use, "How to rerun": _rerun_part(config, facts)}
+    body = "\n\n".join(f"## {head}\n\n{text}" if head else text for head, text in parts.items())
+    return f"---\n{front_matter(config, facts, about)}---\n\n# {_name_of(config)}\n\n{body}\n"
+
+# %% ../../nbs/ship/68_card.ipynb #c104fa48
 def make_card(
     config: dict,               # a bundle's config
     facts: dict | None = None,  # what `run.facts()` gave
@@ -204,7 +244,8 @@ def make_card(
 ) -> str:                       # Markdown with YAML front matter, as the Hugging Face Hub reads it
     "A bundle's README"
     about = check_about(about)
-    if config.get("output") == "number": return _number_card(config, facts, about)
+    if special := {"number": _number_card, "mask": _mask_card}.get(config.get("output")):
+        return special(config, facts, about)
     use = about.get("use", "No use was stated by whoever exported this. It names what a photo shows, for a person who "
                            "looks at the photo too.")
     parts = {"": f"Answers a picture with probabilities for: {', '.join(config['labels'])}.", "Intended use": use,
