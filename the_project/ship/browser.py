@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CORE_JS', 'check_browser']
 
-# %% ../../nbs/ship/77_browser.ipynb #7a9c1adb
+# %% ../../nbs/ship/77_browser.ipynb #2aa7db17
 from .browser_decide import DECIDE_JS
 from .config import BundleError
 
@@ -211,11 +211,14 @@ export function normalise({data, channels}, {mean, std}) {
 # %% ../../nbs/ship/77_browser.ipynb #c84f8d3d
 CORE_JS = "".join([_WEIGHTS_JS, _RESIZE_JS, _REDUCE_JS, _ORIENTATION_JS, _FILES_JS, _PREPARE_JS, DECIDE_JS]).lstrip()
 
-# %% ../../nbs/ship/77_browser.ipynb #4445df63
+# %% ../../nbs/ship/77_browser.ipynb #a93e4113
 def check_browser(
     config: dict,  # a bundle's config.json, as `read_config` gives it
 ) -> dict:         # the same, if a browser can answer alike
     "Refuse what the JavaScript can't do as Python does"
+    if config.get("output") == "mask":
+        raise BundleError("this bundle answers with masks, which the page without a server can't draw: use "
+                          "target='gradio'")
     used, known = config["preprocess"]["interpolation"], ("box", "bilinear", "hamming", "bicubic", "lanczos")
     if used not in known:
         raise BundleError(f"interpolation {used!r} has no twin in the browser: use one of {', '.join(known)}, "

@@ -100,7 +100,7 @@ def check_strangeness(
         raise BundleError(f"{files[int(gaps.argmax())].name}: strangeness {found[gaps.argmax()]:.4g} by ONNX, "
                           f"{expected[gaps.argmax()]:.4g} by the trained model ({worst:.1%} apart): don't use it")
 
-# %% ../../nbs/ship/57_parity.ipynb #62f4a096
+# %% ../../nbs/ship/57_parity.ipynb #c6aa8efc
 def check_parity(
     folder: Path,            # the bundle, float32
     run,                     # its `strangeness` and `answers` are held against the bundle's, where it has them
@@ -110,8 +110,8 @@ def check_parity(
 ):
     "Stop where the float32 bundle answers otherwise than PyTorch or the run's own evaluation"
     predictor, names = Predictor(folder), [file.name for file in files]
+    if predictor.masks: return check_scene_parity(predictor.masks, model, files, reference, getattr(run, "masks", None))
     reference = reference or getattr(run, "answers", None)
-    if predictor.masks: return check_scene_parity(predictor.masks, model, files, reference)
     found = predictor.answers(files)
     expected = predictor.decode(torch_outputs(model, files, predictor.preprocess))
     compare_probes(names, found, expected, "the bundle and the trained model")

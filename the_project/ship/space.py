@@ -7,7 +7,7 @@ that the Hub reads."""
 __all__ = ['TAG', 'copied_modules', 'space_requirements', 'card_text', 'read_card', 'space_card', 'put_folder', 'write_model',
            'bundle_license', 'write_space', 'copy_answers']
 
-# %% ../../nbs/ship/74_space.ipynb #9f2666d6
+# %% ../../nbs/ship/74_space.ipynb #09449a89
 import ast
 import importlib.util
 import os
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..core.files import atomic_write
 from .config import BundleError, read_config
+from .page_inputs import scene_suffixes
 
 # %% ../../nbs/ship/74_space.ipynb #da03b0cb
 # module: name to install
@@ -72,19 +73,21 @@ def _is_light(name: str) -> bool:
     try: return bool(copied_modules((name,)))
     except BundleError: return False
 
-# %% ../../nbs/ship/74_space.ipynb #08712bd7
+# %% ../../nbs/ship/74_space.ipynb #5967fa76
 def space_requirements(
     modules: dict[str, str],  # of `copied_modules`
     gpu: bool = False,        # onnxruntime with CUDA
+    rasters: bool = False,    # with what reads GeoTIFFs
 ) -> list[str]:               # lines of requirements.txt
     "The packages that these modules import, at the versions installed here"
     groups = [group for name, text in modules.items() for group in _imports(text, name)]
     used = {module.split(".")[0] for group in groups for module in group}
     pins = [f"{_PACKAGES[name]}=={metadata.version(_PACKAGES[name])}" for name in _PACKAGES if name in used]
+    if rasters: pins += [f"{name}=={metadata.version(name)}" for name in ("tifffile", "imagecodecs")]
     if gpu: pins = [pin.replace("onnxruntime==", "onnxruntime-gpu[cuda,cudnn]==") for pin in pins] + ["spaces"]
     return pins
 
-# %% ../../nbs/ship/74_space.ipynb #5f047fa6
+# %% ../../nbs/ship/74_space.ipynb #08c0d0cd
 _APP = '''"""The page over the bundle beside this file: python app.py"""
 from pathlib import Path
 
@@ -162,7 +165,7 @@ def read_card(
     data = yaml.safe_load(parts[1]) if parts else {}
     return (data, parts[2]) if parts and isinstance(data, dict) else ({}, text)
 
-# %% ../../nbs/ship/74_space.ipynb #dc96d084
+# %% ../../nbs/ship/74_space.ipynb #72ac2efe
 def _title(config: dict, name: str) -> str:
     return config.get("title") or name.split("/")[-1].replace("-", " ").replace("_", " ").capitalize()
 
@@ -174,11 +177,13 @@ def space_card(
     license: str = "unknown",    # of the model, as the Hub spells it
 ) -> str:                        # README.md
     "The README of a Space over a bundle"
-    data = dict(title=_title(config, name), colorFrom="green", colorTo="gray", **fields, pinned=False, license=license,
-                short_description=f"Names a photo: one of {len(config['labels'])}"[:60], models=[name],
-                tags=[TAG, "image-classification", "onnx"])
     names = ", ".join(label.replace("_", " ") for label in config["labels"])
-    return card_text(data, f"# {data['title']}\n\nNames what is in a photo: one of {names}.\n\n{how}\n\n"
+    brief, what = f"Names a photo: one of {len(config['labels'])}", "Names what is in a photo: one of"
+    if masks := config.get("output") == "mask": brief = what = "Shows which part of a scene is what"
+    kind = "image-segmentation" if masks else "image-classification"
+    data = dict(title=_title(config, name), colorFrom="green", colorTo="gray", **fields, pinned=False, license=license,
+                short_description=brief[:60], models=[name], tags=[TAG, kind, "onnx"])
+    return card_text(data, f"# {data['title']}\n\n{what}{':' * masks} {names}.\n\n{how}\n\n"
                            f"The model: [{name}](https://huggingface.co/{name}).\n")
 
 # %% ../../nbs/ship/74_space.ipynb #92ac6a24
@@ -228,7 +233,7 @@ def bundle_license(bundle: str | Path) -> str | None:  # as the card names it
     card = Path(bundle)/"README.md"
     return read_card(card.read_text(encoding="utf-8"))[0].get("license") if card.is_file() else None
 
-# %% ../../nbs/ship/74_space.ipynb #5c28e040
+# %% ../../nbs/ship/74_space.ipynb #10f2d79f
 def write_space(
     bundle: str | Path,           # folder made by `export_bundle`
     folder: str | Path,           # where the Space's files go
@@ -248,7 +253,7 @@ def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bo
         atomic_write(folder/_place(module), text)
         for parent in (folder/_place(module)).parents:
             if parent != folder and parent.is_relative_to(folder): (parent/"__init__.py").touch()
-    pins = space_requirements(modules, zerogpu)
+    pins = space_requirements(modules, zerogpu, scene_suffixes(config) is not None)
     fields = dict(sdk="gradio", sdk_version=metadata.version("gradio"), python_version=python, app_file="app.py",
                   suggested_hardware="zero-a10g" if zerogpu else "cpu-basic")
     how = ("Runs anywhere: `pip install -r requirements.txt && python app.py`, or "
