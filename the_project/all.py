@@ -4,24 +4,25 @@
 
 # %% auto #0
 __all__ = ['Audit', 'BandInput', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlyStop', 'FrozenNorm', 'GradAccum', 'History',
-           'Logbook', 'MaskLoss', 'MaskModel', 'MixBoth', 'MixUp', 'PictureModel', 'Predictor', 'ProgressiveResize',
-           'Range', 'Recipe', 'ReduceOnPlateau', 'Run', 'SaveBestCallback', 'Snapshots', 'SoftTargets', 'SoftVote',
-           'Stage', 'Task', 'WarmWorkers', 'ablate', 'add_taxonomy', 'answer_folder', 'answer_masks', 'apply_fixes',
-           'apply_offsets', 'area_pairs', 'audit_masks', 'audit_table', 'average_weights', 'backbone_names',
-           'bootstrap', 'build_mask_model', 'build_model', 'change_table', 'check_files', 'check_no_pickle',
-           'check_probes', 'check_split', 'check_table', 'check_task', 'compare', 'create_backbone', 'crossval', 'demo',
-           'diff', 'distill', 'draw_masks', 'drop_broken', 'drop_leaks', 'environment', 'explain', 'export_bundle',
-           'find_task', 'fit_offsets', 'fit_temperature', 'fit_threshold', 'from_bundle', 'greedy_soup',
-           'group_duplicates', 'hold_out_group', 'input_stats', 'kfold_table', 'leak_report', 'learning_curve',
-           'leave_one_group_out', 'load_recipe', 'make_answer', 'make_app', 'make_gallery', 'make_learner',
-           'make_loader', 'make_loaders', 'make_loss', 'make_opt_func', 'make_schedule', 'mask_classes', 'mask_facts',
-           'mask_scores', 'mask_table', 'mean_score', 'measure_bands', 'model_costs', 'noise_floor', 'open_image',
-           'open_picture', 'paired_difference', 'param_groups', 'picture_block', 'plot_confusion', 'plot_curve',
-           'plot_heat', 'plot_history', 'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst', 'pseudo_label',
-           'publish', 'rank_average', 'read_raster', 'read_table', 'register_task', 'resume', 'risk_coverage',
-           'run_on_ray', 'run_recipe', 'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields',
-           'set_seed', 'show_pairs', 'show_sample', 'slice_scores', 'split_balance', 'split_table', 'task_names',
-           'train', 'train_curve', 'tune_weights', 'verify_images', 'write_mask']
+           'Logbook', 'MaskLoss', 'MaskModel', 'MixBoth', 'MixUp', 'Parallel', 'PictureModel', 'Predictor',
+           'ProgressiveResize', 'Range', 'Recipe', 'ReduceOnPlateau', 'Run', 'SaveBestCallback', 'Snapshots',
+           'SoftTargets', 'SoftVote', 'Stage', 'Task', 'WarmWorkers', 'ablate', 'add_taxonomy', 'answer_folder',
+           'answer_masks', 'apply_fixes', 'apply_offsets', 'area_pairs', 'audit_masks', 'audit_table',
+           'average_weights', 'backbone_names', 'bootstrap', 'build_mask_model', 'build_model', 'change_table',
+           'check_files', 'check_no_pickle', 'check_probes', 'check_split', 'check_table', 'check_task', 'compare',
+           'create_backbone', 'crossval', 'demo', 'diff', 'distill', 'draw_masks', 'drop_broken', 'drop_leaks',
+           'environment', 'explain', 'export_bundle', 'find_task', 'fit_offsets', 'fit_temperature', 'fit_threshold',
+           'from_bundle', 'greedy_soup', 'group_duplicates', 'hold_out_group', 'input_stats', 'join_processes',
+           'kfold_table', 'leak_report', 'learning_curve', 'leave_one_group_out', 'load_recipe', 'make_answer',
+           'make_app', 'make_gallery', 'make_learner', 'make_loader', 'make_loaders', 'make_loss', 'make_opt_func',
+           'make_runner', 'make_schedule', 'mask_classes', 'mask_facts', 'mask_scores', 'mask_table', 'mean_score',
+           'measure_bands', 'model_costs', 'noise_floor', 'open_image', 'open_picture', 'paired_difference',
+           'param_groups', 'picture_block', 'plot_confusion', 'plot_curve', 'plot_heat', 'plot_history',
+           'plot_per_class', 'plot_risk', 'plot_strangers', 'plot_worst', 'pseudo_label', 'publish', 'rank_average',
+           'read_raster', 'read_table', 'register_task', 'resume', 'risk_coverage', 'run_on_ray', 'run_recipe',
+           'run_stages', 'sample_strangers', 'sample_table', 'search', 'set_fields', 'set_seed', 'show_pairs',
+           'show_sample', 'slice_scores', 'split_balance', 'split_table', 'task_names', 'train', 'train_curve',
+           'tune_weights', 'verify_images', 'write_mask']
 
 # %% ../nbs/all.ipynb #ed00bae2
 from .audit.audit import Audit, apply_fixes, audit_table
@@ -31,6 +32,7 @@ from .audit.masks import area_pairs, audit_masks
 from .core.env import environment, set_seed
 from .core.mask_sample import mask_table
 from .core.mask_view import draw_masks
+from .core.processes import join_processes
 from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
 from .core.task import Blocks, Task, find_task, register_task, task_names
@@ -68,7 +70,7 @@ from .experiments.reopen import from_bundle
 from .experiments.run import Run, resume, train
 from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
-from .experiments.workers import WarmWorkers, run_on_ray
+from .experiments.workers import WarmWorkers, make_runner, run_on_ray
 from .models.backbone import backbone_names, create_backbone, input_stats
 from .models.band_input import BandInput
 from .models.heads import PictureModel, build_model, param_groups
@@ -90,6 +92,7 @@ from .ship.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback
 from .train.learner import make_learner
 from .train.mix import CutMix, MixBoth, MixUp
+from .train.parallel import Parallel
 from .train.patience import EarlyStop, ReduceOnPlateau
 from .train.phases import ProgressiveResize
 from .train.stability import EMA, ClipGrad, FrozenNorm, GradAccum
@@ -98,23 +101,22 @@ from .train.track import History
 
 # %% ../nbs/all.ipynb #2ae92d56
 _all_ = [
-    "Audit", "BandInput", "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum",
-    "History", "Logbook", "MaskLoss", "MaskModel", "MixBoth", "MixUp", "PictureModel", "Predictor",
+    "Audit", "BandInput", "Blocks", "ClipGrad", "CutMix", "EMA", "EarlyStop", "FrozenNorm", "GradAccum", "History",
+    "Logbook", "MaskLoss", "MaskModel", "MixBoth", "MixUp", "Parallel", "PictureModel", "Predictor",
     "ProgressiveResize", "Range", "Recipe", "ReduceOnPlateau", "Run", "SaveBestCallback", "Snapshots",
     "SoftTargets", "SoftVote", "Stage", "Task", "WarmWorkers", "ablate", "add_taxonomy", "answer_folder",
-    "answer_masks", "apply_fixes", "apply_offsets", "area_pairs", "audit_masks", "audit_table",
-    "average_weights", "backbone_names", "bootstrap", "build_mask_model", "build_model", "change_table",
-    "check_files", "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare",
-    "create_backbone", "crossval", "demo", "diff", "distill", "draw_masks", "drop_broken", "drop_leaks",
-    "environment", "explain", "export_bundle", "find_task", "fit_offsets", "fit_temperature", "fit_threshold",
-    "from_bundle", "greedy_soup", "group_duplicates", "hold_out_group", "input_stats", "kfold_table",
-    "leak_report", "learning_curve", "leave_one_group_out", "load_recipe", "make_answer", "make_app",
-    "make_gallery", "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func",
-    "make_schedule", "mask_classes", "mask_facts", "mask_scores", "mask_table", "mean_score", "measure_bands",
-    "model_costs", "noise_floor", "open_image", "open_picture", "paired_difference", "param_groups",
-    "picture_block", "plot_confusion", "plot_curve", "plot_heat", "plot_history", "plot_per_class", "plot_risk",
-    "plot_strangers", "plot_worst", "pseudo_label", "publish", "rank_average", "read_raster", "read_table",
-    "register_task", "resume", "risk_coverage", "run_on_ray", "run_recipe", "run_stages", "sample_strangers",
-    "sample_table", "search", "set_fields", "set_seed", "show_pairs", "show_sample", "slice_scores",
-    "split_balance", "split_table", "task_names", "train", "train_curve", "tune_weights", "verify_images",
-    "write_mask"]
+    "answer_masks", "apply_fixes", "apply_offsets", "area_pairs", "audit_masks", "audit_table", "average_weights",
+    "backbone_names", "bootstrap", "build_mask_model", "build_model", "change_table", "check_files",
+    "check_no_pickle", "check_probes", "check_split", "check_table", "check_task", "compare", "create_backbone",
+    "crossval", "demo", "diff", "distill", "draw_masks", "drop_broken", "drop_leaks", "environment", "explain",
+    "export_bundle", "find_task", "fit_offsets", "fit_temperature", "fit_threshold", "from_bundle", "greedy_soup",
+    "group_duplicates", "hold_out_group", "input_stats", "join_processes", "kfold_table", "leak_report",
+    "learning_curve", "leave_one_group_out", "load_recipe", "make_answer", "make_app", "make_gallery",
+    "make_learner", "make_loader", "make_loaders", "make_loss", "make_opt_func", "make_runner", "make_schedule",
+    "mask_classes", "mask_facts", "mask_scores", "mask_table", "mean_score", "measure_bands", "model_costs",
+    "noise_floor", "open_image", "open_picture", "paired_difference", "param_groups", "picture_block",
+    "plot_confusion", "plot_curve", "plot_heat", "plot_history", "plot_per_class", "plot_risk", "plot_strangers",
+    "plot_worst", "pseudo_label", "publish", "rank_average", "read_raster", "read_table", "register_task", "resume",
+    "risk_coverage", "run_on_ray", "run_recipe", "run_stages", "sample_strangers", "sample_table", "search",
+    "set_fields", "set_seed", "show_pairs", "show_sample", "slice_scores", "split_balance", "split_table",
+    "task_names", "train", "train_curve", "tune_weights", "verify_images", "write_mask"]

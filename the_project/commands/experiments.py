@@ -12,10 +12,9 @@ from pathlib import Path
 
 from .train import add_columns, column_names, recipe_from, trusted_split
 
-# %% ../../nbs/commands/83_experiments.ipynb #a050b06d
+# %% ../../nbs/commands/83_experiments.ipynb #d9b956a1
 def add_common(
-    p,              # a parser
-    engine: bool = True,  # with --engine and --workers
+    p,  # a parser
 ):
     "TABLE, --recipe, --set, --column, --root, --runs, and who does the work"
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
@@ -24,12 +23,16 @@ def add_common(
                    help="fields of the base to change")
     add_columns(p)
     p.add_argument("--runs", default="runs", metavar="DIR", help="folder of all runs (default: %(default)s)")
-    if not engine: return
     p.add_argument("--engine", default="local", choices=("local", "ray"),
                    help="who does the work (default: %(default)s)")
-    p.add_argument("--workers", type=int, default=1, metavar="N",
-                   help="processes on this machine (default: %(default)s)")
-    p.add_argument("--address", help="of a Ray cluster; without it a local one")
+    p.add_argument("--workers", type=int, metavar="N",
+                   help="processes on this machine (without it 1), or trainings at once on Ray (without it: as many as "
+                        "it has room for)")
+    p.add_argument("--address", help="of a Ray cluster, 'auto' for the one that runs here; without it a local one")
+    p.add_argument("--cpus", type=float, default=1, metavar="N",
+                   help="processors that a training takes, on Ray (default: %(default)s)")
+    p.add_argument("--gpus", type=float, default=0, metavar="N",
+                   help="GPUs that a training takes, on Ray; 0.5 puts two on one (default: %(default)s)")
 
 # %% ../../nbs/commands/83_experiments.ipynb #3cef573e
 def read_input(
@@ -48,11 +51,11 @@ def _tell_failure(work, *args):
     try: return work(*args)
     except RuntimeError as error: raise ValueError(str(error)) from error
 
-# %% ../../nbs/commands/83_experiments.ipynb #e26dd20c
+# %% ../../nbs/commands/83_experiments.ipynb #df1db1dc
 def _runner(args):
     from the_project.experiments.workers import make_runner
 
-    return make_runner(args.engine, args.workers, args.address)
+    return make_runner(args.engine, args.workers, args.address, args.gpus, args.cpus)
 
 # %% ../../nbs/commands/83_experiments.ipynb #394db8fa
 def read_changes(
@@ -146,7 +149,7 @@ Test rows take no part; --test lets all folds vote on them, and is counted.
     p.add_argument("--test", action="store_true", help="read the test rows: all folds answer together")
     p.set_defaults(command=_crossval)
 
-# %% ../../nbs/commands/83_experiments.ipynb #50ec168d
+# %% ../../nbs/commands/83_experiments.ipynb #8a091c7c
 def _search(args) -> int:
     from the_project.core.files import read_json
     from the_project.experiments.search import search
@@ -157,14 +160,14 @@ def _search(args) -> int:
                          f"choices")
     table, recipe = read_input(args)
     found = _tell_failure(search, recipe, table, space, args.trials, args.runs, args.storage, args.sampler,
-                          not args.no_prune)
+                          not args.no_prune, _runner(args))
     print(found.table.drop(columns="run").to_string(index=False, float_format="{:.4g}".format))
     found.best_recipe.save(Path(args.runs)/"best-recipe.json")
     print(f"best recipe: {Path(args.runs)/'best-recipe.json'}; confirm it with seeds: the_project ablate",
           file=sys.stderr)
     return 0
 
-# %% ../../nbs/commands/83_experiments.ipynb #6b10241f
+# %% ../../nbs/commands/83_experiments.ipynb #ccb86554
 def add_search(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -174,9 +177,13 @@ def add_search(
 with space.json:
   {"lr": {"low": 1e-7, "high": 1e-2, "log": true}, "mixup": {"low": 0.0, "high": 0.8}, "optimiser": ["adamw", "adopt"]}
 
-Test rows are left out. Killed and called again, it goes on; several processes may work at one search.
+  the_project search labels.csv --space space.json --trials 40 --engine ray --address auto --gpus 0.5 \\
+      --storage /shared/search.journal
+
+Test rows are left out. Killed and called again, it goes on; several processes may work at one search. Machines that
+share a folder share a search best through a .journal in it; SQLite (.db) is for one machine.
 """, description="Propose recipes, stop the hopeless ones early (Optuna, asynchronous successive halving).")
-    add_common(p, engine=False)
+    add_common(p)
     p.add_argument("--space", required=True, metavar="FILE", help="field to range or choices (JSON)")
     p.add_argument("--trials", type=int, default=20,
                    help="all together, those of earlier calls too (default: %(default)s)")

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['recipe_from', 'add_columns', 'column_names', 'trusted_split', 'add_train', 'add_report', 'add_recipe']
 
-# %% ../../nbs/commands/81_train.ipynb #3921a4cc
+# %% ../../nbs/commands/81_train.ipynb #239b3df2
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 # %% ../../nbs/commands/81_train.ipynb #4638dac8
@@ -69,7 +70,7 @@ def trusted_split(
     say(f"split by groups of near-duplicates: {parts}")
     return table
 
-# %% ../../nbs/commands/81_train.ipynb #c2e774c1
+# %% ../../nbs/commands/81_train.ipynb #507ca8f8
 def _train(args) -> int:
     if args.table is None and args.settings and "=" not in args.settings[-1]:
         args.table = args.settings.pop()  # train --set a=b TABLE
@@ -77,6 +78,9 @@ def _train(args) -> int:
         raise ValueError("train needs a TABLE, or --resume RUN, and not both: see the_project train --help")
     if args.resume and (args.recipe or args.settings or args.task or args.column):
         raise ValueError("--resume goes on with the run's own table and recipe: leave out --recipe, --set, --column")
+    from the_project.core.processes import first_says, join_processes
+
+    me = join_processes()  # with torchrun
     if args.resume:
         from the_project.experiments.run import Run, train
 
@@ -92,7 +96,8 @@ def _train(args) -> int:
 
         table = read_table(args.table, columns=columns, root=args.root, target=recipe.targets[0])
         task.blocks(recipe).labels(table, recipe)  # refuses a single class before any work is done
-        run = train(trusted_split(table, recipe), recipe, args.runs)
+        run = train(first_says(partial(trusted_split, table, recipe)), recipe, args.runs)
+    if me: return 0  # the first process tells
     run.report()
     print(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR", file=sys.stderr)
     return 0
@@ -104,7 +109,7 @@ def _report(args) -> int:
     Run(args.run).report(baseline=args.baseline)
     return 0
 
-# %% ../../nbs/commands/81_train.ipynb #94ce6688
+# %% ../../nbs/commands/81_train.ipynb #3ab9fb60
 def add_train(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -116,6 +121,7 @@ def add_train(
   the_project train houses.csv --task regress --set target=price target_scale=log
   the_project train labels.csv --recipe best.json --set seed=1
   the_project train --resume runs/classify-resnet18-0a1b2c3d4e5f
+  torchrun --nproc_per_node 4 --no-python the_project train labels.csv     on 4 GPUs: the same recipe, batches shared
 
 Broken pictures are left out. Without a split column, one is made by groups of near-duplicates.
 The same command goes on where it was stopped.

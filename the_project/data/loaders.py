@@ -6,7 +6,7 @@ epoch."""
 # %% auto #0
 __all__ = ['PictureLoader', 'make_loader', 'make_loaders', 'open_item', 'split_rows', 'picture_block']
 
-# %% ../../nbs/data/17_loaders.ipynb #d963c150
+# %% ../../nbs/data/17_loaders.ipynb #d2badf6a
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..core.env import rng_for
+from ..core.processes import share_of_batch
 from ..core.recipe import Recipe, Stage, size_hw
 from ..core.sampling import draw_rows
 from ..core.task import Blocks
@@ -33,7 +34,7 @@ from .augment import fastai_augment
 from .image import open_image, picture_grid, presize_side
 from .rows import PictureRows, preprocess_for  # both are for those who make a loader
 
-# %% ../../nbs/data/17_loaders.ipynb #811e49e1
+# %% ../../nbs/data/17_loaders.ipynb #45ad08fa
 class PictureLoader(DataLoader):
     "A fastai DataLoader over `PictureRows`"
     def __init__(self,
@@ -56,7 +57,7 @@ class PictureLoader(DataLoader):
         if get_idxs is not None: self.get_idxs = get_idxs
         if shuffle and dataset.draws is not None:
             self.n = round(dataset.draws.sum())  # an epoch of the recipe's sampler
-        self.epoch, self.passed, self.told = epoch, False, set()
+        self.epoch, self.passed, self.told, self.share = epoch, False, set(), (0, 1)
         self.fake_l.generator = torch.Generator()  # or torch would draw from the global one at each pass
 
     def set_epoch(self,
@@ -64,6 +65,13 @@ class PictureLoader(DataLoader):
     ) -> None:
         "Say which epoch the next pass is"
         self.epoch, self.passed = epoch, False
+
+    def share_out(self,
+        number: int,     # of this process
+        processes: int,  # that take part; 1: whole batches again
+    ) -> None:
+        "Give only this process's part of each batch, from the next pass on"
+        self.share = number, processes
 
     def before_iter(self) -> None:
         if self.passed: self.epoch += 1
@@ -73,7 +81,7 @@ class PictureLoader(DataLoader):
 
     def wif(self) -> None: cv2.setNumThreads(0)
 
-# %% ../../nbs/data/17_loaders.ipynb #0e6309c6
+# %% ../../nbs/data/17_loaders.ipynb #1512d34f
 @patch
 def get_idxs(self: PictureLoader) -> list[int]:
     "The rows of this epoch, in order; a last batch that would be dropped is left out"
@@ -87,11 +95,17 @@ def get_idxs(self: PictureLoader) -> list[int]:
 @patch
 def sample(self: PictureLoader):
     "The rows of each batch that this process makes: with n workers every n-th"
-    return self.dataset.plan(self._DataLoader__idxs, self.bs)[self.offs::self.num_workers]
+    return self.batches()[self.offs::self.num_workers]
+
+@patch
+def batches(self: PictureLoader) -> list[list[int]]:
+    "The rows of each whole batch of the pass that is under way"
+    return self.dataset.plan(self._DataLoader__idxs, self.bs)
 
 @patch
 def create_batches(self: PictureLoader, samps):
-    for rows in samps: yield self.dataset.batch(rows, self.epoch)
+    exact = not self.dataset.train
+    for rows in samps: yield self.dataset.batch(share_of_batch(list(rows), *self.share, exact), self.epoch)
 
 @patch
 def __len__(self: PictureLoader) -> int:

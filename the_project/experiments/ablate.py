@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BASE', 'Arm', 'make_arms', 'ArmResult', 'Ablation', 'arm_jobs', 'collect_arm', 'ablate']
 
-# %% ../../nbs/experiments/63_ablate.ipynb #df291d85
+# %% ../../nbs/experiments/63_ablate.ipynb #2a481284
 import itertools
 import math
 import re
@@ -31,7 +31,7 @@ from ..evaluate.report import markdown_table, number_text, score_text
 from .crossval import fold_tables, series_name
 from .prepare import check_input, ensure_split
 from .run import Run
-from .sweep import Job, run_jobs
+from .sweep import Job, find_runner
 
 # %% ../../nbs/experiments/63_ablate.ipynb #6e3d2d11
 BASE = "base"
@@ -90,7 +90,7 @@ class ArmResult:
         "Seconds of a training, on average"
         return float(np.mean([run.scores["seconds"] for run in self.runs])) if self.runs else math.nan
 
-# %% ../../nbs/experiments/63_ablate.ipynb #49849583
+# %% ../../nbs/experiments/63_ablate.ipynb #d604cd11
 class Ablation:
     "A base, its changes, and what each did to the score"
 
@@ -145,7 +145,7 @@ def _change_text(base: Arm, arm: Arm) -> str:
     lines = diff(base.recipe, arm.recipe) + ([f"training rows: {arm.rows:.0%}"] if arm.rows < 1 else [])
     return "; ".join(re.sub(r"\S*/(?=[^/\s]+\.safetensors)", "", line) for line in lines)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #caa3b45f
+# %% ../../nbs/experiments/63_ablate.ipynb #971965b8
 @patch(as_prop=True)
 def markdown(self: Ablation) -> str:
     "The table for a page, and how to read it"
@@ -159,7 +159,7 @@ def markdown(self: Ablation) -> str:
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
     return "\n".join([*markdown_table(text), "", _how_to_read(self)])
 
-# %% ../../nbs/experiments/63_ablate.ipynb #c696d7af
+# %% ../../nbs/experiments/63_ablate.ipynb #04ed1340
 def _how_to_read(self: Ablation) -> str:
     compared = sum(bool(result.answers) for result in self.results[1:])
     floor = (f"Noise floor {number_text(self.floor)}: {len(self.base_scores)} runs of the base differ by so much from seed to "
@@ -190,7 +190,7 @@ def plot(
     set_title(panel, "What each change did", "grey: noise floor" if np.isfinite(self.floor) else "")
     return figure
 
-# %% ../../nbs/experiments/63_ablate.ipynb #fcbb042c
+# %% ../../nbs/experiments/63_ablate.ipynb #a3699ff2
 def arm_jobs(
     arm: Arm,                   # what to train
     tables: list[pd.DataFrame], # one with a split, or one a fold
@@ -254,7 +254,7 @@ def _halve(arms: list[Arm], tables: list, cheap: Sequence, keep: float, seed: in
         say(f"cheap stage {rung}: {len(arms) - 1} of {len(arms) - 1 + len(tried) - len(best)} changes go on")
     return arms, dropped
 
-# %% ../../nbs/experiments/63_ablate.ipynb #f670ea40
+# %% ../../nbs/experiments/63_ablate.ipynb #7f28084a
 def ablate(
     recipe: Recipe,                       # the base; its seed is the first one
     table: pd.DataFrame,                  # as for `train`; its test rows are never read
@@ -268,7 +268,8 @@ def ablate(
     cheap: Sequence[Sequence[Stage]] = (),  # schedules to be tried first, the cheapest first
     keep: float = .5,                     # share of the changes that goes on after each of them
     metric: str | None = None,            # None: f1_macro, iou of masks, loss of numbers
-    runner: Callable = run_jobs,          # what runs a list of jobs, see `experiments.workers`
+    runner: Callable | None = None,       # what runs the jobs, from `make_runner`; None: as `engine` says
+    engine: str = "local",                # local or ray
 ) -> Ablation:
     "Train a base and its changes with the same rows and seeds, and compare them in pairs"
     check_input(table, recipe)
@@ -277,7 +278,7 @@ def ablate(
     metric = metric or usual_metric(find_task(recipe.task).output)
     table = ensure_split(table, recipe)
     tables = fold_tables(table, folds, group, recipe.seed, recipe.targets[0]) if folds else [table]
-    first = recipe.seed
+    first, runner = recipe.seed, runner or find_runner(engine)
     numbers = {arm.name: list(range(first, first + seeds)) for arm in arms}
     numbers[BASE] = list(range(first, first + max(seeds, base_seeds or 2 * seeds)))
     going, dropped = _halve(arms, tables, cheap, keep, first, Path(runs), runner, metric)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['fold_tables', 'series_name', 'Together', 'CrossVal', 'crossval']
 
-# %% ../../nbs/experiments/62_crossval.ipynb #24fcaeaf
+# %% ../../nbs/experiments/62_crossval.ipynb #2878fe94
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ from ..evaluate.predictions import (average_predictions, count_test_read, predic
 from ..evaluate.report import number_text, score_text
 from .prepare import check_input
 from .run import Run
-from .sweep import Job, run_jobs
+from .sweep import Job, find_runner
 
 # %% ../../nbs/experiments/62_crossval.ipynb #7a62431d
 def fold_tables(
@@ -56,7 +56,7 @@ def series_name(
     "What the folds of one division are known by in their logs"
     return f"{k}-folds-{table_hash(table.drop(columns='split'))}"
 
-# %% ../../nbs/experiments/62_crossval.ipynb #ba8d906a
+# %% ../../nbs/experiments/62_crossval.ipynb #1b7a55bd
 class Together:
     "The folds of a cross-validation as one model"
 
@@ -107,7 +107,7 @@ class Together:
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
         return average_predictions([_settled(table, self, run) for table, run in zip(tables, self.runs)])
 
-# %% ../../nbs/experiments/62_crossval.ipynb #49f71cb4
+# %% ../../nbs/experiments/62_crossval.ipynb #c5d9c87e
 class CrossVal:
     "k trainings, an answer to every row from the one that never saw it"
 
@@ -167,7 +167,7 @@ def best(self: CrossVal) -> Run:
     scores = self.folds["score"]
     return self.runs[int(scores.idxmax() if score_mode(self.metric) == "max" else scores.idxmin())]
 
-# %% ../../nbs/experiments/62_crossval.ipynb #d5e8bd9b
+# %% ../../nbs/experiments/62_crossval.ipynb #b7a8314b
 @patch
 def test(
     self: CrossVal,
@@ -213,7 +213,7 @@ def gain(
     return dict(difference=paired_difference(vote, best, self.metric),
                 **model_latency(models, self.best.recipe.last_size, channels))
 
-# %% ../../nbs/experiments/62_crossval.ipynb #9d74db8d
+# %% ../../nbs/experiments/62_crossval.ipynb #3d015c09
 def crossval(
     recipe: Recipe,              # what to train; its seed divides the folds too
     table: pd.DataFrame,         # as for `train`; its test rows take no part
@@ -221,7 +221,8 @@ def crossval(
     runs: str | Path = "runs",   # where runs are kept
     group: str | None = None,    # column of what must stay together; None: `group`, where there is one
     metric: str | None = None,   # None: f1_macro, iou of masks, mae of numbers
-    runner: Callable = run_jobs, # what runs a list of jobs, see `experiments.workers`
+    runner: Callable | None = None,  # what runs the jobs, from `make_runner`; None: as `engine` says
+    engine: str = "local",       # local or ray
 ) -> CrossVal:
     "Train a recipe on every fold; called again, what is finished is not trained again"
     check_input(table, recipe)
@@ -229,7 +230,7 @@ def crossval(
     tables = fold_tables(table, k, group, recipe.seed, recipe.targets[0])
     series = series_name(tables[0], k)
     jobs = [Job(recipe, rows, dict(series=series, fold=fold, arm=f"fold {fold}")) for fold, rows in enumerate(tables)]
-    done = runner(jobs, runs)
+    done = (runner or find_runner(engine))(jobs, runs)
     if missing := [fold for fold, run in enumerate(done) if run is None]:
         raise RuntimeError(f"fold {', '.join(map(str, missing))} of {k} failed, see its log.json: mend it and call "
                            f"again, the others are kept")

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['Run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #a890cd30
+# %% ../../nbs/experiments/60_run.ipynb #9792e4a5
 import shutil
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import nn
 
+from ..core.env import rank
 from ..core.files import load_tensors, read_json, table_hash
+from ..core.processes import first_says, join_processes, world_size
 from ..core.recipe import Recipe, diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
@@ -35,6 +37,7 @@ from ..models.backbone import input_stats
 from ..ship.numbers import decode_numbers
 from ..ship.config import to_probabilities
 from ..train.learner import make_learner
+from ..train.parallel import Parallel, own_folder
 from ..train.stages import run_stages
 
 # %% ../../nbs/experiments/60_run.ipynb #de2a2b38
@@ -114,7 +117,7 @@ def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answe
     recipe = self.recipe.replace(weights=None)
     return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
 
-# %% ../../nbs/experiments/60_run.ipynb #fcc7a1d6
+# %% ../../nbs/experiments/60_run.ipynb #4b81b035
 @patch
 def learner(self: Run) -> Learner:  # with loaders of the last stage's size
     "A fastai Learner with the best weights, to go on from or to look into"
@@ -135,7 +138,7 @@ def predictions(
     "What the best model says about a split; answered once and kept in the folder"
     return predict_split(self, split, tta)
 
-# %% ../../nbs/experiments/60_run.ipynb #a87fa7e5
+# %% ../../nbs/experiments/60_run.ipynb #2b4161e4
 @patch
 def answers(
     self: Run,
@@ -224,7 +227,7 @@ def _no_run(folder: Path) -> str:
     near = sorted(path.parent.name for place in places for path in place.glob("*/recipe.json"))
     return f"no run in {folder}: it {why}" + (f"; runs near it: {', '.join(near[:5])}" if near else "")
 
-# %% ../../nbs/experiments/60_run.ipynb #dae730db
+# %% ../../nbs/experiments/60_run.ipynb #1ea57dfd
 def train(
     table: pd.DataFrame,             # file, the recipe's target, and maybe split and group
     recipe: Recipe = Recipe(),       # what to train and how
@@ -234,8 +237,9 @@ def train(
 ) -> Run:                            # finished
     "Train by a recipe and keep everything in a folder; goes on with an unfinished run, returns a finished one"
     check_input(table, recipe)
+    join_processes()
     folder = Path(runs)/(name or run_name(table, recipe))
-    if not (folder/"recipe.json").exists(): prepare_run(table, recipe, folder)
+    first_says(partial(_prepare_once, table, recipe, folder))
     run = Run(folder)
     if changes := diff(run.recipe.replace(notes="", trackers=()), recipe.replace(notes="", trackers=())):
         raise ValueError(f"{folder} holds a run of another recipe ({'; '.join(changes)}): give another name, or none")
@@ -243,21 +247,30 @@ def train(
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
     return resume(run, cbs)
 
-# %% ../../nbs/experiments/60_run.ipynb #63b32162
+# %% ../../nbs/experiments/60_run.ipynb #22cf0f2f
+def _prepare_once(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
+    if not (folder/"recipe.json").exists(): prepare_run(table, recipe, folder)
+
 def resume(
     run: Run,                      # finished or not
     cbs: Sequence[Callback] = (),  # further fastai callbacks
 ) -> Run:                          # the same, finished
     "Go on with a run until it is finished"
-    if run.finished: return run
-    trackers = make_trackers(run.recipe, run.folder)
+    join_processes()
+    if first_says(partial(getattr, run, "finished")): return run
+    trackers = make_trackers(run.recipe, run.folder) if rank() == 0 else []
+    parallel = [Parallel()] if world_size() > 1 else []
     try:
-        run_stages(run.recipe, run.table, run.task, run.folder, labels=run.labels, measured=run.measured,
-                   cbs=[*trackers, *cbs])
-        write_scores(run)
+        with own_folder(run.folder) as folder:
+            run_stages(run.recipe, run.table, run.task, folder, labels=run.labels, measured=run.measured,
+                       cbs=[*trackers, *parallel, *cbs])
+        first_says(partial(write_scores, run))
         for tracker in trackers: tracker.log_scores(run.scores)
     finally:
         for tracker in trackers: tracker.finish(run.finished)
+    if rank() == 0: _clean_up(run)
+    return run
+
+def _clean_up(run: Run) -> None:
     shutil.rmtree(run.folder/"cache", ignore_errors=True)  # presized pictures, of no use without training
     (run.folder/"state.safetensors").unlink(missing_ok=True)  # optimiser and all, three times the weights: nor is this
-    return run

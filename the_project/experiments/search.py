@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['LR', 'SAMPLERS', 'Range', 'read_space', 'suggest', 'Pruned', 'Prune', 'Search', 'open_storage', 'take_over', 'search']
 
-# %% ../../nbs/experiments/64_search.ipynb #15ff2e73
+# %% ../../nbs/experiments/64_search.ipynb #dc385107
 import fcntl
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,11 @@ from matplotlib.figure import Figure
 from ..core.env import require, say, seed_for
 from ..core.files import json_hash, table_hash
 from ..core.recipe import Recipe, nearest
+from ..core.task import find_task
 from ..evaluate.plots import BLUE, GREEN, GREY, make_axes, set_title
 from .prepare import check_input, ensure_split, run_name
 from .run import Run
-from .sweep import run_recipe
+from .sweep import Job, Stopped, find_runner, read_log
 from ..train.best import epoch_values, is_better
 
 # %% ../../nbs/experiments/64_search.ipynb #c00c86a0
@@ -79,8 +79,8 @@ def suggest(
         else: chosen[name] = trial.suggest_float(name, values.low, values.high, log=values.log)
     return chosen
 
-# %% ../../nbs/experiments/64_search.ipynb #852bfb1b
-class Pruned(Exception):
+# %% ../../nbs/experiments/64_search.ipynb #cbc7da75
+class Pruned(Stopped):
     "A trial that was stopped because others were better at the same epoch"
 
 # %% ../../nbs/experiments/64_search.ipynb #178a958d
@@ -184,12 +184,14 @@ def _sampler(name: str, seed: int):
         return samplers.GPSampler(seed=seed, n_startup_trials=8, deterministic_objective=False)
     return samplers.RandomSampler(seed=seed)
 
-# %% ../../nbs/experiments/64_search.ipynb #eda29321
+# %% ../../nbs/experiments/64_search.ipynb #c8de2ee0
 def open_storage(
     storage: str,        # "sqlite:///FILE", FILE.db (SQLite) or FILE.journal
 ):                       # an Optuna storage
     "Where trials are kept"
     optuna = require("optuna", "optuna")
+    if storage.endswith((".db", ".journal")) and "://" not in storage:
+        storage = str(Path(storage).absolute())  # for processes that work elsewhere
     if storage.endswith(".journal"):
         Path(storage).parent.mkdir(parents=True, exist_ok=True)
         journal = optuna.storages.journal
@@ -239,24 +241,46 @@ def take_over(
         taken += 1
     return taken
 
-# %% ../../nbs/experiments/64_search.ipynb #329e2a28
-def _objective(trial, space: dict, recipe: Recipe, table: pd.DataFrame, runs: Path, lock: str, prune: bool) -> float:
-    "Train what a trial proposes; its best epoch's score on valid"
-    trial.set_user_attr("lock", lock)
-    changed = recipe.replace(**suggest(trial, space))
-    name = run_name(table, changed)
-    trial.set_user_attr("run", name)
-    from the_project.core.task import find_task
-    task = find_task(recipe.task)
-    if (runs/name/"recipe.json").exists():  # killed before, or proposed twice
-        history = Run(runs/name).history
-        for step, value in enumerate(history[task.monitor] if task.monitor in history else (), 1):
-            trial.report(float(value), step)
-    try:
-        run = run_recipe(changed, table, runs, note=dict(search=True),
-                         cbs=[Prune(trial, task.monitor)] if prune else [])
-    except Pruned as stopped: raise require("optuna", "optuna").TrialPruned(str(stopped)) from stopped
-    return float(run.history[task.monitor].max() if task.mode == "max" else run.history[task.monitor].min())
+# %% ../../nbs/experiments/64_search.ipynb #222bb5ae
+class _Trials:
+    "Proposals as jobs, one when somebody is free for it; what came of them is told to the study"
+
+    def __init__(self, study, space: dict, recipe: Recipe, table: pd.DataFrame, runs: Path, lock: str, prune: bool):
+        self.study, self.space, self.recipe, self.table, self.runs = study, space, recipe, table, runs
+        self.lock, self.prune, self.task, self.asked = lock, prune, find_task(recipe.task), {}
+
+    def propose(self, trials: int, sampler: str) -> Iterator[Job]:
+        "Until there are enough; the sampler is seeded for each: a killed search proposes what an unbroken one does"
+        while (begun := _begun(self.study)) < trials:
+            self.study.sampler = _sampler(sampler, seed_for(self.recipe.seed, "search", begun) % 2**31)
+            trial = self.study.ask()
+            trial.set_user_attr("lock", self.lock)
+            try: job = self._make_job(trial)
+            except ValueError as error:
+                say(f"trial {trial.number} can't be: {error}")
+                self.study.tell(trial, state=require("optuna", "optuna").trial.TrialState.FAIL)
+                continue
+            self.asked[job] = trial
+            yield job
+
+    def _make_job(self, trial) -> Job:
+        changed = self.recipe.replace(**suggest(trial, self.space))
+        folder, monitor = self.runs/run_name(self.table, changed), self.task.monitor
+        trial.set_user_attr("run", folder.name)
+        if (folder/"recipe.json").exists():  # killed before, or proposed twice
+            history = Run(folder).history
+            for step, value in enumerate(history[monitor] if monitor in history else (), 1):
+                trial.report(float(value), step)
+        note = dict(search=True, trial=trial.number)
+        return Job(changed, self.table, note, (Prune(trial, monitor),) if self.prune else ())
+
+    def tell(self, job: Job, run: Run | None) -> None:
+        state, trial = require("optuna", "optuna").trial.TrialState, self.asked.pop(job)
+        if run is not None:
+            scores = run.history[self.task.monitor]
+            return self.study.tell(trial, float(scores.max() if self.task.mode == "max" else scores.min()))
+        why = read_log(self.runs/trial.user_attrs["run"]).get("error") or ""
+        self.study.tell(trial, state=state.PRUNED if why.startswith(Pruned.__name__) else state.FAIL)
 
 # %% ../../nbs/experiments/64_search.ipynb #463f2a64
 def _make_study(name: str, storage: str, mode: str, prune: bool):
@@ -268,20 +292,13 @@ def _make_study(name: str, storage: str, mode: str, prune: bool):
     return optuna.create_study(storage=open_storage(storage), study_name=name, pruner=pruner, load_if_exists=True,
                                direction="maximize" if mode == "max" else "minimize")
 
-# %% ../../nbs/experiments/64_search.ipynb #c1ee5b1a
-# trials that were begun, that are finished; killed ones aside, they are done again
-def _counts(study) -> tuple[int, int]:
-    trials = [trial for trial in study.get_trials(deepcopy=False) if not trial.user_attrs.get("killed")]
-    return len(trials), sum(trial.state.is_finished() for trial in trials)
+# %% ../../nbs/experiments/64_search.ipynb #36125e28
+def _begun(study) -> int:
+    "Trials that were begun; killed ones aside, they are done again"
+    trials = study.get_trials(deepcopy=False)
+    return sum(not trial.user_attrs.get("killed") and trial.state.name != "WAITING" for trial in trials)
 
-# %% ../../nbs/experiments/64_search.ipynb #303f7227
-def _propose(study, objective: Callable, trials: int, sampler: str, seed: int) -> None:
-    "Trials until there are enough; the sampler is seeded for each: a killed search proposes what an unbroken one does"
-    while (counts := _counts(study))[1] < trials:
-        study.sampler = _sampler(sampler, seed_for(seed, "search", counts[0]) % 2**31)
-        study.optimize(objective, n_trials=1, catch=(Exception,))
-
-# %% ../../nbs/experiments/64_search.ipynb #7441b704
+# %% ../../nbs/experiments/64_search.ipynb #1f1cf391
 def search(
     recipe: Recipe,              # to start from; its seed is that of all trials
     table: pd.DataFrame,         # as for `train`; its test rows are left out
@@ -291,6 +308,8 @@ def search(
     storage: str | None = None,  # FILE.db, FILE.journal or a database's URL; None: a .db in the folder of runs
     sampler: str = "tpe",        # tpe, gp or random
     prune: bool = True,          # stop trials that are behind
+    runner: Callable | None = None,  # what runs the trials, from `make_runner`; None: as `engine` says
+    engine: str = "local",       # local (one trial after the other) or ray
 ) -> Search:
     "Look for a good combination of recipe fields; called again, it goes on, and more trials may be asked for"
     check_input(table, recipe)
@@ -298,8 +317,7 @@ def search(
         raise ValueError(f"sampler={sampler!r} is not known: use one of "
                          f"{', '.join(SAMPLERS)}{nearest(sampler, SAMPLERS)}")
     if trials < 1: raise ValueError(f"trials={trials}: use 1 or more")
-    space, optuna, runs = read_space(space, recipe), require("optuna", "optuna"), Path(runs)
-    from the_project.core.task import find_task
+    space, runs, runner = read_space(space, recipe), Path(runs).absolute(), runner or find_runner(engine)
     table = ensure_split(table, recipe)
     table = table[table["split"] != "test"].reset_index(drop=True)
     name = f"search-{json_hash([recipe.hash, table_hash(table), {k: str(v) for k, v in space.items()}, sampler])}"
@@ -308,9 +326,8 @@ def search(
     try:
         if taken := take_over(study):
             say(f"{name}: going on with {taken} trial{'s' * (taken > 1)} of a process that is gone")
-        objective = partial(_objective, space=space, recipe=recipe, table=table, runs=runs,
-                            lock=str(alive.path.absolute()), prune=prune)
-        _propose(study, objective, trials, sampler, recipe.seed)
+        work = _Trials(study, space, recipe, table, runs, str(alive.path), prune)
+        runner(work.propose(trials, sampler), runs, retry=True, told=work.tell)
     finally: alive.close()
     if not [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]:
         raise RuntimeError(f"no trial of {trials} was finished: the runs' log.json say why")

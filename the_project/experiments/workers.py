@@ -6,14 +6,16 @@ anything."""
 # %% auto #0
 __all__ = ['ENGINES', 'serve_jobs', 'WarmWorkers', 'run_on_workers', 'run_on_ray', 'make_runner']
 
-# %% ../../nbs/experiments/69_workers.ipynb #4503a2a8
+# %% ../../nbs/experiments/69_workers.ipynb #9539d0d6
 import os
+import pickle
+import re
 import secrets
 import subprocess
 import sys
 import tempfile
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from multiprocessing.connection import Client, Connection, Listener, wait
 from pathlib import Path
@@ -22,10 +24,11 @@ import torch
 
 from ..core.env import require, say
 from ..core.recipe import nearest
+from .prepare import run_name
 from .run import Run
-from .sweep import Job, run_job, run_jobs
+from .sweep import Job, check_alone, mark_failed, run_job, run_jobs
 
-# %% ../../nbs/experiments/69_workers.ipynb #d0312dbe
+# %% ../../nbs/experiments/69_workers.ipynb #2ac50428
 def serve_jobs(
     address: str,  # of the socket
     key: str,      # that opens it, hexadecimal
@@ -37,7 +40,7 @@ def serve_jobs(
         line.send(os.getpid())
         try:
             while True:
-                number, job, runs, retry = line.recv()
+                number, job, runs, retry = pickle.loads(line.recv_bytes())
                 run = run_job(job, runs, retry)
                 line.send((number, None if run is None else str(run.folder)))
         except (EOFError, BrokenPipeError, ConnectionResetError): return  # nobody is left to work for
@@ -96,92 +99,144 @@ def _fill_up(workers: WarmWorkers, wanted: int) -> None:
         line = workers.listener.accept()
         workers.lines[line] = started[line.recv()]
 
-# %% ../../nbs/experiments/69_workers.ipynb #0872e40c
-def _give(workers: WarmWorkers, line: Connection, todo: deque, jobs: Sequence[Job], busy: dict, runs: str,
-          retry: bool) -> None:
-    if not todo: return
-    busy[line] = todo.popleft()
-    line.send((busy[line], jobs[busy[line]], runs, retry))
+# %% ../../nbs/experiments/69_workers.ipynb #200b527d
+class _Queue:
+    "Jobs, asked for one by one when somebody is free; those whose process died come first"
 
-# %% ../../nbs/experiments/69_workers.ipynb #37f1c108
-def _lost(workers: WarmWorkers, line: Connection, number: int, tries: list[int], todo: deque, name: str) -> None:
+    def __init__(self, jobs: Iterable[Job], runs: str | Path, retries: int, told: Callable | None):
+        self.coming, self.runs, self.retries, self.told = iter(jobs), str(Path(runs).absolute()), retries, told
+        self.jobs, self.done, self.again, self.deaths = [], [], deque(), Counter()
+
+    def take(self) -> int | None:  # a job's number; None: there is none left
+        if self.again: return self.again.popleft()
+        for job in self.coming:
+            self.jobs.append(job)
+            self.done.append(None)
+            folder = Path(self.runs)/run_name(job.table, job.recipe)
+            if not ((folder/"recipe.json").exists() and Run(folder).finished): return len(self.jobs) - 1
+            self.finish(len(self.jobs) - 1, str(folder))  # it is done: nobody need be started for it
+
+    def finish(self, number: int, folder: str | None) -> None:
+        self.done[number] = folder and Run(folder)
+        if self.told: self.told(self.jobs[number], self.done[number])
+
+    def lose(self, number: int, error: str) -> None:
+        "A job's process is gone: once more, until it has lost as many as it may"
+        self.deaths[number] += 1
+        if self.deaths[number] <= self.retries:
+            say(f"{self.jobs[number].name}: {error}, it is tried again")
+            return self.again.append(number)
+        say(f"failed, going on without it: {self.jobs[number].name}: {error}")
+        mark_failed(self.jobs[number], self.runs, error)
+        self.finish(number, None)
+
+# %% ../../nbs/experiments/69_workers.ipynb #a16d82c8
+def _lost(workers: WarmWorkers, line: Connection, number: int, queue: _Queue) -> None:
     "A process died: its job once more, or never"
     code = workers.lines.pop(line).wait()
     line.close()
-    tries[number] += 1
-    again = tries[number] <= workers.retries
-    say(f"a worker died (exit {code}) in {name}: "
-        f"{'its job is tried again' if again else 'failed, going on without it'}")
-    if again: todo.appendleft(number)
+    queue.lose(number, f"its process died (exit {code})")
 
-# %% ../../nbs/experiments/69_workers.ipynb #67205e68
+# %% ../../nbs/experiments/69_workers.ipynb #613880b3
 def run_on_workers(
-    workers: WarmWorkers,        # that stay
-    jobs: Sequence[Job],         # in the order they are to be begun; picklable
-    runs: str | Path = "runs",   # where runs are kept
-    retry: bool = False,         # try again what failed before
-) -> list[Run | None]:           # in the order of the jobs; None: failed
+    workers: WarmWorkers,          # that stay
+    jobs: Iterable[Job],           # in the order they are to be begun; picklable
+    runs: str | Path = "runs",     # where runs are kept
+    retry: bool = False,           # try again what failed before
+    told: Callable | None = None,  # told(job, run) is called as each is done
+) -> list[Run | None]:             # in the order of the jobs; None: failed
     "Run jobs on the workers, each as one gets free"
-    todo, busy, done, tries = deque(range(len(jobs))), {}, [None] * len(jobs), [0] * len(jobs)
-    while todo or busy:
-        _fill_up(workers, min(workers.n, len(todo) + len(busy)))
-        for line in [line for line in workers.lines if line not in busy]:
-            _give(workers, line, todo, jobs, busy, str(runs), retry)
+    queue, busy = _Queue(jobs, runs, workers.retries, told), {}
+    while True:
+        while len(busy) < workers.n and (number := queue.take()) is not None:
+            _fill_up(workers, len(busy) + 1)
+            line = next(line for line in workers.lines if line not in busy)
+            line.send_bytes(pickle.dumps((number, queue.jobs[number], queue.runs, retry)))
+            busy[line] = number
+        if not busy: return queue.done
         for line in wait(list(busy)):
             number = busy.pop(line)
             try: _, folder = line.recv()
-            except (EOFError, ConnectionResetError):
-                _lost(workers, line, number, tries, todo, jobs[number].note.get("arm") or jobs[number].recipe.arch)
-            else: done[number] = folder and Run(folder)
-    return done
+            except (EOFError, ConnectionResetError): _lost(workers, line, number, queue)
+            else: queue.finish(number, folder)
 
 WarmWorkers.__call__ = run_on_workers
 
-# %% ../../nbs/experiments/69_workers.ipynb #aca94038
-def _train_remotely(job: Job, runs: str, retry: bool) -> str | None:
+# %% ../../nbs/experiments/69_workers.ipynb #6ac01c4f
+def _train_remotely(job: Job, runs: str, retry: bool, threads: int) -> str | None:
+    torch.set_num_threads(threads)
     run = run_job(job, runs, retry)
     return None if run is None else str(run.folder)
 
-# %% ../../nbs/experiments/69_workers.ipynb #0e819986
-def run_on_ray(
-    jobs: Sequence[Job],         # picklable
-    runs: str | Path = "runs",   # where runs are kept: a folder that all machines share
-    retry: bool = False,         # try again what failed before
-    address: str | None = None,  # of a cluster, "auto" for the one that is running; None: a local one
-    cpus: float = 1,             # processors that a job takes
-    gpus: float = 0,             # GPUs that a job takes; a share is allowed
-    retries: int = 2,            # further tries when a worker is lost
-) -> list[Run | None]:           # in the order of the jobs; None: failed
-    "Run jobs on a Ray cluster"
+# %% ../../nbs/experiments/69_workers.ipynb #c0fb0fc3
+def _join_cluster(address: str | None) -> object:  # Ray itself
     ray = require("ray", "ray")
-    if not ray.is_initialized():
-        ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False,
-                 configure_logging=False,
-                 runtime_env=dict(env_vars=dict(PYTHONPATH=os.pathsep.join(filter(None, sys.path)),
-                                                OMP_NUM_THREADS=str(max(1, int(cpus))))))
-    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=retries)(_train_remotely)
-    return [_await(ray, answer, job) for answer,
-            job in [(remote.remote(job, str(Path(runs).absolute()), retry), job) for job in jobs]]
+    if ray.is_initialized(): return ray
+    ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False, configure_logging=False,
+             runtime_env=dict(env_vars=dict(PYTHONPATH=os.pathsep.join(filter(None, sys.path)))))
+    return ray
 
-# %% ../../nbs/experiments/69_workers.ipynb #5fe1fc73
-def _await(ray, answer, job: Job) -> Run | None:
+def _places(ray, needs: dict[str, float]) -> int:  # jobs that the cluster can hold at once, 1 or more
+    there = ray.cluster_resources()
+    for name, amount in needs.items():
+        if amount > there.get(name, 0):
+            raise ValueError(f"a job takes {amount:g} {name}, the whole cluster has {there.get(name, 0):g}: ask for "
+                             "less, or say how many workers= there will be once it has grown")
+    return max(1, int(min(there[name] / amount for name, amount in needs.items() if amount)))
+
+# %% ../../nbs/experiments/69_workers.ipynb #8183cc6c
+def run_on_ray(
+    jobs: Iterable[Job],           # picklable
+    runs: str | Path = "runs",     # where runs are kept: a folder that all machines share
+    retry: bool = False,           # try again what failed before
+    told: Callable | None = None,  # told(job, run) is called as each is done
+    address: str | None = None,    # of a cluster, "auto" for the one that is running; None: a local one
+    cpus: float = 1,               # processors that a job takes, above 0
+    gpus: float = 0,               # GPUs that a job takes; a share is allowed
+    retries: int = 2,              # further tries when a worker is lost
+    workers: int | None = None,    # jobs at once; None: as many as the cluster has room for
+) -> list[Run | None]:             # in the order of the jobs; None: failed
+    "Run jobs on a Ray cluster"
+    if cpus <= 0 or gpus < 0: raise ValueError(f"cpus={cpus}, gpus={gpus}: a job takes some of a processor, and 0 "
+                                               "GPUs or more")
+    queue, busy = _Queue(jobs, runs, retries, told), {}
+    if (first := queue.take()) is None: return queue.done
+    queue.again.append(first)
+    ray, needs = _join_cluster(address), dict(CPU=cpus) | (dict(GPU=gpus) if gpus else {})
+    places, threads = workers or _places(ray, needs), max(1, int(cpus))
+    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_train_remotely)  # Ray's own have no end without memory
+    while True:
+        while len(busy) < places and (number := queue.take()) is not None:
+            busy[remote.remote(queue.jobs[number], queue.runs, retry, threads)] = number
+        if not busy: return queue.done
+        for answer in ray.wait(list(busy))[0]: _await(ray, answer, busy.pop(answer), queue)
+
+# %% ../../nbs/experiments/69_workers.ipynb #5ca9beca
+def _await(ray, answer, number: int, queue: _Queue) -> None:
     try: folder = ray.get(answer)
-    except ray.exceptions.RayError as error:
-        say(f"failed, going on without it: {job.note.get('arm') or job.recipe.arch}: {type(error).__name__}")
-        return None
-    return folder and Run(folder)
+    except ray.exceptions.RayError as error: queue.lose(number, _why(error))
+    else: queue.finish(number, folder)
 
-# %% ../../nbs/experiments/69_workers.ipynb #38ba3aef
+def _why(error: Exception) -> str:
+    "Ray tells half a page; its first line says what happened"
+    text = re.sub(r" \(IP: [^)]*\)", "", next(iter(str(error).strip().splitlines()), ""))
+    return f"{type(error).__name__}: {text}"[:300]
+
+# %% ../../nbs/experiments/69_workers.ipynb #83294fc3
 ENGINES = ("local", "ray")
 
 def make_runner(
     engine: str = "local",       # local or ray
-    workers: int = 1,            # processes on this machine; 1: in this one
-    address: str | None = None,  # of a Ray cluster
+    workers: int | None = None,  # processes on this machine, None: this one; on Ray jobs at once, None: all it can hold
+    address: str | None = None,  # of a Ray cluster, "auto" for the one that is running; None: a local one
     gpus: float = 0,             # GPUs a job, on Ray
-) -> Callable:                   # (jobs, runs) -> runs, for `ablate`, `crossval` and other sweeps
+    cpus: float = 1,             # processors a job, on Ray
+) -> Callable:                   # (jobs, runs, retry, told) -> runs, for `ablate`, `crossval`, `search` and other sweeps
     "What runs a list of jobs, by name"
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r} is not known: use one of {', '.join(ENGINES)}{nearest(engine, ENGINES)}")
-    if engine == "ray": return partial(run_on_ray, address=address, gpus=gpus)
-    return WarmWorkers(workers) if workers > 1 else run_jobs
+    check_alone()
+    if engine == "ray": return partial(run_on_ray, address=address, cpus=cpus, gpus=gpus, workers=workers)
+    if address or gpus or cpus != 1:
+        raise ValueError("engine='local' has no address and no shares of processors or GPUs: use engine='ray'")
+    return WarmWorkers(workers) if workers and workers > 1 else run_jobs

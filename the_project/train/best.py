@@ -6,7 +6,7 @@
 __all__ = ['MODES', 'is_better', 'epoch_values', 'check_monitor', 'WatchMetric', 'read_best', 'check_weights', 'write_best',
            'SaveBestCallback']
 
-# %% ../../nbs/train/31_best.ipynb #a1f59810
+# %% ../../nbs/train/31_best.ipynb #4b1a0d6f
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from fastai.torch_core import get_model, rank_distrib
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..core.env import say
+from ..core.env import rank, say
 from ..core.files import load_tensors, save_tensors, write_json
 from ..core.recipe import nearest
 
@@ -138,14 +138,14 @@ def check_weights(
 def _weights(model: nn.Module) -> dict:
     return {name: value for name, value in get_model(model).state_dict().items() if isinstance(value, Tensor)}
 
-# %% ../../nbs/train/31_best.ipynb #f113f2b1
+# %% ../../nbs/train/31_best.ipynb #e60d8356
 def write_best(
     file: str | Path,  # a `best.safetensors`
     model: nn.Module,  # its weights as they are now
     record: dict,      # plain JSON: monitor, mode, value, epoch
 ) -> bool:             # False when the disk refused; the file is then as it was
     "Write weights and what they were chosen by, whole or not at all"
-    if rank_distrib(): return True  # of many processes on many devices, the first one writes
+    if rank_distrib() or rank(): return True  # of many processes on many devices, the first one writes
     if not _written(save_tensors, file, _weights(model), dict(best=json.dumps(record))): return False
     _written(write_json, Path(file).with_suffix(".json"), record)
     return True

@@ -149,7 +149,7 @@ def choose_precision(
         if memory: write_json(memory, known)
     return _tell({(number, layout): float("inf") if s is None else s for number, layout, s in known[key]})
 
-# %% ../../nbs/train/36_rehearsal.ipynb #b60b479c
+# %% ../../nbs/train/36_rehearsal.ipynb #1c1f6447
 def _machine_key(recipe: Recipe, batch: tuple, device: torch.device) -> str:
     processor = f"{platform.machine()} x {torch.get_num_threads()}"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor
@@ -161,7 +161,8 @@ def _machine_key(recipe: Recipe, batch: tuple, device: torch.device) -> str:
 def _probe(learn: Learner, batch: tuple, formats: list) -> dict:  # formats -> seconds a step
     seconds = dict.fromkeys(formats, float("inf"))
     with rehearsal(learn):
-        learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, Precision)])
+        learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, Precision)
+                          or getattr(type(callback), "joins_processes", False)])  # each would time the others
         for weight in learn.model.parameters(): weight.requires_grad_(True)  # most epochs train all layers
         for turn in range(2):
             for pair in formats: seconds[pair] = min(seconds[pair], _time_step(learn, batch, *pair))

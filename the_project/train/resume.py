@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['learner_state', 'load_weights', 'load_learner_state', 'Checkpoint', 'restore']
 
-# %% ../../nbs/train/34_resume.ipynb #234d00ff
+# %% ../../nbs/train/34_resume.ipynb #982af454
 import random
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fastai.optimizer import OptimWrapper
 from fastcore.foundation import L
 from torch import nn
 
-from ..core.env import rng_state, say, set_rng_state
+from ..core.env import rank, rng_state, say, set_rng_state
 from ..core.files import load_state, save_state
 from .learner import align_optimiser
 
@@ -80,7 +80,7 @@ def load_learner_state(
         rng.setstate((version, tuple(words.tolist()), gauss))
     set_rng_state(state["chance"])
 
-# %% ../../nbs/train/34_resume.ipynb #6e512a8d
+# %% ../../nbs/train/34_resume.ipynb #62ed3e59
 class Checkpoint(Callback):
     "Write everything needed to go on, after each epoch, whole or not at all"
     order = 100  # after the best was saved and the history written
@@ -110,6 +110,7 @@ class Checkpoint(Callback):
 
     def save(self, epoch: int) -> bool:  # False: it could not be written
         "Write the state with which epoch number `epoch` of this fit begins"
+        if rank(): return True  # of processes that train together the first one writes
         state = learner_state(self.learn) | dict(epoch=epoch, note=self.note)
         if epoch == 0: state["smooth"] = None  # that of the fit before
         try: save_state(self.file, state)

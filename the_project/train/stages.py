@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'start_from_probe', 'settle_best', 'run_stages']
 
-# %% ../../nbs/train/39_stages.ipynb #cbce988f
+# %% ../../nbs/train/39_stages.ipynb #4ed44d14
 import gc
 import math
 import tempfile
@@ -22,6 +22,7 @@ from fastai.learner import Learner
 
 from ..core.env import say, seed_for, set_seed
 from ..core.files import load_state, load_tensors, read_json, save_tensors, write_json
+from ..core.processes import copy_from_first, first_says, world_size
 from ..core.recipe import Recipe, size_text
 from ..core.task import Task, find_task
 from ..data.loaders import PictureLoader, make_loader, make_loaders
@@ -161,11 +162,12 @@ def settle_best(
         say(f"no epoch was better than the linear probe ({best.monitor} {trained['value']:.4f}): the probe is kept; "
             "try a lower lr")
 
-# %% ../../nbs/train/39_stages.ipynb #73d0e421
+# %% ../../nbs/train/39_stages.ipynb #92a73be4
 def _choose_formats(learn: QuickLearner, recipe: Recipe, decisions: Decisions) -> None:
     if "precision" not in decisions.made:
         batch = next(iter(learn.dls.train))
-        chosen = choose_precision(learn, batch, recipe, decisions.file.parent.parent/"precision.json")
+        memory = decisions.file.parent.parent/"precision.json"
+        chosen = first_says(partial(choose_precision, learn, batch, recipe, memory))
         say(chosen.line)
         decisions.note(precision=chosen.precision, memory_format=chosen.memory_format)
     learn.precision.choose(decisions.made["precision"], decisions.made["memory_format"])
@@ -176,7 +178,8 @@ def _peak_lr(learn: QuickLearner, recipe: Recipe, phase: Phase, decisions: Decis
     if "lr" not in decisions.made:
         set_seed(seed_for(recipe.seed, "find"))
         shares = layer_lrs(recipe, 1., len(learn.opt.param_lists))
-        decisions.note(lr=find_lr(learn, lr_bounds(recipe.optimiser), shares=shares))
+        found = find_lr(learn, lr_bounds(recipe.optimiser), shares=shares)
+        decisions.note(lr=first_says(partial(float, found)))
     return decisions.made["lr"]
 
 # %% ../../nbs/train/39_stages.ipynb #83eced0c
@@ -213,7 +216,7 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     start = state["epoch"] if state else 0
     learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #ccd644a4
+# %% ../../nbs/train/39_stages.ipynb #60b6f2c6
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -224,6 +227,7 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
             break
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error): raise
+            if world_size() > 1: raise RuntimeError(_too_much(phase)) from error
             if _shares(phase, recipe, parts)[0] == 1:
                 raise RuntimeError(f"out of memory at {size_text(phase.size)} px with one picture a batch: "
                                    "use a smaller size or backbone") from error
@@ -236,6 +240,10 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
         state = _state_of(learn.checkpoint.file, phase)
     _keep_last(learn)
     return parts
+
+def _too_much(phase: Phase) -> str:
+    return (f"out of memory at {size_text(phase.size)} px with batches of {phase.batch_size} for {world_size()} processes: use a "
+            "smaller batch_size, accumulate, or more processes")
 
 def _clear(learn: QuickLearner) -> None:
     "Let go of what a broken step held"
@@ -258,7 +266,7 @@ def _keep_last(learn: QuickLearner) -> None:
         say(f"{file.name} could not be written ({error.strerror or error}): the best weights are not touched")
     if learn.save_best.file.exists(): learn.save_best.reload()
 
-# %% ../../nbs/train/39_stages.ipynb #d4d7ca34
+# %% ../../nbs/train/39_stages.ipynb #7a2e612e
 def run_stages(
     recipe: Recipe,                       # what to train and how
     table: pd.DataFrame,                  # file, the recipe's target, split (train and valid are used)
@@ -289,4 +297,5 @@ def run_stages(
         parts = _run_phase(learn, phase, recipe, loaders, Decisions(folder), state, parts)
         state = None
     settle_best(learn)
+    copy_from_first(learn.model)
     return learn
