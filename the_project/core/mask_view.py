@@ -10,7 +10,7 @@ __all__ = ['CLEAR', 'MISSED', 'FALSE', 'mask_colours', 'colour_bytes', 'visible_
 import numpy as np
 
 # %% ../../nbs/core/104_mask_view.ipynb #f972b2ca
-_LOUD = ("#e6007e", "#00b3e6", "#ffb000", "#4b3cff", "#3cb44b", "#d55e00", "#9ce5ff", "#8c1aff", "#c8e64b", "#008080",
+_LOUD = ("#e6007e", "#00b3e6", "#ffb000", "#4b3cff", "#3cb44b", "#00d1a0", "#9ce5ff", "#8c1aff", "#c8e64b", "#008080",
          "#ffb3d1", "#8a5a2b", "#dcbeff", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#a9a9a9")
 CLEAR = "#00000000"
 _BACKGROUNDS = ("background", "nothing", "none", "other", "rest")
@@ -111,6 +111,7 @@ def draw_masks(
         for axis, tile in zip(axes[i], tiles): axis.imshow(tile, interpolation="nearest")
         if notes: axes[i, 0].set_title(notes[i], fontsize=7.5, loc="left", color="#22262b", pad=2)
     for axis, name in zip(axes[0], columns):
+        if notes and name == "picture": continue  # the note stands there
         axis.set_title(name, fontsize=8.5, loc="right", color="#8a8f98", pad=2)
     for axis in axes.flat: axis.set_axis_off()
     _legend(figure, labels, colours, columns[-1] == "errors")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..core.mask_view import CLEAR, mask_colours
 from ..core.recipe import Recipe
 from .masks import (iou_of, mask_classes, mask_classes_table, mask_scores, over_classes,
                                         picture_scores, pixel_confusion, pixel_counts, slice_masks, threshold_curve,
@@ -134,8 +135,8 @@ def mask_advice(
                       "class_weights='effective', mask_loss='dice+focal', or a sampler that shows it more often.")
     for row in mask_pairs(predictions, 1).itertuples():
         if row.percent >= 20 and len(classes) > 2:
-            advice.append(f"{row.percent:.0f} % of {row.truth!r} is taken for {row.prediction!r}: look at both in the "
-                          "masks, people mix them up too.")
+            advice.append(f"{row.percent:.0f} % of {row.truth!r} is taken for {row.prediction!r}: compare both in the "
+                          "masks; more epochs or a larger weight for the rarer one help where those are sound.")
     if len(classes) == 2:
         second = classes[classes.label == mask_classes(predictions)[1]].iloc[0]
         if second.precision - second.recall > .15: advice.append(
@@ -226,11 +227,12 @@ def plot_coverage(
     top = max(table.truth.max(), table.said.max(), 1) * 1.04
     panel.plot((0, top), (0, top), color=GREY, lw=1, ls=(0, (4, 3)))
     names = list(dict.fromkeys(table["class"]))
+    colours = [BLUE] if len(names) == 1 else [c if c != CLEAR else GREY for c in mask_colours(names)]
     for i, name in enumerate(names):
         part = table[table["class"] == name]
-        panel.scatter(part.truth, part.said, s=11, alpha=.8, lw=0, zorder=3, color=BLUE if len(names) == 1 else f"C{i % 10}",
+        panel.scatter(part.truth, part.said, s=11, alpha=.8, lw=0, zorder=3, color=colours[i],
                       label=name)
-    if len(names) > 1: panel.legend(frameon=False, fontsize=6, ncols=2, loc="upper left")
+    if len(names) > 1: figure.legend(frameon=False, fontsize=7, loc="outside right upper")
     panel.set_xlabel("truth, % of the picture", fontsize=9, color=GREY)
     panel.set_ylabel("said, %", fontsize=9, color=GREY)
     gap = (table.truth - table.said).abs().mean()
