@@ -59,7 +59,7 @@ from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_w
 from .evaluate.slices import slice_scores
 from .evaluate.strangers import plot_strangers
 from .experiments.ablate import ablate
-from .experiments.changes import change_table, model_costs
+from .experiments.changes import change_table, cost_table, model_costs
 from .experiments.crossval import crossval
 from .experiments.curve import train_curve
 from .experiments.distill import SoftTargets, distill

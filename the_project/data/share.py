@@ -11,7 +11,7 @@ import pandas as pd
 from ..core.env import rng_for
 from ..core.problems import holds_classes
 
-# %% ../../nbs/data/114_share.ipynb #2641b88f
+# %% ../../nbs/data/114_share.ipynb #d758b238
 def share_of_rows(
     table: pd.DataFrame,    # with `split`, and maybe `group`
     share: float,           # of the training rows, above 0, at most 1
@@ -19,6 +19,7 @@ def share_of_rows(
     target: str = "label",  # the column to be learned
 ) -> pd.DataFrame:          # fewer training rows, all others
     "A part of the training rows, by class and group"
+    if not 0 < share <= 1: raise ValueError(f"share={share!r} is no share of the rows: use more than 0, at most 1")
     if share == 1: return table
     rows = table[table["split"] == "train"]
     strata = rows[target].astype(str) if holds_classes(table, target) else pd.Series("all", rows.index)
