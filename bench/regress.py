@@ -128,6 +128,7 @@ def compare(name, data, weights):
             results.append(score(name, shown, row, folds, 0, time.process_time() - start))
             print(results[-1], flush=True)
         results.append(score(name, shown, "always the mean", folds, 2, 0.))
+        if "group" in rows: results[-1]["between_films"] = between(rows[target], rows.group)
     return results
 
 
@@ -139,6 +140,12 @@ def score(name, target, row, folds, which, seconds, way="frozen"):
     return dict(set=name, target=target, way=way, row=row, pictures=len(table), folds=len(folds),
                 cpu_seconds=round(seconds, 1), tolerance=tolerance,
                 **{key: [round(float(x), 6) for x in triple] for key, triple in scores.items()})
+
+
+def between(values, groups):
+    "Share of the variance that lies between groups"
+    within = ((values - values.groupby(groups).transform("mean"))**2).sum()
+    return round(float(1 - within / ((values - values.mean())**2).sum()), 4)
 
 
 def keep(out, name, way, results):
