@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['band_facts', 'band_line', 'MaskAudit', 'audit_masks', 'area_pairs']
 
-# %% ../../nbs/audit/180_masks.ipynb #11038e6f
+# %% ../../nbs/audit/180_masks.ipynb #ac799acd
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def band_facts(
     name = max(pinned, key=lambda label: pinned[label][0])
     return found | dict(zip(("pinned", "value", "pure"), pinned[name]), pinned_of=name)
 
-# %% ../../nbs/audit/180_masks.ipynb #a828ddeb
+# %% ../../nbs/audit/180_masks.ipynb #c5ff243f
 def band_line(
     name: str,    # of the band
     facts: dict,  # from `band_facts`
@@ -125,7 +126,15 @@ def band_line(
     if facts["share_missing"] > .001: lines.append(f"has no value at {facts['share_missing']:.1%} of the pixels")
     return f"band {name} " + "; it ".join(lines) if lines else ""
 
-# %% ../../nbs/audit/180_masks.ipynb #884fe679
+def _joined(told: Iterable[tuple]) -> list[str]:
+    "Lines of bands; what is true of several is said once"
+    lines = {}
+    for name, line in told:
+        if line: lines.setdefault(line.removeprefix(f"band {name} "), []).append(name)
+    return [f"{'band' if len(names) == 1 else 'each of the bands'} {', '.join(names)} {line}"
+            for line, names in lines.items()]
+
+# %% ../../nbs/audit/180_masks.ipynb #c12c4088
 @dataclass(frozen=True)
 class MaskAudit:
     "What is wrong with a table of pictures and masks; from `audit_masks`"
@@ -143,7 +152,7 @@ class MaskAudit:
         broken = self.rows.loc[self.rows["problem"] != "", "problem"].tolist()
         wrong = [f"{len(broken)} of {len(self.rows)} rows can't be used, first {broken[0]}"] if broken else []
         return [f"{len(good)} pictures, {heights} x {widths} pixels, {len(self.bands)} bands; {', '.join(shares)}",
-                *wrong, *(line for line in self.bands["line"] if line)]
+                *wrong, *_joined(zip(self.bands["band"], self.bands["line"]))]
 
     def save(self, folder: str | Path) -> Path:
         "Write pictures.csv, bands.csv and summary.txt; the folder"

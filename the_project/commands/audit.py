@@ -5,19 +5,34 @@
 # %% auto #0
 __all__ = ['add_audit']
 
-# %% ../../nbs/commands/85_audit.ipynb #16e849b0
+# %% ../../nbs/commands/85_audit.ipynb #81b128d1
 from pathlib import Path
 
-from .train import add_columns, column_names
+from .train import add_columns, column_names, recipe_from
 
-# %% ../../nbs/commands/85_audit.ipynb #90a010fb
+# %% ../../nbs/commands/85_audit.ipynb #d17cf48d
 def _unlabelled(table) -> str:
     return (f"no column 'label' among {', '.join(map(str, table.columns))}: labels, their balance and what gives them "
             "away are left out; if one holds labels, give --column THEIRS=label")
 
+def _audit_masks(args, recipe, out: Path) -> int:
+    "A table of masks"
+    from the_project.audit.masks import audit_masks
+    from the_project.data.table import read_table
+
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
+                       bad_rows="keep")
+    print(audit_masks(table, recipe).save(out)/"bands.csv")
+    return 0
+
 def _audit(args) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir(): raise ValueError(f"--out {args.out} is a file: name a folder")
+    if args.task or args.settings or args.recipe:
+        from the_project.core.task import find_task
+
+        recipe = recipe_from(args)
+        if find_task(recipe.task).output == "mask": return _audit_masks(args, recipe, out)
     from the_project.audit.audit import apply_fixes, audit_table
     from the_project.core.env import say
     from the_project.core.files import atomic_write
@@ -37,7 +52,7 @@ def _audit(args) -> int:
     print(out/"audit.csv")
     return 0
 
-# %% ../../nbs/commands/85_audit.ipynb #eb684771
+# %% ../../nbs/commands/85_audit.ipynb #8bed44b9
 def add_audit(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -47,6 +62,7 @@ def add_audit(
   the_project audit labels.csv --out audit --weights resnet18.safetensors
   the_project audit labels.csv --out audit --weights runs/classify-resnet18-0a1b2c3d4e5f --group observation
   the_project audit labels.csv --out audit --fixes audit/audit.csv
+  the_project audit scenes.csv --out audit --task segment --set file_bands=blue,green,red,nir classes=land,water
 
 audit.csv has a row a file: file, group, problem, detail, suggested_label, score. Problems, several with ; between:
   broken     missing, cut off, damaged or no picture
@@ -56,10 +72,17 @@ audit.csv has a row a file: file, group, problem, detail, suggested_label, score
   outlier    odd in size, shape, light, colour or focus
 The score says how sure, 0 to 1; a file without a problem has one too, below 0.5. Nothing is deleted. Empty the
 problem of every row you disagree with; --fixes then writes fixed.csv: labels replaced, broken and strangers left out.
+
+With --task segment it says which bands are maps of the answer, which values stand for none, which rows can't be used,
+and writes DIR/bands.csv, DIR/pictures.csv and DIR/summary.txt.
 """, description="Look at every picture once: broken files, copies, odd ones, doubtful labels, strangers, and what the "
                  "metadata gives away. Writes DIR/audit.csv and DIR/audit.html.")
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
     p.add_argument("--out", required=True, metavar="DIR", help="folder for audit.csv and audit.html")
+    p.add_argument("--task", help="segment: look at rasters, their bands and masks instead")
+    p.add_argument("--recipe", metavar="FILE", help="recipe (JSON) whose task, bands and classes count")
+    p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
+                   help="fields of the recipe, e.g. file_bands=blue,green,red,nir missing=-9999 classes=land,water")
     p.add_argument("--weights", metavar="FILE",
                    help="a network's .safetensors, or the folder of a run or bundle; labels and "
                    "strangers are found far better with one")
