@@ -39,17 +39,17 @@ def settings(weights: str) -> dict:
     base = Recipe(task="segment", arch="mobilenetv1_100", weights=weights, lr=1e-3, linear_probe=False, batch_size=8,
                   weight_decay=.02, label_smoothing=0.)
     water = base.replace(file_bands=WATER_BANDS, bands=HONEST, missing=(-9999.,), classes=("land", "water"),
-                         stages=(Stage(128, 12),))
-    streets = base.replace(classes=CAMVID, presize=180, stages=(Stage(160, 10),), augment="light")
+                         stages=(Stage(128, 40),))
+    streets = base.replace(classes=CAMVID, presize=180, stages=(Stage(160, 30),), augment="light", lr=2e-3)
     scars = base.replace(file_bands=("red", "green", "blue", "nir", "swir2"), classes=("other", "burned"),
-                         stages=(Stage(160, 16),), batch_size=4)
+                         stages=(Stage(160, 60),), batch_size=4)
     rows = {"camvid: given weights": ("camvid", 3, "sequence", streets),
             "camvid: from scratch": ("camvid", 3, "sequence", streets.replace(weights=None)),
             "camvid: given weights, frames at random": ("camvid", 3, None, streets),
             "burnscar5: given weights": ("burnscar5", 7, None, scars)}
     ways = {"red, green, blue": dict(bands=("red", "green", "blue")), "seven spectral bands": dict(bands=SPECTRAL),
             "spectral and heights": {}, "spectral, heights and indices": dict(indices=("NDWI", "MNDWI", "NDVI")),
-            "all bands, maps of the answer too": dict(bands=()), "spectral and heights, from scratch": dict(weights=None)}
+            "all bands, maps of the answer too": dict(bands=())}
     rows |= {f"satwater12: {name}": ("satwater12", 5, "area", water.replace(**way)) for name, way in ways.items()}
     scales = "minmax", "quantile", "sample_zscore", "sample_quantile"
     rows |= {f"satwater12: scale {name}": ("satwater12", 5, "area", water.replace(band_scale=name)) for name in scales}
