@@ -8,14 +8,14 @@ __all__ = ['add_mask_options', 'refuse_mask_options', 'predict_masks']
 # %% ../../nbs/commands/89_masks.ipynb #16b2c618
 import sys
 
-# %% ../../nbs/commands/89_masks.ipynb #f8187889
+# %% ../../nbs/commands/89_masks.ipynb #2a1a8746
 def add_mask_options(
     parser,  # of `predict`
 ):
     "Options `--out`, `--overlay` and `--zip`"
     masks = parser.add_argument_group("bundles of masks")
-    masks.add_argument("--out", metavar="DIR", help="write masks there, under the scenes' names, and coverage.csv; with "
-                       "a bundle of labels or numbers: predictions.csv")
+    masks.add_argument("--out", metavar="DIR", help="write masks there, under the scenes' names, and coverage.csv; "
+                       "with a bundle of labels or numbers: predictions.csv")
     masks.add_argument("--overlay", action="store_true", help="also the scenes under their masks, in DIR/overlays")
     masks.add_argument("--zip", metavar="FILE", help="also the masks as one archive, e.g. a submission")
 
@@ -25,7 +25,8 @@ def refuse_mask_options(
 ):
     "Options of masks with a bundle of another kind"
     if args.overlay or args.zip:
-        raise ValueError(f"--overlay and --zip are for bundles of masks, this one answers with a {output}: leave them out")
+        raise ValueError(f"--overlay and --zip are for bundles of masks, this one answers with a {output}: leave them "
+                         "out")
 
 # %% ../../nbs/commands/89_masks.ipynb #8db30607
 def predict_masks(

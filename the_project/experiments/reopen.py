@@ -6,7 +6,7 @@ to train on."""
 # %% auto #0
 __all__ = ['bundle_recipe', 'load_bundle_weights', 'from_bundle']
 
-# %% ../../nbs/experiments/160_reopen.ipynb #db14c1e2
+# %% ../../nbs/experiments/160_reopen.ipynb #2b2e2fdb
 from pathlib import Path
 
 import pandas as pd
@@ -45,28 +45,36 @@ def load_bundle_weights(
         raise BundleError(f"{path}: its weights don't fit the recipe ({why}): give no other network") from error
     return model
 
-# %% ../../nbs/experiments/160_reopen.ipynb #66175270
+# %% ../../nbs/experiments/160_reopen.ipynb #82e573ad
 def _loaders(table: pd.DataFrame | None, recipe: Recipe, labels: list[str]) -> DataLoaders:
     if table is None: return DataLoaders()
     if "split" not in table: raise ValueError("the table has no column 'split': make it with split_table(table)")
-    unknown = sorted(set(table[recipe.targets[0]].astype(str)) - set(labels))
+    named = find_task(recipe.task).output == "label"  # a number or a mask's path is no label
+    unknown = sorted(set(table[recipe.targets[0]].astype(str)) - set(labels)) if named else []
     if unknown:
         raise ValueError(f"the table has labels the bundle doesn't know ({', '.join(unknown[:5])}): drop those rows, "
                          "or train a new run with the bundle's model.safetensors as Recipe.weights")
     stats, blocks = input_stats(recipe), find_task(recipe.task).blocks(recipe)
     return make_loaders(table, recipe, recipe.stages[-1], blocks, labels, *stats)
 
-# %% ../../nbs/experiments/160_reopen.ipynb #86a3813b
+# %% ../../nbs/experiments/160_reopen.ipynb #8fc78c3f
+def _known(config: dict) -> dict | None:
+    "What a bundle tells of what was measured: of masks, the names of bands and classes; statistics are in the weights"
+    if config["output"] != "mask": return None
+    return dict(file_bands=config["bands"]["file_bands"], bands=config["bands"]["bands"], classes=config["labels"])
+
 def from_bundle(
     bundle: str | Path,                  # folder made by `export_bundle`
     table: pd.DataFrame | None = None,   # file, the recipe's target and split; None: a Learner without data
     recipe: Recipe | None = None,        # how to train on; None: as the bundle was. Its network must be the same
 ) -> Learner:                            # with the bundle's weights
     "Go on from a bundle's weights"
-    labels, recipe = read_config(bundle)["labels"], (recipe or bundle_recipe(bundle)).replace(weights=None)
-    task, dls = find_task(recipe.task), _loaders(table, recipe, labels)
-    measured = None if table is None else task.measure(table[table["split"] == "train"], labels, recipe)
+    config, recipe = read_config(bundle), (recipe or bundle_recipe(bundle)).replace(weights=None)
+    labels, task = config["labels"], find_task(recipe.task)
+    dls, measured = _loaders(table, recipe, labels), _known(config)
+    if table is not None: measured = task.measure(table[table["split"] == "train"], labels, recipe)
     learn = make_learner(recipe, dls, labels, measured, Path(bundle).parent)
     load_bundle_weights(learn.model, bundle)
+    if config["output"] == "mask": learn.loss_func.threshold = config["mask"]["threshold"]
     if table is not None: learn.model.to(dls.device)
     return learn

@@ -174,7 +174,7 @@ def _choices(gradio, page: Page) -> list:
 
 _LIMITS = dict(concurrency_id="photos", concurrency_limit=1)
 
-# %% ../../nbs/ship/73_app.ipynb #bec4f99c
+# %% ../../nbs/ship/73_app.ipynb #38ca7fe8
 def make_app(
     bundle: str | Path,           # folder made by `export_bundle`
     examples: list | None = None,  # picture files to try; None: the first six of the bundle's probes
@@ -183,7 +183,8 @@ def make_app(
     gradio = _gradio()
     most = MAX_SCENE if read_config(bundle)["output"] == "mask" else MAX_PIXELS
     page = Page(Predictor(bundle, max_pixels=most))
-    labels, title = page.predictor.labels, page.predictor.config.get("title") or "What is in this photo?"
+    labels, title = page.predictor.labels, page.predictor.config.get("title")
+    title = title or ("What is where in this scene?" if page.predictor.masks else "What is in this photo?")
     files = [str(file) for file in (_probe_files(page.predictor)[:6] if examples is None else examples)]
     with _blocks(gradio)(title=title, analytics_enabled=False, delete_cache=(KEEP_SECONDS // 6, KEEP_SECONDS)) as app:
         told = {page.predictor.config["output"]: labels}  # of labels the heading says how many there are

@@ -24,7 +24,7 @@ from .predict import Predictor
 from .raster import write_mask
 from .tiles import NOT_JUDGED
 
-# %% ../../nbs/ship/179_mask_folder.ipynb #a75f72c3
+# %% ../../nbs/ship/179_mask_folder.ipynb #2725a412
 SCENE_SUFFIXES = SUFFIXES | {".npy"}
 
 def plan_masks(
@@ -44,6 +44,7 @@ def plan_masks(
 def _scenes(path: Path, out: Path) -> list[tuple[Path, Path]]:  # (scene, its name below the folder that was given)
     if not path.exists(): raise ValueError(f"{path} is not there: give scenes, or folders of them")
     if not path.is_dir(): return [(path, Path(path.name))]
+    if path.absolute().is_relative_to(out): raise ValueError(f"{path} is where the masks would go: give another folder")
     inner = (file.relative_to(path) for file in sorted(path.rglob("*")) if file.suffix.lower() in SCENE_SUFFIXES
              and file.is_file() and not file.absolute().is_relative_to(out))
     found = [(path/name, name) for name in inner if not any(part.startswith(".") for part in name.parts)]

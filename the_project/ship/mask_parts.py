@@ -59,7 +59,7 @@ def mask_png(
     image.save(out := io.BytesIO(), "PNG", transparency=table[:, 3].tobytes())
     return out.getvalue()
 
-# %% ../../nbs/ship/155_mask_parts.ipynb #82464a7b
+# %% ../../nbs/ship/155_mask_parts.ipynb #6e2bbaf0
 def told_percent(
     percent: float,  # 0..100
 ) -> str:
@@ -85,9 +85,10 @@ def coverage_html(
     return f'<div class="answer masks">{_figure(picture)}<h2>Covered</h2><ol>{lines}</ol>{gap}{notes}{link}</div>'
 
 def _row(name: str, percent: float, colour: str) -> str:
+    bar = colour if colour[7:] != "00" else "#9aa0a6"  # what is clear has a bar all the same
     return (f'<li><span class="name"><i class="swatch" style="background:{colour}"></i>{escape(name.replace("_", " "))}'
             f'</span><span class="percent">{escape(told_percent(percent))}</span>'
-            f'<span class="bar"><i style="width:{percent:.1f}%;background:{colour}"></i></span></li>')
+            f'<span class="bar"><i style="width:{percent:.1f}%;background:{bar}"></i></span></li>')
 
 def _figure(picture: Image.Image | None) -> str:
     if picture is None: return ""

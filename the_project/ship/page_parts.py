@@ -6,7 +6,7 @@
 __all__ = ['STYLE', 'NAME_EXAMPLES', 'WAITING', 'pretty', 'percent', 'bars_html', 'answer_html', 'heat_html', 'table_html',
            'csv_text', 'heading_html']
 
-# %% ../../nbs/ship/62_page_parts.ipynb #e6b8eaf1
+# %% ../../nbs/ship/62_page_parts.ipynb #d1313169
 import base64
 import csv
 import io
@@ -77,7 +77,7 @@ def _given_html(answer: dict) -> str:
     told = ", ".join(f"{key} {value}" for key, value in (answer.get("given") or {}).items() if value)
     return f'<p class="note">Taken into account: {escape(told)}.</p>' if told else ""
 
-# %% ../../nbs/ship/62_page_parts.ipynb #37a13ca3
+# %% ../../nbs/ship/62_page_parts.ipynb #6c8b4a49
 def _numbers_html(answer: dict) -> str:
     lines = "".join(
         f'<li><span class="name">{escape(pretty(name))}</span><span class="percent">{told_number(told["value"])}</span>'
@@ -198,7 +198,7 @@ def _cell(text: str) -> str:
     "Text that no spreadsheet runs"
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
-# %% ../../nbs/ship/62_page_parts.ipynb #09c78e7a
+# %% ../../nbs/ship/62_page_parts.ipynb #2ecaa8fd
 STYLE = """<style>
 :root { --color-accent: #047857; } .dark { --color-accent: #34d399; }
 .answer.answer { font-size: 1rem; line-height: 1.4; }
@@ -246,6 +246,10 @@ NAME_EXAMPLES = """() => { const name = () => document.querySelectorAll("#exampl
   name(); setTimeout(name, 1000) }"""
 WAITING = '<div class="answer waiting" role="status"><p>The answer appears here.</p></div>'
 
+def _listed(names: list[str]) -> str:  # "land", "land or water", "land, water or ice"
+    if len(names) > 6: return ", ".join(names[:6]) + " ..."
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
 def heading_html(
     title: str,  # of the page
     n: int,      # labels it knows
@@ -256,6 +260,6 @@ def heading_html(
     what = f"the three most probable of {n} names"
     if numbers: what = f"its {' and '.join(escape(name.replace('_', ' ')) for name in numbers)}"
     names = [escape(name.replace("_", " ")) for name in masks or ()]
-    if masks: what = f"which part of it is {' or '.join(names[:6])}{' ...' * (len(names) > 6)}"
+    if masks: what = f"which part of it is {_listed(names)}"
     return (f'{STYLE}<div class="page-title"><h1>{escape(title)}</h1>'
             f"<p>Add a {'scene' if masks else 'photo'} to see {what}.</p></div>")
