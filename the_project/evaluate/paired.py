@@ -6,7 +6,7 @@
 __all__ = ['VERDICTS', 'score_mode', 'usual_metric', 'one_score', 'align_predictions', 'mean_score', 'noise_floor', 'Difference',
            'difference_text', 'paired_difference']
 
-# %% ../../nbs/evaluate/144_paired.ipynb #a378d162
+# %% ../../nbs/evaluate/144_paired.ipynb #cbe8941e
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ import pandas as pd
 
 from ..core.env import rng_for
 from ..core.recipe import nearest
-from .masks import MASK_SCORES, mask_sums, scores_of_sums
-from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_group, truth_ranks
-from .numbers import NUMBER_SCORES, gap_sums, scores_of_gaps
-from .predictions import label_codes, label_names, probability_matrix
+from .compare import score_sums, sums_scores
+from .masks import MASK_SCORES, mask_sums
+from .metrics import draw_weights, group_codes, interval
+from .numbers import NUMBER_SCORES, gap_sums
+from .predictions import label_codes
 from .report import number_text
 
 # %% ../../nbs/evaluate/144_paired.ipynb #5f9e5766
@@ -41,34 +42,26 @@ def usual_metric(
     "The score that trainings of a kind are compared by"
     return dict(label="f1_macro", mask="iou", number="mae").get(output, "loss")
 
-# %% ../../nbs/evaluate/144_paired.ipynb #a6f799e3
-def _counts(predictions: pd.DataFrame, metric: str, codes: np.ndarray) -> list[np.ndarray]:
-    "Sums a group, (G, columns), from which `_score` makes the score"
-    one, first = np.ones(len(predictions)), np.zeros(len(predictions), int)
-    if metric == "loss":
-        return [sum_by_group(codes, first, values, 1) for values in (predictions["loss"].to_numpy(float), one)]
-    if metric in MASK_SCORES: return [_group_sums(mask_sums(predictions), codes)]
-    if metric in NUMBER_SCORES: return [_group_sums(gap_sums(predictions), codes)]
-    truth, said, size = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
-    if metric == "f1_macro":
-        sums = ((truth, truth == said), (said, one), (truth, one))
-        return [sum_by_group(codes, column, values, size) for column, values in sums]
-    k = 1 if metric == "accuracy" else int(metric[4:])
-    right = truth == said if k == 1 else truth_ranks(truth, probability_matrix(predictions)) < k
-    return [sum_by_group(codes, first, values, 1) for values in (right, one)]
+# %% ../../nbs/evaluate/144_paired.ipynb #ae1a52cd
+_PARTS = dict(f1_macro=("hits", "said", "support"), accuracy=("hit",), top_k=("near",), loss=("loss",),
+              **dict.fromkeys(MASK_SCORES, ("masks",)), **dict.fromkeys(NUMBER_SCORES, ("gaps",)))
 
-# %% ../../nbs/evaluate/144_paired.ipynb #7193bfbc
-def _group_sums(sums: np.ndarray, codes: np.ndarray) -> np.ndarray:  # (rows, q) -> (G, q)
-    found = np.zeros((codes.max() + 1, sums.shape[1]))
-    np.add.at(found, codes, sums)
-    return found
+def _counts(predictions: pd.DataFrame, metric: str, codes: np.ndarray) -> dict[str, np.ndarray]:
+    "Sums a group, (G, columns), of which the metric alone is made"
+    name, k = ("top_k", int(metric[4:])) if metric.startswith("top_") else (metric, 1)
+    sums = score_sums(predictions, codes, k)
+    if missing := [part for part in _PARTS[name] if part not in sums]:
+        if missing[0] in _STRICT: _STRICT[missing[0]](predictions)  # says what the table lacks
+        label_codes(predictions)
+        raise ValueError(f"metric={metric!r} can't be had of these answers: use one of "
+                         f"{', '.join(sums_scores(sums))}")
+    return {part: sums[part] for part in ("rows", *_PARTS[name])}
 
-def _score(counts: list[np.ndarray], metric: str, weights: np.ndarray) -> np.ndarray:  # (draws,)
-    sums = [weights @ part for part in counts]
-    if metric in MASK_SCORES: return scores_of_sums(sums[0])[metric]
-    if metric in NUMBER_SCORES: return scores_of_gaps(sums[0])[metric]
-    if metric == "f1_macro": return np.nanmean(f1_scores(*sums), 1)
-    return (sums[0] / np.maximum(sums[1], 1e-12))[:, 0]
+_STRICT = dict(masks=mask_sums, gaps=gap_sums)
+
+def _score(counts: dict[str, np.ndarray], metric: str, weights: np.ndarray) -> np.ndarray:  # (draws,)
+    scores = sums_scores({name: weights @ part for name, part in counts.items()})
+    return scores["top_k" if metric.startswith("top_") else metric]
 
 # %% ../../nbs/evaluate/144_paired.ipynb #25360182
 def one_score(
