@@ -110,12 +110,12 @@ def copy_from_first(
     if not group: return
     for tensor in [*model.parameters(), *model.buffers()]: group.broadcast(tensor.detach(), 0)
 
-# %% ../../nbs/core/102_processes.ipynb #64100b8a
+# %% ../../nbs/core/102_processes.ipynb #16cc2891
 def share_of_batch(
     rows: list,     # of a batch that all processes have a part in
     number: int,    # of this process
     processes: int, # 1 or more
-    exact: bool,    # every row once, the last one repeated to fill up; False: as many for each, up to processes - 1 left out
+    exact: bool,    # every row once, the last one again to fill up; False: as many for each, what is over is left out
 ) -> list:          # as long in every process
     "One process's part of a batch"
     if processes == 1: return rows

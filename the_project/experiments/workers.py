@@ -168,11 +168,12 @@ def _train_remotely(job: Job, runs: str, retry: bool, threads: int) -> str | Non
     run = run_job(job, runs, retry)
     return None if run is None else str(run.folder)
 
-# %% ../../nbs/experiments/69_workers.ipynb #c0fb0fc3
+# %% ../../nbs/experiments/69_workers.ipynb #502d962f
 def _join_cluster(address: str | None) -> object:  # Ray itself
     ray = require("ray", "ray")
     if ray.is_initialized(): return ray
-    ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False, configure_logging=False,
+    ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False,
+             configure_logging=False,
              runtime_env=dict(env_vars=dict(PYTHONPATH=os.pathsep.join(filter(None, sys.path)))))
     return ray
 
@@ -184,7 +185,7 @@ def _places(ray, needs: dict[str, float]) -> int:  # jobs that the cluster can h
                              "less, or say how many workers= there will be once it has grown")
     return max(1, int(min(there[name] / amount for name, amount in needs.items() if amount)))
 
-# %% ../../nbs/experiments/69_workers.ipynb #8183cc6c
+# %% ../../nbs/experiments/69_workers.ipynb #470a73cd
 def run_on_ray(
     jobs: Iterable[Job],           # picklable
     runs: str | Path = "runs",     # where runs are kept: a folder that all machines share
@@ -204,7 +205,7 @@ def run_on_ray(
     queue.again.append(first)
     ray, needs = _join_cluster(address), dict(CPU=cpus) | (dict(GPU=gpus) if gpus else {})
     places, threads = workers or _places(ray, needs), max(1, int(cpus))
-    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_train_remotely)  # Ray's own have no end without memory
+    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_train_remotely)  # its own have no end
     while True:
         while len(busy) < places and (number := queue.take()) is not None:
             busy[remote.remote(queue.jobs[number], queue.runs, retry, threads)] = number
@@ -222,16 +223,16 @@ def _why(error: Exception) -> str:
     text = re.sub(r" \(IP: [^)]*\)", "", next(iter(str(error).strip().splitlines()), ""))
     return f"{type(error).__name__}: {text}"[:300]
 
-# %% ../../nbs/experiments/69_workers.ipynb #83294fc3
+# %% ../../nbs/experiments/69_workers.ipynb #4a2cac83
 ENGINES = ("local", "ray")
 
 def make_runner(
     engine: str = "local",       # local or ray
-    workers: int | None = None,  # processes on this machine, None: this one; on Ray jobs at once, None: all it can hold
+    workers: int | None = None,  # processes here, None: this one; on Ray jobs at once, None: all it can hold
     address: str | None = None,  # of a Ray cluster, "auto" for the one that is running; None: a local one
     gpus: float = 0,             # GPUs a job, on Ray
     cpus: float = 1,             # processors a job, on Ray
-) -> Callable:                   # (jobs, runs, retry, told) -> runs, for `ablate`, `crossval`, `search` and other sweeps
+) -> Callable:                   # (jobs, runs, retry, told) -> runs, for `ablate`, `crossval`, `search`
     "What runs a list of jobs, by name"
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r} is not known: use one of {', '.join(ENGINES)}{nearest(engine, ENGINES)}")

@@ -216,7 +216,7 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     start = state["epoch"] if state else 0
     learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #60b6f2c6
+# %% ../../nbs/train/39_stages.ipynb #5438a29d
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -242,8 +242,8 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
     return parts
 
 def _too_much(phase: Phase) -> str:
-    return (f"out of memory at {size_text(phase.size)} px with batches of {phase.batch_size} for {world_size()} processes: use a "
-            "smaller batch_size, accumulate, or more processes")
+    return (f"out of memory at {size_text(phase.size)} px with batches of {phase.batch_size} for {world_size()} "
+            "processes: use a smaller batch_size, accumulate, or more processes")
 
 def _clear(learn: QuickLearner) -> None:
     "Let go of what a broken step held"
