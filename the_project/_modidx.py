@@ -391,6 +391,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'the_project.core.divide._chances': ('core/divide.html#_chances', 'the_project/core/divide.py'),
                                          'the_project.core.divide._exchange': ('core/divide.html#_exchange', 'the_project/core/divide.py'),
                                          'the_project.core.divide._level': ('core/divide.html#_level', 'the_project/core/divide.py'),
+                                         'the_project.core.divide._occupy': ('core/divide.html#_occupy', 'the_project/core/divide.py'),
                                          'the_project.core.divide._place': ('core/divide.html#_place', 'the_project/core/divide.py'),
                                          'the_project.core.divide._place_big': ( 'core/divide.html#_place_big',
                                                                                  'the_project/core/divide.py'),

@@ -151,6 +151,13 @@ def _spare(parts: _Parts, side: np.ndarray, units_on: np.ndarray, goal: int, cod
         if fair: ranked.append((not kept, parts.size[unit], unit))
     return min(ranked)[2] if ranked else None
 
+def _occupy(parts: _Parts, wanted: np.ndarray, side: np.ndarray) -> None:
+    "Give a side that wants rows and has none the smallest unit of a side that has several, in place"
+    for goal in np.flatnonzero(wanted.sum(1) > 0):
+        if (side == goal).any(): continue
+        several = np.flatnonzero(np.bincount(side, minlength=len(wanted))[side] > 1)
+        if len(several): side[several[parts.size[several].argmin()]] = goal
+
 # %% ../../nbs/core/07_divide.ipynb #e18a82c4
 def _chances(seed: int, purpose: str, names: np.ndarray) -> np.ndarray:  # an integer for each name
     return np.array([seed_for(seed, purpose, str(name)) for name in names])
@@ -172,6 +179,7 @@ def divide(
     side = _place(parts, wanted, order)
     _level(parts, wanted, side, seed)
     _represent(parts, wanted, side)
+    _occupy(parts, wanted, side)
     return side[units]
 
 # %% ../../nbs/core/07_divide.ipynb #6345b023
