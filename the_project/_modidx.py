@@ -4183,6 +4183,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'the_project/train/track.py'),
                                          'the_project.train.track.epoch_numbers': ( 'train/track.html#epoch_numbers',
                                                                                     'the_project/train/track.py'),
+                                         'the_project.train.track.metric_text': ( 'train/track.html#metric_text',
+                                                                                  'the_project/train/track.py'),
                                          'the_project.train.track.read_history': ( 'train/track.html#read_history',
                                                                                    'the_project/train/track.py'),
                                          'the_project.train.track.write_history': ( 'train/track.html#write_history',

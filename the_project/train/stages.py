@@ -38,7 +38,7 @@ from .phases import FollowSchedule, Phase, ProgressiveResize, SeedEpochs, plan_p
 from .rehearsal import choose_precision, find_lr, lr_bounds, out_of_memory
 from .resume import Checkpoint, load_learner_state, load_weights
 from .stability import GradAccum, make_stability
-from .track import History, add_output
+from .track import History, add_output, metric_text
 
 # %% ../../nbs/train/39_stages.ipynb #90591a9c
 class Decisions:
@@ -137,7 +137,7 @@ def start_from_probe(
     if not found: return  # the head has hidden layers, or the task found nothing
     value = _keep_probe(learn)
     decisions.note(probe=found | dict(value=value))
-    say(f"linear probe on frozen features: {learn.save_best.monitor} {value:.4f} on valid; training starts from it")
+    say(f"linear probe on frozen features: {learn.save_best.monitor} {metric_text(value)} on valid; training starts from it")
 
 def _keep_probe(learn: Learner) -> float:
     "Score the model as it is, and keep it; its value of the monitored metric"
@@ -159,7 +159,8 @@ def settle_best(
     if probe is None or trained is None or not is_better(probe["value"], trained["value"], best.mode): return
     load_weights(learn.model, load_tensors(file))
     if write_best(best.file, learn.model, probe):
-        say(f"no epoch was better than the linear probe ({best.monitor} {trained['value']:.4f}): the probe is kept; "
+        say(f"no epoch ({best.monitor} {metric_text(trained['value'])}) was better than the linear probe "
+            f"({metric_text(probe['value'])}): the probe is kept; "
             "try a lower lr")
 
 # %% ../../nbs/train/39_stages.ipynb #92a73be4
