@@ -21,7 +21,7 @@ from .masks import add_mask_options, predict_masks, refuse_mask_options
 # %% ../../nbs/commands/80_predict.ipynb #e8757089
 _SUFFIXES = set(".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .avif .heic .jp2 .ppm .pgm".split())
 
-# %% ../../nbs/commands/80_predict.ipynb #632a25b8
+# %% ../../nbs/commands/80_predict.ipynb #2c67bea2
 def _pictures(
     paths: list[str],  # files and folders as they were typed
 ) -> list[str]:        # files; those named outright whatever their suffix
@@ -33,10 +33,17 @@ def _pictures(
             continue
         found = sorted(str(f) for f in Path(path).rglob("*")
                        if f.suffix.lower() in _SUFFIXES and not f.name.startswith(".") and f.is_file())
-        if not found:
-            raise ValueError(f"{path} holds no pictures ({' '.join(sorted(_SUFFIXES))}): give another folder, or files")
+        if not found: raise ValueError(_none_in(path))
         files += found
     return files
+
+def _none_in(path: str) -> str:
+    return f"{path} holds no pictures ({' '.join(sorted(_SUFFIXES))}): give another folder, or files"
+
+def _check_folder(path: str):
+    "Refuse a folder without a picture or a scene before a bundle is opened"
+    if Path(path).is_dir() and not any(f.suffix.lower() in {*_SUFFIXES, ".npy"} for f in Path(path).rglob("*")):
+        raise ValueError(_none_in(path))
 
 # %% ../../nbs/commands/80_predict.ipynb #03fe8640
 def _write_csv(
@@ -54,7 +61,7 @@ def _write_csv(
         writer.writerow([answer["file"], *cells, *answer_cells(answer, more), answer.get("error", "")])
     return bad
 
-# %% ../../nbs/commands/80_predict.ipynb #bab6a05a
+# %% ../../nbs/commands/80_predict.ipynb #c2bd55be
 def _write_numbers(
     answers: Iterator[dict],  # from `Predictor.predict_many` of a bundle of numbers
     names: list[str],         # the bundle's labels
@@ -113,7 +120,7 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
-# %% ../../nbs/commands/80_predict.ipynb #af391405
+# %% ../../nbs/commands/80_predict.ipynb #359c19b6
 def _large(args) -> int:
     from the_project.ship.batch import answer_folder
 
@@ -125,7 +132,7 @@ def _large(args) -> int:
     print(f"{told['pictures']} pictures{kept}; {told['unreadable']} could not be read", file=sys.stderr)
     return 1 if told["unreadable"] else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #37743392
+# %% ../../nbs/commands/80_predict.ipynb #1a59d439
 def _file_in(args) -> str:  # the CSV or JSON of rows in the folder that `--out` names, which is made
     if args.output: raise ValueError(f"--out {args.out} and --output {args.output}: give one of them")
     if Path(args.out).is_file(): raise ValueError(f"--out {args.out} is a file: give a folder")
@@ -137,6 +144,7 @@ def _predict(args) -> int:
 
     if args.k < 1:
         raise ValueError(f"--k is {args.k}: use a number from 1")
+    for path in args.paths: _check_folder(path)
     if (output := read_config(args.bundle)["output"]) == "mask": return predict_masks(args)
     refuse_mask_options(args, output)
     if args.out: args.output = _file_in(args)
@@ -154,7 +162,7 @@ def _predict(args) -> int:
         print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
     return 1 if bad else 0
 
-# %% ../../nbs/commands/80_predict.ipynb #8841b5a2
+# %% ../../nbs/commands/80_predict.ipynb #93d7b50b
 def add_predict(
     commands,  # of the command line, see `ship.cli`
 ):
