@@ -61,6 +61,18 @@ def cost(*runs: Run) -> dict:
                 seconds=round(sum(log["seconds"] for log in logs)), trainings=len(logs))
 
 
+def predictor_ms(study: "Study", shipped: dict) -> tuple[dict[str, float], dict[str, Predictor]]:
+    "Milliseconds a picture of bundles that take turns, and their predictors"
+    place, files = study.runs / "bundles", study.test["file"].tolist()[:20]
+    predictors = {name: Predictor(export_bundle(run, place / name.replace(" ", "-").replace(",", "")))
+                  for name, run in shipped.items()}
+    took = {name: [] for name in predictors}
+    for _ in range(9):
+        for name, predictor in predictors.items():
+            took[name].append(milliseconds(lambda: [predictor.top(file) for file in files], 1) / len(files))
+    return {name: round(float(np.median(values)), 2) for name, values in took.items()}, predictors
+
+
 class Study:
     "The table, the recipes, and what several rows need"
 
@@ -73,7 +85,7 @@ class Study:
                       augment="light", precision="float32", memory_format="channels_last")
         self.recipes = {"head": base, "large": base.replace(stages=(Stage(224, 0, frozen_epochs=1),), presize=224)}
         self.base = base
-        self.new = base.replace(stages=(Stage(128, 4),), presize=160, linear_probe=False, lr=2e-3)  # all layers learn
+        self.new = base.replace(stages=(Stage(96, 4),), presize=128, linear_probe=False, lr=2e-3)  # all layers learn
         self.small = base.replace(arch="small_cnn", weights=None, stages=(Stage(96, 12),), presize=112, lr=4e-3,
                                   lr_decay=1.)
 
@@ -147,7 +159,9 @@ def ensemble_row(study: Study) -> dict:
     rows = {"soft vote": (average_predictions(own), average_predictions(votes)),
             "weighted vote": (average_predictions(own, weights), average_predictions(votes, weights)),
             "rank average": (rank_average(own), rank_average(votes))}
+    shipped = {f"five networks, {cv.best.recipe.last_size} px": cv.together for cv in series.values()}
     return dict(weights=dict(zip(series, np.round(weights, 3).tolist())), best=list(series)[best],
+                milliseconds=predictor_ms(study, shipped)[0],
                 out_of_fold={name: scores(table) for name, table in zip(series, own)},
                 test={name: scores(table) for name, table in zip(series, votes)},
                 rows={name: dict(out_of_fold=scores(ours), test=scores(test), gain=against(test, votes[best]))
@@ -176,7 +190,7 @@ def averaged_row(study: Study) -> dict:
     shown[f"greedy soup, {len(kept)} of 3 seeds"] = study.said(first, 0, with_state(soup), "greedy"), 1
     ema = run_recipe(study.new.replace(ema=.9), study.table, study.runs)
     shown["EMA 0.9"] = study.said(ema), 1
-    recipe, folder = study.new.replace(schedule="warm_restarts", stages=(Stage(128, 6),)), study.runs / "snapshots"
+    recipe, folder = study.new.replace(schedule="warm_restarts", stages=(Stage(96, 6),)), study.runs / "snapshots"
     restarts = run_recipe(recipe, study.table, study.runs, cbs=[Snapshots(folder, every=2, last=3)], name="restarts")
     snaps = [with_state(state) for state in Snapshots(folder).states()]
     shown["warm restarts"] = study.said(restarts), 1
@@ -199,7 +213,8 @@ def distilled_row(study: Study) -> dict:
         taught=scores(*ours), plain=scores(*theirs), gain=against(ours, theirs),
         valid_gain=told(paired_difference([run.predictions("valid") for run in taught],
                                           [run.predictions("valid") for run in plain])),
-        teacher=scores(study.said(study.single)))
+        teacher=scores(study.said(study.single)),
+        milliseconds=predictor_ms(study, {"teacher": study.single, "student": taught[0]})[0])
 
 
 def pseudo_row(study: Study) -> dict:
@@ -227,35 +242,24 @@ def pseudo_row(study: Study) -> dict:
 
 
 def cost_row(study: Study) -> dict:
-    "Milliseconds a picture on the predictor, the bundles in turns"
+    "One network against five in one bundle, and whether the bundle answers what the folds answer"
     folds = study.folds("head")
-    shipped = {"one network, 160 px": study.single, "five networks, 160 px": folds.together,
-               "one network, 224 px": study.folds("large").best, "five networks, 224 px": study.folds("large").together,
-               "small CNN, 96 px": run_recipe(study.small, study.table, study.runs)}
-    place, files = study.runs / "bundles", study.test["file"].tolist()[:20]
-    predictors = {name: Predictor(export_bundle(run, place / name.replace(" ", "-").replace(",", "")))
-                  for name, run in shipped.items()}
-    took = {name: [] for name in predictors}
-    for turn in range(9):
-        for name, predictor in predictors.items():
-            took[name].append(milliseconds(lambda: [predictor.top(file) for file in files], 1) / len(files))
-    asked = Predictor(place / "five-networks-160-px").probabilities(files)
+    took, predictors = predictor_ms(study, {"one network, 160 px": study.single,
+                                            "five networks, 160 px": folds.together})
+    asked = predictors["five networks, 160 px"].probabilities(study.test["file"].tolist()[:20])
     vote = average_predictions(study.fold_answers(folds)).iloc[:20]
-    return dict(milliseconds={name: round(float(np.median(values)), 2) for name, values in took.items()},
-                apart=float(np.abs(asked - probability_matrix(vote)).max()),
-                megabytes={name: round(sum(f.stat().st_size for f in (place / name.replace(" ", "-").replace(
-                    ",", "")).glob("*.onnx")) / 1e6, 1) for name in predictors})
+    return dict(milliseconds=took, apart=float(np.abs(asked - probability_matrix(vote)).max()))
 
 
 ROWS = {
     "crossval: head": lambda study: crossval_row(study, "head"),
     "single models": single_row,
-    "averaged weights": averaged_row,
+    "cost": cost_row,
     "pseudo-labels": pseudo_row,
+    "averaged weights": averaged_row,
     "crossval: large": lambda study: crossval_row(study, "large"),
     "ensembles": ensemble_row,
     "distillation": distilled_row,
-    "cost": cost_row,
 }
 
 

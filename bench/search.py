@@ -5,7 +5,7 @@
 
 The command is `the_project search`, in a process of its own; after --kill trials, in the middle of the next one, it
 gets kill -9, and is then started again as it was. Afterwards the best recipe meets the default at the same budget,
-with three other seeds, on valid (where it was chosen) and on test (which the search never saw). A stage is cheap: 96
+with other seeds, on valid (where it was chosen) and on test (which the search never saw). A stage is cheap: 96
 px, three epochs, and hopeless trials are stopped after one. Killed itself, this goes on, too.
 """
 import argparse
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/search"))
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--kill", type=int, default=7)
+    parser.add_argument("--confirm", type=int, default=3, help="seeds a side, at the end")
     args = parser.parse_args()
     torch.set_num_threads(1)
     table, recipe = prepare(args.data, str(Path(args.weights).absolute()), args.runs)
@@ -98,7 +99,7 @@ def main() -> None:
     found.plot().savefig(args.runs / "plot.png", dpi=110)
     print(found, found.changes, flush=True)
     compared = ablate(recipe.replace(seed=1), table, {"best of the search": found.changes}, args.runs / "confirm",
-                      base_seeds=3)
+                      seeds=args.confirm, base_seeds=args.confirm)
     tests = [[run.predictions("test") for run in result.runs] for result in compared.results]
     rows = {metric: paired_difference(tests[1], tests[0], metric) for metric in ("f1_macro", "accuracy", "top_3")}
     write_json(args.out, read_json(args.out) | dict(

@@ -18,6 +18,7 @@ import pandas as pd
 from fastai.callback.core import Callback
 from fastcore.basics import patch
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ..core.env import require, say, seed_for
 from ..core.files import json_hash, table_hash
@@ -140,34 +141,62 @@ class Search:
     def __repr__(self) -> str: return f"Search({len(self.table)} trials, best {self.study.best_value:.3f})"
 
 # %% ../../nbs/experiments/64_search.ipynb #e614b091
+def _scored(study) -> list:
+    "Trials with a score; of one that was stopped it is that of its last epoch"
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None
+            and trial.state.name in ("COMPLETE", "PRUNED")]
+
 @patch
 def importance(
     self: Search,
 ) -> dict[str, float]:  # field -> share, largest first; sum 1
-    "How much each field decides, by functional ANOVA on the finished trials (Hutter et al. 2014)"
-    names = require("optuna", "optuna").importance.get_param_importances(self.study)
-    return {name: float(share) for name, share in names.items()}
+    "How much each field decides, by functional ANOVA (Hutter et al. 2014) on all trials; the stopped ones tell most"
+    optuna, trials = require("optuna", "optuna"), _scored(self.study)
+    if len({trial.value for trial in trials}) < 2:
+        raise ValueError(f"{len(trials)} trials have one score: no field decides anything yet, ask for more trials or "
+                         f"widen the space")
+    seen = optuna.create_study(direction=self.study.direction)
+    seen.add_trials([optuna.trial.create_trial(params=trial.params, distributions=trial.distributions,
+                                               value=trial.value) for trial in trials])
+    shares = optuna.importance.get_param_importances(
+        seen, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0))  # its default differs by version
+    return {name: float(share) for name, share in shares.items()}
+
+# %% ../../nbs/experiments/64_search.ipynb #e3a11ce4
+def _place(trial, name: str) -> float:
+    "Where a trial lies on its field's axis; of choices, their number"
+    value = trial.params[name]
+    return int(value.split(":")[0]) if isinstance(value, str) else value
+
+def _draw_field(panel, search: Search, name: str, trials: list) -> None:
+    for state, marks in (("PRUNED", dict(facecolors="none", ec=GREY)), ("COMPLETE", dict(ec="white"))):
+        some = [trial for trial in trials if trial.state.name == state]
+        if state == "COMPLETE": marks |= dict(c=[trial.number for trial in some], cmap="Blues", vmin=-len(trials) / 2)
+        panel.scatter([_place(trial, name) for trial in some], [trial.value for trial in some], s=26, lw=.8, **marks)
+    best, values = search.study.best_trial, search.space[name]
+    panel.scatter([_place(best, name)], [best.value], color=GREEN, s=44, zorder=3, ec="white", lw=.6)
+    if isinstance(values, list):
+        panel.set_xticks(range(len(values)), [str(value)[:12] for value in values])
+        panel.set_xlim(-.5, len(values) - .5)
+    elif values.log:
+        panel.set_xscale("log")
+        panel.set_xlim(values.low / 1.5, values.high * 1.5)
+        panel.xaxis.set_minor_formatter(NullFormatter())
 
 # %% ../../nbs/experiments/64_search.ipynb #2e15b51e
 @patch
 def plot(
     self: Search,
 ) -> Figure:  # a panel a field; the share of what it decides in its title
-    "Score against each field, a dot a trial, later ones darker"
-    done = [trial for trial in self.study.get_trials(deepcopy=False) if trial.value is not None
-            and trial.state.name == "COMPLETE"]
-    if len(done) < 2: raise ValueError(f"{len(done)} finished trials: a plot needs two or more")
+    "Score against each field, a dot a trial, later ones darker; a ring was stopped early, with its score there"
+    trials = _scored(self.study)
+    if len(trials) < 2: raise ValueError(f"{len(trials)} trials have a score: a plot needs two or more")
     shares, columns = self.importance(), min(3, len(self.space))
     rows = -(-len(self.space) // columns)
     figure, panels = make_axes(2.6 * columns, 2.4 * rows, rows, columns)
     for panel in panels[len(self.space):]: panel.set_axis_off()
     for panel, name in zip(panels, sorted(self.space, key=shares.get, reverse=True)):
-        x, values = [trial.params[name] for trial in done], [trial.value for trial in done]
-        panel.scatter(x, values, c=[trial.number for trial in done], cmap="Blues", vmin=-len(done) / 2, s=26,
-                      ec="white", lw=.5)
-        panel.scatter([self.study.best_params[name]], [self.study.best_value], color=GREEN, s=44, zorder=3, ec="white",
-                      lw=.6)
-        if getattr(self.space[name], "log", False): panel.set_xscale("log")
+        _draw_field(panel, self, name, trials)
         set_title(panel, name, f"decides {shares[name]:.0%}")
     return figure
 
