@@ -26,7 +26,7 @@ from the_project.experiments.workers import WarmWorkers
 
 FRESH = """
 import sys, pandas, torch
-from the_project.core.recipe import load_recipe
+from the_project.core.recipe_text import load_recipe
 from the_project.experiments.sweep import run_recipe
 torch.set_num_threads(1)
 run_recipe(load_recipe(sys.argv[1]), pandas.read_pickle(sys.argv[2]), sys.argv[3])

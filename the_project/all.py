@@ -33,7 +33,8 @@ from .core.env import environment, set_seed
 from .core.mask_sample import mask_table
 from .core.mask_view import draw_masks
 from .core.processes import join_processes
-from .core.recipe import Recipe, Stage, diff, load_recipe, set_fields
+from .core.recipe import Recipe, Stage
+from .core.recipe_text import diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
 from .core.task import Blocks, Task, find_task, register_task, task_names
 from .data.groups import group_duplicates, show_pairs

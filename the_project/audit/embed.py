@@ -21,7 +21,8 @@ import torch
 from .look import Look, look_at
 from ..core.env import say
 from ..core.files import read_json
-from ..core.recipe import Recipe, Stage, load_recipe, mean_side
+from ..core.recipe import Recipe, Stage, mean_side
+from ..core.recipe_text import load_recipe
 from ..data.verify import files_of, in_threads, with_progress
 from ..models.backbone import create_backbone, input_stats
 from ..ship.prepare import normalise

@@ -64,7 +64,7 @@ def read_changes(
     recipe,             # the base
 ) -> dict[str, dict]:   # for `ablate`
     "Changes as they were typed"
-    from the_project.core.recipe import set_fields
+    from the_project.core.recipe_text import set_fields
     from the_project.experiments.changes import change_table
 
     changes = {}

@@ -16,7 +16,8 @@ def recipe_from(
     args,  # with recipe, settings, and maybe task
 ):          # a Recipe
     "The recipe that `--recipe`, `--set` and `--task` describe"
-    from the_project.core.recipe import Recipe, load_recipe, set_fields
+    from the_project.core.recipe import Recipe
+    from the_project.core.recipe_text import load_recipe, set_fields
 
     recipe = set_fields(load_recipe(args.recipe) if args.recipe else Recipe(), args.settings)
     return recipe.replace(task=args.task) if getattr(args, "task", None) else recipe

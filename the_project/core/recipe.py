@@ -8,7 +8,7 @@ __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', '
            'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
            'BATCH_NORMS', 'OFFSETS', 'SAMPLERS', 'TRACKERS', 'BAND_SCALES', 'DECODERS', 'MASK_LOSSES', 'NEWER_FIELDS',
            'FORMULA_CALLS', 'nearest', 'parse_size', 'size_hw', 'size_text', 'mean_side', 'Stage', 'Recipe',
-           'parse_formula', 'load_recipe', 'set_fields', 'diff']
+           'parse_formula']
 
 # %% ../../nbs/core/02_recipe.ipynb #c25b5fa2
 import ast
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .files import atomic_write, json_hash, read_json
+from .files import atomic_write, json_hash
 
 # %% ../../nbs/core/02_recipe.ipynb #8da4b3c3
 PIPELINES = ("fused", "fastai", "albumentations")
@@ -373,68 +373,3 @@ _RANGES = dict(
     ema=(0, .99999, "0 (off) to 0.99999"),
     patience=(0, 100_000, "0 (off) or more epochs"), seed=(0, 2**62, "0 or more"),
     workers=(0, 256, "0 to 256 processes"))
-
-# %% ../../nbs/core/02_recipe.ipynb #2413d750
-def load_recipe(
-    path: str | Path,  # a JSON file, as `Recipe.save` writes
-) -> Recipe:
-    "Read a recipe; fields that are absent take their defaults"
-    fields = read_json(path)
-    if not isinstance(fields, dict):
-        raise ValueError(f"{path} holds a {type(fields).__name__}: a recipe is a JSON object of fields")
-    try: return Recipe.from_dict(fields)
-    except ValueError as e: raise ValueError(f"{path}: {e}") from e
-
-# %% ../../nbs/core/02_recipe.ipynb #653fd830
-def _from_text(field: str, text: str, kind: object) -> object:
-    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if type(None) in options and text.lower() == "none": return None
-    if bool in options and text.lower() in ("true", "false"): return text.lower() == "true"
-    if field == "stages" and not text.startswith("["):
-        try: return tuple(Stage(size, *map(int, more)) for size, *more in (part.split(":") for part in text.split(",")))
-        except TypeError as e:
-            raise ValueError(f"stages={text!r} can't be read: write size:epochs[:frozen_epochs],...") from e
-        except ValueError as e: raise ValueError(f"stages={text!r}: {e} (write size:epochs[:frozen_epochs],...)") from e
-    if typing.get_origin(kind) is tuple and not text.startswith("["):
-        return tuple(_from_text(field, part, typing.get_args(kind)[0]) for part in text.split(",") if part)
-    if options == (str,) or options == (str, type(None)): return text
-    try: return float(text) if float in options else json.loads(text)  # JSON has no ".01"
-    except ValueError: return text
-
-# %% ../../nbs/core/02_recipe.ipynb #9f19e094
-def set_fields(
-    recipe: Recipe,        # to start from
-    settings: list[str],   # each "field=value"
-) -> Recipe:               # a changed copy
-    "Change fields by text, as the shell's `--set` does"
-    hints, fields = typing.get_type_hints(Recipe), {}
-    for setting in settings:
-        field, equals, text = setting.partition("=")
-        if not equals: raise ValueError(f"{setting!r} is no setting: write field=value, e.g. arch=resnet18")
-        if field not in hints: raise ValueError(f"Recipe has no field {field!r}{nearest(field, hints)}")
-        fields[field] = _from_text(field, text, hints[field])
-    return recipe.replace(**fields)
-
-# %% ../../nbs/core/02_recipe.ipynb #ea5e79d9
-def diff(
-    a: Recipe,   # before
-    b: Recipe,   # after
-) -> list[str]:  # one line a changed field; empty when equal
-    "What changed from one recipe to another, in words"
-    changes, defaults = [], Recipe()
-    for field in dataclasses.fields(Recipe):
-        old, new = getattr(a, field.name), getattr(b, field.name)
-        if old == new: continue
-        default = " (the default)" if new == getattr(defaults, field.name) else ""
-        changes.append(f"{field.name}: {_words(old)} -> {_words(new)}{default}")
-    return changes
-
-def _words(value: object) -> str:
-    "A setting as a person writes it"
-    if value is None: return "none"
-    if isinstance(value, tuple): return ", ".join(_words(v) for v in value) or "none"
-    if isinstance(value, Stage):
-        frozen = f" + {value.frozen_epochs} frozen" if value.frozen_epochs else ""
-        own = "".join(f", {name} {v:g}" for name in ("lr", "batch_size") if (v := getattr(value, name)) is not None)
-        return f"{size_text(value.size)} px x {value.epochs}{frozen}{own}"
-    return f"{value:g}" if isinstance(value, float) else str(value)

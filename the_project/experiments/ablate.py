@@ -20,7 +20,8 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..core.env import say
-from ..core.recipe import Recipe, Stage, diff
+from ..core.recipe import Recipe, Stage
+from ..core.recipe_text import diff
 from ..core.task import find_task
 from ..data.share import share_of_rows
 from ..evaluate.page import duration_text

@@ -21,7 +21,8 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..core.files import atomic_write, json_hash
-from ..core.recipe import Recipe, diff
+from ..core.recipe import Recipe
+from ..core.recipe_text import diff
 from ..core.task import find_task
 from ..evaluate.page import duration_text
 from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,

@@ -21,7 +21,8 @@ from torch import nn
 from ..core.env import rank
 from ..core.files import load_tensors, read_json, table_hash
 from ..core.processes import first_says, join_processes, world_size
-from ..core.recipe import Recipe, diff, load_recipe
+from ..core.recipe import Recipe
+from ..core.recipe_text import diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..evaluate.answer_masks import answer_masks
