@@ -122,7 +122,8 @@ def parse_size(
     try: whole = [int(side) for side in sides] if isinstance(size, str) else list(sides)
     except ValueError: whole = []
     if len(whole) not in (1, 2) or any(isinstance(side, bool) or not isinstance(side, int) for side in whole):
-        raise ValueError(f"size={size!r} can't be read: write pixels, 224, or height and width, (192, 256) or '192x256'")
+        raise ValueError(f"size={size!r} can't be read: write pixels, 224, or height and width, (192, 256) or "
+                         "'192x256'")
     for side in whole: _in_range("size", side, 8, 4096, "pixels on a side, 8 to 4096")
     return whole[0] if len(set(whole)) == 1 else tuple(whole)
 
@@ -165,8 +166,8 @@ class Stage(_Settings):
         if self.batch_size is not None: _in_range("batch_size", self.batch_size, 1, 65536, "1 to 65536 pictures")
 
 # %% ../../nbs/core/02_recipe.ipynb #889fde0f
-NEWER_FIELDS = ("file_bands", "bands", "indices", "band_scale", "missing", "hide_band", "classes", "decoder", "mask_loss",
-                "min_object", "max_hole")  # left out of the hash at their defaults
+NEWER_FIELDS = ("file_bands", "bands", "indices", "band_scale", "missing", "hide_band", "classes", "decoder",
+                "mask_loss", "min_object", "max_hole")  # left out of the hash at their defaults
 
 # %% ../../nbs/core/02_recipe.ipynb #55ff4754
 @dataclass(frozen=True)
@@ -306,7 +307,8 @@ def parse_formula(
 
 # %% ../../nbs/core/02_recipe.ipynb #b421a453
 def _check_names(field: str, names: tuple[str, ...]) -> None:
-    if any(not name.strip() for name in names): raise ValueError(f"{field}={names} has an empty name: give each its own")
+    if any(not name.strip() for name in names):
+        raise ValueError(f"{field}={names} has an empty name: give each its own")
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None: raise ValueError(f"{field} names {twice!r} twice: each may come once")
 

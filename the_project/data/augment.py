@@ -41,14 +41,14 @@ def _window(draw: list[float], level: AugmentLevel, height: int, width: int, siz
 
 # %% ../../nbs/data/15_augment.ipynb #184fd900
 def _inside(draw: list[float], level: AugmentLevel, shape: float) -> np.ndarray:
-    "What happens inside the square: turn, zoom, tilt, flips; `draw` says first whether, then how much"
+    "Turn, zoom, tilt and flips inside the square; `shape` is height / width, `draw` says whether, then how much"
     do = [number < level.p_geometry for number in draw[:3]]
     turn = math.radians(level.rotate * (2 * draw[3] - 1)) if do[0] else 0.
     shrink = 1 / (1 + (level.zoom - 1) * draw[4]) if do[1] else 1.
     tilt = [level.perspective * (2 * number - 1) if do[2] else 0. for number in draw[5:7]]
     x, y = (-1. if draw[7] < level.flip else 1.), (-1. if draw[8] < level.flip_vertical else 1.)
     cos, sin = shrink * math.cos(turn), shrink * math.sin(turn)
-    return np.array([[x * cos, -x * sin * shape, 0], [y * sin / shape, y * cos, 0], [*tilt, 1]])  # shape: height / width
+    return np.array([[x * cos, -x * sin * shape, 0], [y * sin / shape, y * cos, 0], [*tilt, 1]])
 
 # %% ../../nbs/data/15_augment.ipynb #60e4221a
 def sample_warp(
