@@ -20,8 +20,10 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
 GROUND = {
     # opens a picture
     "ship.picture": set(),
-    # reads windows of a raster, writes masks
-    "ship.raster": {"ship.picture"},
+    # where on the earth a raster lies
+    "ship.place": set(),
+    # reads windows of a raster
+    "ship.raster": {"ship.picture", "ship.place"},
     # pads, tiles and blends, cleans a mask
     "ship.tiles": set(),
     # brings it to the model's size and numbers

@@ -84,11 +84,12 @@ from .ship.batch import answer_folder
 from .ship.bundle import export_bundle
 from .ship.decide import make_answer
 from .ship.mask_folder import write_masks
+from .ship.mask_write import write_mask
 from .ship.parity import check_probes
 from .ship.picture import open_picture
 from .ship.predict import Predictor
 from .ship.publish import publish
-from .ship.raster import read_raster, write_mask
+from .ship.raster import read_raster
 from .ship.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback
 from .train.learner import make_learner

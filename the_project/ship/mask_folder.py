@@ -21,7 +21,7 @@ from .config import BundleError, seal_of
 from .mask_parts import lay_over, view_scene
 from .picture import PictureError
 from .predict import Predictor
-from .raster import write_mask
+from .mask_write import write_mask
 from .tiles import NOT_JUDGED
 
 # %% ../../nbs/ship/179_mask_folder.ipynb #2725a412
@@ -34,7 +34,8 @@ def plan_masks(
     "Where each mask will stand"
     plan, seen, out = {}, {}, Path(out).absolute()
     for scene, inner in (pair for path in paths for pair in _scenes(Path(path), out)):
-        target = out/inner.with_suffix(inner.suffix if inner.suffix.lower() in (".tif", ".tiff") else ".png")
+        kept = {".tif": inner.suffix, ".tiff": inner.suffix, ".jp2": ".tif"}  # their place on the earth is kept
+        target = out/inner.with_suffix(kept.get(inner.suffix.lower(), ".png"))
         if target == scene.absolute(): raise ValueError(f"{scene} would be overwritten by its mask: give another --out")
         if (other := seen.setdefault(target, scene)) != scene:
             raise ValueError(f"{other} and {scene} would both become {target.name}: answer them into two folders")
