@@ -5,7 +5,8 @@ rows."""
 
 # %% auto #0
 __all__ = ['TILE', 'OVERLAP', 'MULTIPLE', 'WHOLE', 'class_table', 'read_mask', 'to_classes', 'mask_path', 'mask_classes',
-           'file_band_names', 'bands_spec', 'Scene', 'open_scene', 'NOT_JUDGED']
+           'file_band_names', 'bands_spec', 'Scene', 'open_scene', 'StoredScene', 'to_record', 'stored_shape',
+           'NOT_JUDGED']
 
 # %% ../../nbs/data/119_mask_files.ipynb #d46e3d24
 import os
@@ -240,3 +241,43 @@ def open_scene(
         mask = np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
         pixels = resize_values(pixels, size)
     return Scene(pixels, mask, spec)
+
+# %% ../../nbs/data/119_mask_files.ipynb #79e63c92
+class StoredScene(Scene):
+    "A scene from its bytes, as the cache keeps them"
+    def __init__(self,
+        record: np.ndarray,  # uint8 (H, W, 4 C + 1), from `to_record`
+    ):
+        self.record, self.shape, self.mask = record, record.shape[:2], record[..., -1]
+
+    def window(self,
+        top: int,     # first row
+        left: int,    # first column
+        height: int,  # rows
+        width: int,   # columns
+    ) -> tuple[np.ndarray, np.ndarray]:  # float32 (height, width, C) with NaN; uint8 (height, width)
+        "Pixels and classes of a part"
+        part = self.record[top:top + height, left:left + width]
+        x, y = np.ascontiguousarray(part[..., :-1]).view(np.float32), np.array(part[..., -1])
+        y[~has_value(x)] = NOT_JUDGED
+        return x, y
+
+def to_record(
+    scene: Scene,  # its pixels in memory
+) -> np.ndarray:   # uint8 (H, W, 4 C + 1)
+    "A scene as bytes"
+    pixels = np.ascontiguousarray(scene.pixels, np.float32).view(np.uint8)
+    return np.concatenate([pixels, scene.mask[..., None]], 2)
+
+# %% ../../nbs/data/119_mask_files.ipynb #c0ef3adb
+def stored_shape(
+    file: str,            # a picture or raster
+) -> tuple[int, int]:     # upright
+    "Height and width, from the header"
+    if not file.lower().endswith((".tif", ".tiff", ".npy")):
+        try:
+            with Image.open(file) as picture:
+                turned = picture.getexif().get(0x0112, 1) >= 5
+                return picture.size if turned else picture.size[::-1]
+        except Exception: pass  # `read_raster` reads more, and says better what is wrong
+    with read_raster(file) as raster: return raster.shape[:2]
