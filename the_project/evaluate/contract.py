@@ -7,7 +7,7 @@ __all__ = ['QUESTIONS', 'TaskError', 'Paper', 'demand', 'ask_form', 'ask_blocks'
            'ask_training', 'ask_monitor', 'ask_mix', 'ask_collect', 'ask_unknown', 'ask_decode', 'ask_show',
            'check_task', 'smallest_recipe']
 
-# %% ../../nbs/evaluate/46_contract.ipynb #75383259
+# %% ../../nbs/evaluate/46_contract.ipynb #1f16836c
 import inspect
 import io
 import json
@@ -35,7 +35,7 @@ from ..models.backbone import input_stats
 from .predictions import blind
 from ..train.mix import MixUp
 
-# %% ../../nbs/evaluate/46_contract.ipynb #a4696165
+# %% ../../nbs/evaluate/46_contract.ipynb #6e3ece8f
 class TaskError(ValueError):
     "What a task got wrong, a line each"
 
@@ -48,7 +48,8 @@ class Paper:
     blocks: Blocks | None = None
     labels: list = field(default_factory=list)
     measured: object = None                        # of the training rows, plain JSON
-    loader: object = None                          # of all rows in one batch
+    loader: object = None                          # of all rows; one batch, but for masks, whose pictures differ in size
+    batches: list = field(default_factory=list)    # (x, y) of a pass
     learn: Learner | None = None
     answers: pd.DataFrame | None = None            # the predictions table
     decoded: object = None
@@ -102,20 +103,22 @@ def ask_measure(paper: Paper) -> None:
     batch = blocks.batch([blocks.unknown(paper.labels, recipe)] * 2)
     demand(len(batch) == 2, f"blocks.unknown makes a batch of {len(batch)}: give a target as blocks.target does")
 
-# %% ../../nbs/evaluate/46_contract.ipynb #9874647d
+# %% ../../nbs/evaluate/46_contract.ipynb #d46fc42d
 def ask_loader(paper: Paper) -> None:
     "A loader of these blocks gives float32 pictures, and keeps its table"
     recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
-    size = recipe.last_size
+    size, channels, whole = recipe.last_size, recipe.channels, paper.blocks.follow == "mask"
     paper.loader = make_loader(paper.table, recipe, paper.blocks, paper.labels, mean, std, size, device="cpu")
-    xb, yb, *_ = next(iter(paper.loader))
-    if paper.blocks.follow == "mask":  # whole pictures, of whatever size
-        demand(tuple(yb.shape) == (len(xb), *xb.shape[2:]), f"a batch of masks is {tuple(yb.shape)} for pictures of "
-               f"{tuple(xb.shape)}: expected a class a pixel")
-        size, recipe = xb.shape[-1], recipe.replace(channels=xb.shape[1])
-    expected = (len(paper.table), recipe.channels, *size_hw(size))
-    demand(tuple(xb.shape) == expected and xb.dtype == torch.float32,
-           f"a batch is {tuple(xb.shape)} {xb.dtype}: expected {expected} float32")
+    paper.batches = [batch[:2] for batch in paper.loader]
+    for xb, yb in paper.batches:
+        demand(not whole or tuple(yb.shape) == (len(xb), *xb.shape[2:]), f"a batch of masks is {tuple(yb.shape)} for "
+               f"pictures of {tuple(xb.shape)}: expected a class a pixel")
+        if whole: size, channels = tuple(xb.shape[2:]), paper.batches[0][0].shape[1]  # of whatever size, of some bands
+        expected = (len(xb) if whole else len(paper.table), channels, *size_hw(size))
+        demand(tuple(xb.shape) == expected and xb.dtype == torch.float32,
+               f"a batch is {tuple(xb.shape)} {xb.dtype}: expected {expected} float32")
+    rows = sum(len(xb) for xb, _ in paper.batches)
+    demand(rows == len(paper.table), f"the loader gave {rows} rows of {len(paper.table)}: a pass shows each row once")
 
 # %% ../../nbs/evaluate/46_contract.ipynb #756dc001
 class _Losses(Callback):
@@ -129,7 +132,7 @@ def _fit(paper: Paper, callbacks: list, epochs: int) -> list[float]:  # losses
     with paper.learn.no_logging(): paper.learn.fit(epochs, 3e-3, cbs=[losses, *callbacks])
     return losses.seen
 
-# %% ../../nbs/evaluate/46_contract.ipynb #671afd1f
+# %% ../../nbs/evaluate/46_contract.ipynb #5c135c0f
 def ask_learner(paper: Paper) -> None:
     "Model, loss, metrics and callbacks make a fastai Learner whose answers and losses are finite"
     task, recipe = paper.task, paper.recipe
@@ -142,21 +145,25 @@ def ask_learner(paper: Paper) -> None:
     paper.learn = Learner(dls, model, loss_func=task.loss(recipe, paper.measured), metrics=metrics, cbs=callbacks)
     paper.learn.remove_cbs([callback for callback in paper.learn.cbs if isinstance(callback, ProgressCallback)])
     if task.output in ("label", "number", "mask"):
-        xb, *_ = next(iter(paper.loader))
-        with torch.no_grad(): answer = model.eval()(xb)
-        demand(len(answer) == len(xb), f"model gave {tuple(answer.shape)} for {len(xb)} pictures: give a row a picture")
-        each = task.output != "mask" or answer.shape[1:] == (task.n_out(paper.labels, recipe), *xb.shape[2:])
-        demand(each, f"model gave {tuple(answer.shape)} for pictures of {tuple(xb.shape)}: give n_out numbers a pixel")
-        demand(bool(torch.isfinite(answer).all()), "model gave numbers that are not finite")
+        for xb, _ in paper.batches: _check_answer(model.eval(), xb, task.output, task.n_out(paper.labels, recipe))
 
-# %% ../../nbs/evaluate/46_contract.ipynb #0076b0fa
+def _check_answer(model: torch.nn.Module, xb: torch.Tensor, output: str, n_out: int) -> None:
+    with torch.no_grad(): answer = model(xb)
+    demand(len(answer) == len(xb), f"model gave {tuple(answer.shape)} for {len(xb)} pictures: give a row a picture")
+    each = output != "mask" or answer.shape[1:] == (n_out, *xb.shape[2:])
+    demand(each, f"model gave {tuple(answer.shape)} for pictures of {tuple(xb.shape)}: give n_out numbers a pixel")
+    demand(bool(torch.isfinite(answer).all()), "model gave numbers that are not finite")
+
+# %% ../../nbs/evaluate/46_contract.ipynb #67372670
 def ask_training(paper: Paper) -> None:
     "The loss falls when one batch is shown again and again"
-    losses = _fit(paper, [], 8)
+    epochs = 8
+    losses, rows = np.array(_fit(paper, [], epochs)), "one batch" if len(paper.batches) == 1 else "the same rows"
     finite = np.isfinite(losses)
-    demand(bool(finite.all()), f"the loss is not finite after {finite.argmin()} steps on one batch")
-    first, last = np.mean(losses[:3]), np.mean(losses[-3:])
-    demand(last < first, f"the loss does not fall on one batch: from {first:.3f} to {last:.3f} in {len(losses)} steps")
+    demand(bool(finite.all()), f"the loss is not finite after {finite.argmin()} steps on {rows}")
+    each = losses.reshape(epochs, -1).mean(1)
+    first, last = each[:3].mean(), each[-3:].mean()
+    demand(last < first, f"the loss does not fall on {rows}: from {first:.3f} to {last:.3f} in {len(losses)} steps")
 
 # %% ../../nbs/evaluate/46_contract.ipynb #546af0ee
 def ask_monitor(paper: Paper) -> None:
@@ -179,7 +186,7 @@ def ask_mix(paper: Paper) -> None:
         demand(named, f"MixUp's soft targets end in {type(e).__name__}: {reason}; refuse them by name, or learn them")
     else: demand(bool(np.isfinite(losses).all()), "the loss of MixUp's soft targets is not finite")
 
-# %% ../../nbs/evaluate/46_contract.ipynb #36c512f9
+# %% ../../nbs/evaluate/46_contract.ipynb #a6f382e7
 def ask_collect(paper: Paper) -> None:
     "Answers come a row each, in the loader's order"
     training = paper.learn.model.train().training
@@ -225,10 +232,12 @@ def ask_decode(paper: Paper) -> None:
     except (TypeError, ValueError) as e:
         raise TaskError(f"decode is not plain JSON ({e}): use float(), str() and lists") from e
 
-# %% ../../nbs/evaluate/46_contract.ipynb #2a7578f8
+# %% ../../nbs/evaluate/46_contract.ipynb #6f3347cc
 def ask_show(paper: Paper) -> None:
     "A picture and its answer become a figure that can be drawn"
-    figure = paper.task.show(Image.open(paper.table.file.iloc[0]).convert("RGB"), paper.decoded)
+    if paper.blocks.follow == "mask": picture = paper.loader.dataset.as_pictures(paper.batches[0][0][:1])[0]
+    else: picture = Image.open(paper.table.file.iloc[0]).convert("RGB")
+    figure = paper.task.show(picture, paper.decoded)
     demand(isinstance(figure, Figure), f"show gave a {type(figure).__name__}: return the matplotlib Figure")
     figure.savefig(io.BytesIO(), format="png")
 
@@ -238,7 +247,7 @@ QUESTIONS: tuple[Callable, ...] = (ask_form, ask_blocks, ask_measure, ask_loader
 # nothing can be asked after one of these failed
 _NEEDED = (ask_form, ask_blocks, ask_measure, ask_loader, ask_learner, ask_collect)
 
-# %% ../../nbs/evaluate/46_contract.ipynb #31d67a06
+# %% ../../nbs/evaluate/46_contract.ipynb #8bf40a06
 def check_task(
     task: Task,                          # to be examined
     recipe: Recipe | None = None,        # its task and target at least; None: the smallest, over labels
