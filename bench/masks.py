@@ -40,7 +40,7 @@ def settings(weights: str) -> dict:
                   weight_decay=.02, label_smoothing=0.)
     water = base.replace(file_bands=WATER_BANDS, bands=HONEST, missing=(-9999.,), classes=("land", "water"),
                          stages=(Stage(128, 40),))
-    streets = base.replace(classes=CAMVID, presize=180, stages=(Stage(160, 30),), augment="light", lr=2e-3)
+    streets = base.replace(classes=CAMVID, presize=180, stages=(Stage(160, 15),), augment="light", lr=2e-3)
     scars = base.replace(file_bands=("red", "green", "blue", "nir", "swir2"), classes=("other", "burned"),
                          stages=(Stage(160, 60),), batch_size=4)
     rows = {"camvid: given weights": ("camvid", 3, "sequence", streets),
@@ -76,12 +76,21 @@ def folds_of(table: pd.DataFrame, recipe: Recipe, k: int, group: str | None) -> 
     return kfold_table(ranked, k, target="stratum").drop(columns="stratum")
 
 
-def run_row(table: pd.DataFrame, recipe: Recipe, k: int, runs: Path) -> dict:
+def sides(table: pd.DataFrame, fold: int, k: int, by_film: bool) -> pd.DataFrame:
+    "A fold's table: the fold is test; valid is the fold beside, or of films the last quarter of the others"
+    test = table["fold"] == fold
+    beside = table["fold"] == (fold + 1) % k
+    if not by_film: return table.assign(split=np.where(test, "test", np.where(beside, "valid", "train")))
+    late = table.groupby("fold")["file"].rank(pct=True) > .75
+    split = np.where(test, "test", np.where(late, "valid", "train"))
+    return table.assign(split=split, group=table["group"] + np.where(late & ~test, "-late", ""))
+
+
+def run_row(table: pd.DataFrame, recipe: Recipe, k: int, by_film: bool, runs: Path) -> dict:
     "Train and answer every fold"
     begun, answers = time.process_time(), []
     for fold in range(k):
-        split = np.where(table["fold"] == fold, "test", np.where(table["fold"] == (fold + 1) % k, "valid", "train"))
-        run = train(table.drop(columns="fold").assign(split=split), recipe, runs)
+        run = train(sides(table, fold, k, by_film).drop(columns="fold"), recipe, runs)
         answers.append(predict_split(run, "test"))
     cpu, told = time.process_time() - begun, pd.concat(answers, ignore_index=True)
     scores = {name: [None if np.isnan(x) else round(float(x), 4) for x in triple]
@@ -104,7 +113,7 @@ def main() -> None:
         if name in results or args.only and not name.startswith(tuple(args.only)): continue
         table = folds_of(rows_of(data, Path(args.data), group, recipe), recipe, k, group)
         made = dict(made_with=environment()["packages"], date=time.strftime("%Y-%m-%d"))
-        row = run_row(table, recipe, k, args.runs) | made
+        row = run_row(table, recipe, k, group == "sequence", args.runs) | made
         results = read_json(args.out) if Path(args.out).exists() else {}
         write_json(args.out, results | {name: row})
         print(name, row["test"]["iou"], f"{row['cpu_seconds']} CPU s", flush=True)
