@@ -22,8 +22,9 @@ from the_project.data.groups import group_duplicates
 from the_project.data.masks import mask_facts
 from the_project.data.splits import kfold_table
 from the_project.data.table import read_table
-from the_project.evaluate.masks import mask_scores, picture_scores
-from the_project.evaluate.predictions import predict_split
+from the_project.evaluate.masks import mask_scores
+from the_project.evaluate.paired import paired_difference
+from the_project.evaluate.predictions import predict_split, read_predictions, save_predictions
 from the_project.experiments.run import train
 
 WATER_BANDS = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2", "qa", "dem", "dem2", "landcover",
@@ -32,6 +33,7 @@ SPECTRAL = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
 HONEST = (*SPECTRAL, "dem", "dem2")  # without the maps of the answer: quality bits, land cover, water occurrence
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign_symbol", "fence", "car", "pedestrian",
           "bicyclist", "-")
+BASES = {"satwater12": "satwater12: spectral and heights", "camvid": "camvid: given weights"}
 
 
 def settings(weights: str) -> dict:
@@ -86,20 +88,30 @@ def sides(table: pd.DataFrame, fold: int, k: int, by_film: bool) -> pd.DataFrame
     return table.assign(split=split, group=table["group"] + np.where(late & ~test, "-late", ""))
 
 
-def run_row(table: pd.DataFrame, recipe: Recipe, k: int, by_film: bool, runs: Path) -> dict:
-    "Train and answer every fold"
+def run_row(table: pd.DataFrame, recipe: Recipe, k: int, by_film: bool, runs: Path, saved: Path) -> dict:
+    "Train and answer every fold; all answers also in a CSV, for paired differences"
     begun, answers = time.process_time(), []
     for fold in range(k):
         run = train(sides(table, fold, k, by_film).drop(columns="fold"), recipe, runs)
         answers.append(predict_split(run, "test"))
     cpu, told = time.process_time() - begun, pd.concat(answers, ignore_index=True)
+    save_predictions(told, saved)
     scores = {name: [None if np.isnan(x) else round(float(x), 4) for x in triple]
               for name, triple in mask_scores(told).items()}
     groups = int(told["group"].nunique()) if "group" in told else len(told)
-    alone = picture_scores(told)
     return dict(test=scores, folds=k, pictures=len(told), groups=groups, epochs=recipe.total_epochs,
-                cpu_seconds=round(cpu), by_picture={Path(file).stem: None if np.isnan(iou) else round(float(iou), 4)
-                                                    for file, iou in zip(alone["file"], alone["iou"])})
+                cpu_seconds=round(cpu))
+
+
+def against_base(results: dict, answers: Path) -> dict:
+    "Each row's IoU minus that of its data set's base, on the same pictures, drawn by group"
+    for name, row in results.items():
+        base = BASES.get(name.split(":")[0])
+        files = [answers/f"{n.replace(': ', '-')}.csv" for n in (name, base)]
+        if name == base or not all(file.exists() for file in files): continue
+        gap = paired_difference(*map(read_predictions, files), metric="iou")
+        row["against_base"] = [round(x, 4) for x in (gap.value, gap.low, gap.high)]
+    return results
 
 
 def main() -> None:
@@ -113,9 +125,10 @@ def main() -> None:
         if name in results or args.only and not name.startswith(tuple(args.only)): continue
         table = folds_of(rows_of(data, Path(args.data), group, recipe), recipe, k, group)
         made = dict(made_with=environment()["packages"], date=time.strftime("%Y-%m-%d"))
-        row = run_row(table, recipe, k, group == "sequence", args.runs) | made
+        saved = args.runs/"answers"/f"{name.replace(': ', '-')}.csv"
+        row = run_row(table, recipe, k, group == "sequence", args.runs, saved) | made
         results = read_json(args.out) if Path(args.out).exists() else {}
-        write_json(args.out, results | {name: row})
+        write_json(args.out, against_base(results | {name: row}, args.runs/"answers"))
         print(name, row["test"]["iou"], f"{row['cpu_seconds']} CPU s", flush=True)
 
 
