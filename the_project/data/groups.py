@@ -20,7 +20,7 @@ import pandas as pd
 from PIL import Image
 
 from ..core.env import say
-from ..core.problems import missing_column
+from ..core.problems import holds_classes, missing_column
 from .verify import files_of, in_threads, with_progress
 from ..ship.picture import PictureError, open_picture
 
@@ -323,7 +323,7 @@ def _summary(table: pd.DataFrame, found: pd.DataFrame) -> str:  # one line
     line = f"{len(alike):,} of {len(table):,} pictures are near-duplicates, in {groups}"
     if sizes.iloc[0] > max(20, len(table) / 20):
         line += f", {sizes.iloc[0]:,} in one: are all pictures alike (a catalogue, scans)? then raise the threshold"
-    if "label" not in table: return line
+    if "label" not in table or not holds_classes(table, "label"): return line
     mixed = alike.groupby("group")["label"].nunique()
     mixed = mixed.index[mixed > 1]
     return line + (f"; {len(mixed):,} of these hold two labels, look at {mixed[0]!r}" if len(mixed) else "")
