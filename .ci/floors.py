@@ -63,6 +63,17 @@ def numbers() -> dict[str, int]:
     return found
 
 
+def twice() -> list[str]:
+    "Numbers that two notebooks of one folder have"
+    seen, found = {}, []
+    for notebook in sorted((ROOT / "nbs").rglob("*.ipynb")):
+        number = re.match(r"[a-z]?\d+", notebook.name)
+        if number is None or any(part[0] in "._" for part in notebook.parts[1:]): continue
+        other = seen.setdefault((notebook.parent, number[0]), notebook)
+        if other != notebook: found.append(f"{notebook.relative_to(ROOT)}: has the number of {other.name}")
+    return found
+
+
 def imports(path: Path) -> list[tuple[str, int, bool]]:
     "(absolute name, line, at the top level?) of every import of a module"
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -79,7 +90,7 @@ def imports(path: Path) -> list[tuple[str, int, bool]]:
 
 
 def main() -> int:
-    order, problems = numbers(), []
+    order, problems = numbers(), twice()
     modules = {".".join(p.relative_to(ROOT / PACKAGE).with_suffix("").parts): p for p in (ROOT / PACKAGE).rglob("*.py") if p.name[0] != "_"}
     for name, path in sorted(modules.items()):
         floor = name.split(".")[0]
