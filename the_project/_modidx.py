@@ -2774,6 +2774,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'the_project.models.unet.MaskModel': ('models/unet.html#maskmodel', 'the_project/models/unet.py'),
                                          'the_project.models.unet.MaskModel.__init__': ( 'models/unet.html#maskmodel.__init__',
                                                                                          'the_project/models/unet.py'),
+                                         'the_project.models.unet.MaskModel._learn_one': ( 'models/unet.html#maskmodel._learn_one',
+                                                                                           'the_project/models/unet.py'),
                                          'the_project.models.unet.MaskModel.forward': ( 'models/unet.html#maskmodel.forward',
                                                                                         'the_project/models/unet.py'),
                                          'the_project.models.unet._by_colour': ( 'models/unet.html#_by_colour',

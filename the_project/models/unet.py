@@ -65,7 +65,7 @@ def _light_head(n_in: int, n_out: int, stride: int) -> nn.Sequential:
     larger = [nn.Upsample(scale_factor=float(stride), mode="bilinear")] if stride > 1 else []
     return nn.Sequential(answer, *larger)
 
-# %% ../../nbs/models/128_unet.ipynb #483cec41
+# %% ../../nbs/models/128_unet.ipynb #199237db
 class MaskModel(nn.Module):
     "Raw bands to the logits of every pixel"
     def __init__(
@@ -79,7 +79,15 @@ class MaskModel(nn.Module):
         self.bands, self.backbone, self.decoder, self.head = bands, backbone, decoder, head
 
     def forward(self, x: Tensor) -> Tensor:  # (B,C,H,W), raw, H and W multiples of 32, to (B,K,H,W)
-        return self.head(self.decoder(self.backbone(self.bands(x))))
+        maps = self.backbone(self.bands(x))
+        return self.head(self._learn_one(maps) if self.training and len(x) == 1 else self.decoder(maps))
+
+    def _learn_one(self, maps: list[Tensor]) -> Tensor:  # some decoders pool a picture to one number, and norm that
+        try: return self.decoder(maps)
+        except ValueError as e:
+            if "more than 1 value per channel" not in str(e): raise
+            raise ValueError("this decoder can't learn from a batch of one picture: use batch_size=2 or more, or "
+                             "decoder=unet") from e
 
 # %% ../../nbs/models/128_unet.ipynb #318fb75f
 def _give_weights(encoder: nn.Module, recipe: Recipe, inputs: list[str]) -> None:
