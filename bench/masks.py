@@ -33,7 +33,8 @@ SPECTRAL = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
 HONEST = (*SPECTRAL, "dem", "dem2")  # without the maps of the answer: quality bits, land cover, water occurrence
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign_symbol", "fence", "car", "pedestrian",
           "bicyclist", "-")
-BASES = {"satwater12": "satwater12: spectral and heights", "camvid": "camvid: given weights"}
+BASES = {"satwater12": "satwater12: spectral and heights", "camvid": "camvid: given weights",
+         "satwater12, 15 epochs": "satwater12, 15 epochs: scale zscore"}
 
 
 def settings(weights: str) -> dict:
@@ -53,8 +54,9 @@ def settings(weights: str) -> dict:
             "spectral and heights": {}, "spectral, heights and indices": dict(indices=("NDWI", "MNDWI", "NDVI")),
             "all bands, maps of the answer too": dict(bands=())}
     rows |= {f"satwater12: {name}": ("satwater12", 5, "area", water.replace(**way)) for name, way in ways.items()}
-    scales = "minmax", "quantile", "sample_zscore", "sample_quantile"
-    rows |= {f"satwater12: scale {name}": ("satwater12", 5, "area", water.replace(band_scale=name)) for name in scales}
+    scales, short = ("zscore", "minmax", "quantile", "sample_zscore", "sample_quantile"), (Stage(128, 15),)
+    rows |= {f"satwater12, 15 epochs: scale {name}": (
+        "satwater12", 5, "area", water.replace(band_scale=name, stages=short)) for name in scales}
     rows["satwater12: spectral and heights, chips at random"] = "satwater12", 5, None, water
     return rows
 
