@@ -3314,6 +3314,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'the_project.ship.picture._decode': ('ship/picture.html#_decode', 'the_project/ship/picture.py'),
                                           'the_project.ship.picture._from_array': ( 'ship/picture.html#_from_array',
                                                                                     'the_project/ship/picture.py'),
+                                          'the_project.ship.picture._news': ('ship/picture.html#_news', 'the_project/ship/picture.py'),
                                           'the_project.ship.picture._over_white': ( 'ship/picture.html#_over_white',
                                                                                     'the_project/ship/picture.py'),
                                           'the_project.ship.picture._reduce': ('ship/picture.html#_reduce', 'the_project/ship/picture.py'),

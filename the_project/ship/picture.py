@@ -7,6 +7,7 @@ __all__ = ['DRAFT_FACTOR', 'PictureError', 'source_name', 'what_is_it', 'scale_t
 
 # %% ../../nbs/ship/58_picture.ipynb #100418b6
 import io
+import logging
 import os
 import re
 from contextlib import contextmanager
@@ -221,6 +222,12 @@ def _from_array(
     return Image.fromarray(np.ascontiguousarray(scale_to_uint8(pixels)))
 
 # %% ../../nbs/ship/58_picture.ipynb #5608d888
+def _news(record: logging.LogRecord) -> bool:
+    "Pillow logs, once a file, what `open_picture` raises in a line with the file's name"
+    return not str(record.msg).startswith("More samples per pixel")
+
+logging.getLogger("PIL.TiffImagePlugin").addFilter(_news)
+
 def open_picture(
     source,                          # path, bytes, open binary file, Pillow picture, or array (H, W), (H, W, 1..4)
     min_side: int | None = None,     # pixels the short side will be resized to: a JPEG is then decoded reduced
