@@ -1849,6 +1849,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'the_project/evaluate/report.py'),
                                              'the_project.evaluate.report.score_text': ( 'evaluate/report.html#score_text',
                                                                                          'the_project/evaluate/report.py'),
+                                             'the_project.evaluate.report.short_name': ( 'evaluate/report.html#short_name',
+                                                                                         'the_project/evaluate/report.py'),
                                              'the_project.evaluate.report.text_table': ( 'evaluate/report.html#text_table',
                                                                                          'the_project/evaluate/report.py')},
             'the_project.evaluate.rules': { 'the_project.evaluate.rules._cost_lines': ( 'evaluate/rules.html#_cost_lines',

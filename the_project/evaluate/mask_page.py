@@ -22,7 +22,7 @@ from .masks import (iou_of, mask_classes, mask_classes_table, mask_scores, over_
 from .metrics import group_codes
 from .plots import (BLUE, GREEN, GREY, ORANGE, make_axes, plot_counts, plot_history, save_plot,
                                         set_title)
-from .report import Report, Section, advice_from_history, count_lines, score_text
+from .report import Report, Section, advice_from_history, count_lines, score_text, short_name
 
 # %% ../../nbs/evaluate/130_mask_page.ipynb #4369d1dc
 def constant_masks(
@@ -97,7 +97,7 @@ def worst_mask_section(
 ) -> Section:
     "The pictures with the lowest IoU"
     worst = worst_masks(predictions, n)
-    files = worst.file.map(lambda file: "/".join(str(file).replace("\\", "/").split("/")[-2:]))
+    files = worst.file.map(short_name)
     return Section("Worst pictures", (), pd.DataFrame({"file": files, "IoU": worst.iou.map(_cell), "Dice":
                                                        worst.dice.map(_cell), "pixels wrong":
                                                        worst.wrong.map("{:.1f} %".format)}))
@@ -117,7 +117,7 @@ def mask_slice_section(
     ends = [f"{low:.2f}-{high:.2f}" if np.isfinite(low) else "-" for low, high in zip(shown.low, shown.high)]
     table = {"slice": shown.slice, "IoU": shown.iou.map(_cell), "95 %": ends,
              "pixels wrong": shown.wrong.map("{:.1f} %".format), "pictures": shown.pictures.map(str)}
-    return Section(f"Slices, worst first ({len(found)} of {least} pictures or more)", (), pd.DataFrame(table))
+    return Section(f"Slices of {least} pictures or more, worst first", (), pd.DataFrame(table))
 
 # %% ../../nbs/evaluate/130_mask_page.ipynb #08dda209
 def mask_advice(

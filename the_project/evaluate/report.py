@@ -5,8 +5,8 @@ try."""
 
 # %% auto #0
 __all__ = ['Section', 'Report', 'text_table', 'markdown_table', 'score_text', 'number_text', 'score_table', 'advice_from_answers',
-           'advice_from_history', 'class_section', 'pair_section', 'mistake_section', 'make_report', 'count_lines',
-           'calibration_line']
+           'advice_from_history', 'class_section', 'pair_section', 'short_name', 'mistake_section', 'make_report',
+           'count_lines', 'calibration_line']
 
 # %% ../../nbs/evaluate/42_report.ipynb #90b18b3c
 from dataclasses import dataclass, field
@@ -188,6 +188,12 @@ def pair_section(
     return Section("Most often confused", (), pd.DataFrame(table))
 
 # %% ../../nbs/evaluate/42_report.ipynb #512cf789
+def short_name(
+    file: str,  # a path, of any system
+) -> str:       # its last folder and name
+    "A file as a report names it"
+    return "/".join(str(file).replace("\\", "/").split("/")[-2:])
+
 def mistake_section(
     predictions: pd.DataFrame,  # a predictions table over labels
     n: int = 5,                 # at most so many pictures
@@ -195,7 +201,7 @@ def mistake_section(
     "The wrong answers that left the truth the least"
     worst = worst_mistakes(predictions, n)
     if not len(worst): return Section("Worst mistakes", ("every answer was right",))
-    files = worst.file.map(lambda file: "/".join(str(file).replace("\\", "/").split("/")[-2:]))
+    files = worst.file.map(short_name)
     return Section("Worst mistakes", (), pd.DataFrame({"file": files, "truth": worst.truth, "said": worst.prediction,
                                                        "p": worst.probability.map("{:.0%}".format)}))
 

@@ -123,4 +123,4 @@ def slice_section(
     ends = [f"{low:.2f}-{high:.2f}" if np.isfinite(low) else "-" for low, high in zip(shown.low, shown.high)]
     cells = {"slice": shown.column + " " + shown.value, "right": shown.score.map("{:.2f}".format), "95 %": ends,
              "by its classes": shown.expected.map("{:.2f}".format), "pictures": shown.pictures.map(str)}
-    return Section(f"Slices, worst first ({len(found)} of {least} pictures or more)", tuple(lines), pd.DataFrame(cells))
+    return Section(f"Slices of {least} pictures or more, worst first", tuple(lines), pd.DataFrame(cells))
