@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'start_from_probe', 'settle_best', 'run_stages']
 
-# %% ../../nbs/train/39_stages.ipynb #4ed44d14
+# %% ../../nbs/train/39_stages.ipynb #9903d9b1
 import gc
 import math
 import tempfile
@@ -37,7 +37,7 @@ from .patience import EarlyStop, ReduceOnPlateau
 from .phases import FollowSchedule, Phase, ProgressiveResize, SeedEpochs, plan_phases
 from .rehearsal import choose_precision, find_lr, lr_bounds, out_of_memory
 from .resume import Checkpoint, load_learner_state, load_weights
-from .stability import GradAccum, make_stability
+from .stability import GradAccum, make_stability, not_summed
 from .track import History, add_output, metric_text
 
 # %% ../../nbs/train/39_stages.ipynb #90591a9c
@@ -217,7 +217,7 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     start = state["epoch"] if state else 0
     learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #5438a29d
+# %% ../../nbs/train/39_stages.ipynb #ef8c9efa
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -234,13 +234,17 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
                                    "use a smaller size or backbone") from error
         parts *= 2
         _clear(learn)
-        size, batches = _shares(phase, recipe, parts)
-        say(f"out of memory at {size_text(phase.size)} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
-            "batches a step, "
-            "so the step stays the same")
+        say(_in_parts(learn, phase, *_shares(phase, recipe, parts)))
         state = _state_of(learn.checkpoint.file, phase)
     _keep_last(learn)
     return parts
+
+def _in_parts(learn: QuickLearner, phase: Phase, size: int, batches: int) -> str:
+    "What becomes of a step that didn't fit into memory"
+    alone = not_summed(learn)
+    same = f"{alone} now over {size} at a time, the rest of the step the same" if alone else "so the step stays the same"
+    return (f"out of memory at {size_text(phase.size)} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
+            f"batches a step, {same}")
 
 def _too_much(phase: Phase) -> str:
     return (f"out of memory at {size_text(phase.size)} px with batches of {phase.batch_size} for {world_size()} "
