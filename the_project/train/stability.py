@@ -33,7 +33,7 @@ def not_summed(
     names = [getattr(learn.loss_func, "pooled", ""), "batch norms" if norms else "", "mixing" if mixing else ""]
     return " and ".join(name for name in names if name)
 
-# %% ../../nbs/train/37_stability.ipynb #e0ebaa87
+# %% ../../nbs/train/37_stability.ipynb #af90db53
 class GradAccum(Callback):
     "One optimiser step every so many batches, equal to the step of one big batch for a loss that is a (weighted) mean"
     order, run_valid = 6, False  # after mixing (3), before mixed precision (10)
@@ -49,9 +49,10 @@ class GradAccum(Callback):
         self.opt.zero_grad()
 
     def after_loss(self):
-        if hasattr(self.learn, "lr_finder") or self._sums(): return
+        if hasattr(self.learn, "lr_finder"): return
         if not self.count: self.first = find_bs(self.learn.yb)
         self.own = mean_of_all(counted(self.learn))
+        if self._sums(): return
         self.learn.loss_grad = self.learn.loss_grad*(self.own/self.first)
 
     def before_step(self):
