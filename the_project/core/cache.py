@@ -168,7 +168,7 @@ def _stop(self: PictureCache, why: str) -> bool:
     self.tell(self.stopped)
     return False
 
-# %% ../../nbs/core/08_cache.ipynb #c66ffc7d
+# %% ../../nbs/core/08_cache.ipynb #af479a49
 @patch
 def _note_damage(self: PictureCache, key: bytes) -> None:
     if not self._damaged:
@@ -180,8 +180,9 @@ def _note_damage(self: PictureCache, key: bytes) -> None:
 def _mend(self: PictureCache, key: bytes, pixels: np.ndarray) -> bool:
     segment, offset, shape, total = self._where[key]
     if pixels.shape != shape or _sum(np.ascontiguousarray(pixels)) != total:
-        del self._where[key]  # made otherwise than it was: not to be used again in this process
-        return False
+        self._damaged.discard(key)  # made otherwise than it was: another picture, stored as one
+        del self._where[key]
+        return self.put(key, pixels)
     try: segment.mend(offset, pixels)
     except OSError: return False
     return True
