@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['atomic_write', 'plain', 'write_json', 'read_json', 'save_tensors', 'load_tensors', 'save_state', 'load_state',
-           'json_hash', 'file_hash', 'table_hash', 'exact_floats']
+           'Skipped', 'walk_files', 'json_hash', 'file_hash', 'table_hash', 'exact_floats']
 
 # %% ../../nbs/core/01_files.ipynb #e0543d45
 import hashlib
 import json
 import math
 import os
+import stat
 import tempfile
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 # %% ../../nbs/core/01_files.ipynb #166f88cf
@@ -129,6 +131,62 @@ def load_state(
     tree = header.get("__metadata__", {}).get("tree")
     if tree is None: raise ValueError(f"{path} holds tensors but no state: use load_tensors")
     return _unpack(json.loads(tree), tensors)
+
+# %% ../../nbs/core/01_files.ipynb #71a601d5
+class Skipped:
+    "What a walk passed over: how many of each kind, and the first of them"
+    def __init__(self): self.kinds = {}
+
+    def add(
+        self,
+        kind: str,  # to be read after a number, e.g. "hidden"
+        path: str,
+    ):
+        count, first = self.kinds.get(kind, (0, path))
+        self.kinds[kind] = (count + 1, first)
+
+    def __len__(self) -> int: return sum(count for count, _ in self.kinds.values())
+    def __str__(self) -> str:
+        return ", ".join(f"{count:,} {kind} ({'' if count == 1 else 'first '}{os.path.basename(first)})"
+                         for kind, (count, first) in sorted(self.kinds.items()))
+
+# %% ../../nbs/core/01_files.ipynb #fb15ae9b
+def walk_files(
+    folder: str | Path,
+    suffixes: Set[str] = frozenset(),   # lower case, with the dot; none: every file
+    skipped: Skipped | None = None,     # what is passed over is counted here
+) -> Iterator[str]:                     # paths below `folder`, in order of name, found as they are needed
+    "The ordinary files of a folder, to the bottom"
+    skipped, root = Skipped() if skipped is None else skipped, os.path.realpath(folder)
+    return _walk(str(folder), suffixes, skipped, root, {_identity(os.stat(folder))})
+
+def _identity(found: os.stat_result) -> tuple: return found.st_dev, found.st_ino
+
+def _walk(folder: str, suffixes: Set[str], skipped: Skipped, root: str, seen: set) -> Iterator[str]:
+    try: names = sorted(os.listdir(folder))
+    except OSError: return skipped.add("not readable", folder)
+    for name in names:
+        path = os.path.join(folder, name)
+        kind = _kind(path, name, suffixes, root, seen)
+        if kind == "folder": yield from _walk(path, suffixes, skipped, root, seen)
+        elif kind == "file": yield path
+        else: skipped.add(kind, path)
+
+def _related(a: str, b: str) -> bool:  # one lies in the other, or is it
+    return os.path.commonpath([a, b]) in (a, b) if os.path.splitdrive(a)[0] == os.path.splitdrive(b)[0] else False
+
+def _kind(path: str, name: str, suffixes: Set[str], root: str, seen: set) -> str:
+    "file, folder, or the reason to pass it over"
+    if name.startswith(".") or name == "__MACOSX": return "hidden"
+    try: found = os.stat(path)
+    except OSError: return "linked to nowhere" if os.path.islink(path) else "not readable"
+    if stat.S_ISDIR(found.st_mode):
+        if _identity(found) in seen or os.path.islink(path) and _related(os.path.realpath(path), root):
+            return "linked twice"
+        seen.add(_identity(found))
+        return "folder"
+    if not stat.S_ISREG(found.st_mode): return "not a regular file"
+    return "file" if not suffixes or os.path.splitext(name)[1].lower() in suffixes else "of another kind"
 
 # %% ../../nbs/core/01_files.ipynb #ac8c5a4a
 def json_hash(
