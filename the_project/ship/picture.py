@@ -22,9 +22,9 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 class PictureError(ValueError):
     "A picture that can't be read: one line with its name, what is wrong and what to do"
 
-# %% ../../nbs/ship/58_picture.ipynb #ff6136e0
-PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .bmp .tif .tiff .avif .heic .heif .jp2 .ppm "
-                             ".pgm".split())
+# %% ../../nbs/ship/58_picture.ipynb #7a959660
+PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm "
+                             ".heic .heif .avif .jp2 .j2k".split())  # lower case
 SCENE_SUFFIXES = PICTURE_SUFFIXES | {".npy"}  # what a model of rasters reads too
 
 # %% ../../nbs/ship/58_picture.ipynb #bd24cd01
