@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from ..core.csv_text import csv_table, unescape_table
 from ..core.env import rng_for
 from ..core.files import atomic_write, exact_floats, file_hash, read_json, write_json
 from ..core.recipe import Recipe, size_hw
@@ -118,7 +119,7 @@ def save_predictions(
     path: str | Path,           # ends in .csv
 ) -> Path:                      # the file
     "Write a predictions table, whole or not at all"
-    return atomic_write(path, predictions.to_csv(index=False))
+    return atomic_write(path, csv_table(predictions))
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #83a7e623
 def read_predictions(
@@ -129,7 +130,7 @@ def read_predictions(
     said = ("truth", "prediction") if any(name.startswith("p:") for name in names) else ()  # numbers stay numbers
     text = {name: str for name in ("file", "group", *said) if name in names}
     blank = {name: [""] for name in names if name not in text}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, **exact_floats())
+    return unescape_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, **exact_floats()))
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #c7158d94
 def average_numbers(
