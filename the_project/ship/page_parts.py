@@ -8,10 +8,9 @@ __all__ = ['STYLE', 'NAME_EXAMPLES', 'WAITING', 'MAX_NAMES', 'pretty', 'percent'
 
 # %% ../../nbs/ship/62_page_parts.ipynb #d1313169
 import base64
-import csv
-import io
 from html import escape
 
+from ..core.csv_text import csv_rows
 from .mask_parts import told_percent
 from .numbers import cell_number, told_number
 
@@ -90,26 +89,26 @@ def _numbers_html(answer: dict) -> str:
     notes = f'<p class="note">{escape("; ".join(answer["notes"]))}</p>' if answer["notes"] else ""
     return f'<div class="answer numbers" role="status"><h2>Answer</h2><ol>{lines}</ol>{notes}</div>'
 
-def _numbers_csv(answers: list[dict], writer, out: io.StringIO) -> str:
+def _number_rows(answers: list[dict]) -> list[list]:
     names, parts = list(next(answer["numbers"] for answer in answers if "numbers" in answer)), ("value", "low", "high")
     ends = [f"_{name}" if len(names) > 1 else "" for name in names]
-    writer.writerow(["file", *(f"{part}{end}" for end in ends for part in ("prediction", "low", "high")), "error"])
+    rows = [["file", *(f"{part}{end}" for end in ends for part in ("prediction", "low", "high")), "error"]]
     for answer in answers:
         told = answer.get("numbers")
         cells = [cell_number(told[name][part]) if told else "" for name in names for part in parts]
-        writer.writerow([_cell(answer["file"]), *cells, _cell(answer.get("error", ""))])
-    return out.getvalue()
+        rows.append([answer["file"], *cells, answer.get("error", "")])
+    return rows
 
-def _coverage_csv(answers: list[dict], writer, out: io.StringIO) -> str:
+def _coverage_rows(answers: list[dict]) -> list[list]:
     "file, percent of each class, no_value, error"
     names = list(next(answer["coverage"] for answer in answers if "coverage" in answer))
-    writer.writerow(["file", *map(_cell, names), "no_value", "error"])
+    rows = [["file", *names, "no_value", "error"]]
     for answer in answers:
         told = answer.get("coverage")
         cells = [""] * (len(names) + 1)
         if told: cells = [f"{told[name]:.4f}" for name in names] + [f"{answer['unknown']:.4f}"]
-        writer.writerow([_cell(answer["file"]), *cells, _cell(answer.get("error", ""))])
-    return out.getvalue()
+        rows.append([answer["file"], *cells, answer.get("error", "")])
+    return rows
 
 # %% ../../nbs/ship/62_page_parts.ipynb #719c5c28
 def answer_html(
@@ -183,24 +182,18 @@ def csv_text(
     word: str = "venomous",      # what a dangerous label is
 ) -> str:                        # CSV with a head line
     "file, label_1, prob_1, ..., what else is known, error: one row a photo"
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    if any("numbers" in answer for answer in answers): return _numbers_csv(answers, writer, out)
-    if any("coverage" in answer for answer in answers): return _coverage_csv(answers, writer, out)
+    if any("numbers" in answer for answer in answers): return csv_rows(_number_rows(answers), "\r\n")
+    if any("coverage" in answer for answer in answers): return csv_rows(_coverage_rows(answers), "\r\n")
     names = [f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")]
-    writer.writerow(["file", *names, "genus", *[word] * bool(danger), "doubt", "error"])
+    rows = [["file", *names, "genus", *[word] * bool(danger), "doubt", "error"]]
     for answer in answers:
         top = [cell for label, p in answer.get("top", [])[:k] for cell in (label, f"{p:.6f}")]
         share = f"{_share(answer, danger):.6f}" if danger and top else ""
         known = [next(iter(answer.get("genus") or {}), ""), *[share] * bool(danger)]
         cells = [answer["file"], *top, *[""] * (2 * k - len(top)), *known, (answer.get("doubt") or {}).get("level", ""),
                  answer.get("error", "")]
-        writer.writerow([_cell(cell) for cell in cells])
-    return out.getvalue()
-
-def _cell(text: str) -> str:
-    "Text that no spreadsheet runs"
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+        rows.append(cells)
+    return csv_rows(rows, "\r\n")
 
 # %% ../../nbs/ship/62_page_parts.ipynb #a213c2ae
 STYLE = """<style>
