@@ -22,7 +22,7 @@ from PIL import Image
 from ..core.cache import picture_key
 from ..core.env import say
 from ..core.recipe import Recipe
-from ..ship.picture import PictureError
+from ..ship.picture import PictureError, check_regular
 from ..ship.raster import Raster, check_bands, has_value, read_raster, select_bands
 from ..ship.tiles import NOT_JUDGED, presized, resize_values
 
@@ -66,6 +66,7 @@ def read_mask(
 ) -> np.ndarray:       # (H, W) values as stored, uint8 or int32; NaN is 255
     "A mask's values"
     if not str(path): raise PictureError("a row names no mask: give its path, or leave the row out")
+    check_regular(path)
     values = _stored(str(path))
     if values.ndim == 3:
         if values.shape[2] > 1 and (values != values[..., :1]).any():

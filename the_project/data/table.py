@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ..core.env import require, say
+from ..core.files import Skipped, walk_files
 from ..core.problems import SPLITS, check_table, missing_column, split_name
 from ..core.recipe import nearest
 from ..ship.config import genus_of
+from ..ship.picture import PICTURE_SUFFIXES
 
 # %% ../../nbs/data/10_table.ipynb #4be725ae
 _all_ = ["SPLITS", "check_table"]
@@ -121,13 +123,14 @@ def _read_csv(path: Path, text_columns: set) -> pd.DataFrame:
     return table.drop(columns=[name for name in table if str(name).startswith("Unnamed: ")])
 
 # %% ../../nbs/data/10_table.ipynb #00f0588e
-SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .bmp .tif .tiff .pgm .ppm .heic .avif "
-                     ".wav .flac .ogg .mp3".split())
+SUFFIXES = PICTURE_SUFFIXES | frozenset(".wav .flac .ogg .mp3".split())
 
 # %% ../../nbs/data/10_table.ipynb #0898e8ef
 def _read_folder(folder: Path) -> pd.DataFrame:  # file, label, and split where the folders say it
     "A folder of class folders, perhaps below train, valid and test"
-    places = sorted(p.relative_to(folder).parts for p in folder.rglob("*") if p.is_file())
+    skipped = Skipped()
+    places = sorted(Path(file).relative_to(folder).parts for file in walk_files(folder, skipped=skipped))
+    if skipped: say(f"{folder.name}: passed over {skipped}")
     places = [place for place in places if not any(part.startswith((".", "__")) for part in place)]
     good = [place for place in places if len(place) > 1 and os.path.splitext(place[-1])[1].lower() in SUFFIXES]
     if not good: raise _no_classes(folder, places)

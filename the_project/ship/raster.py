@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from .picture import PictureError, open_picture, source_name, what_is_it
+from .picture import PictureError, check_regular, open_picture, source_name, what_is_it
 from .place import by_rasterio, crs_by_rasterio, epsg_of, page_facts, place_tags
 
 # %% ../../nbs/ship/151_raster.ipynb #561bb176
@@ -261,6 +261,7 @@ _JPEG2000_STARTS = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 def _head(source, name: str) -> tuple[bytes, int]:  # first bytes, length of the file
     try:
         if isinstance(source, (bytes, bytearray, memoryview)): return bytes(source[:32]), len(source)
+        check_regular(source)
         with open(source, "rb") as file: return file.read(32), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}: check the path") from error
