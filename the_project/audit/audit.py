@@ -20,6 +20,7 @@ from .embed import Looks, look_through, make_embedder
 from .metadata import metadata_columns, metadata_note, metadata_scores
 from .oddities import balance_note, class_balance, odd_pictures
 from .page import bars, gallery, make_page
+from ..core.csv_text import csv_table, unescape_table
 from ..core.env import say
 from ..core.files import atomic_write
 from ..core.problems import holds_classes, missing_column
@@ -260,7 +261,7 @@ def save_audit(
 ) -> Path:                 # the folder
     "Write audit.csv and audit.html"
     folder = Path(folder)
-    atomic_write(folder/"audit.csv", audit.rows.to_csv(index=False, lineterminator="\n"))
+    atomic_write(folder/"audit.csv", csv_table(audit.rows))
     atomic_write(folder/"audit.html", audit_page(audit, title))
     return folder
 
@@ -269,7 +270,8 @@ _ACTS = ("broken", "label", "stranger")
 
 def _suggestions(csv: str | Path | pd.DataFrame) -> pd.DataFrame:
     "The edited suggestions, checked"
-    rows = csv if isinstance(csv, pd.DataFrame) else pd.read_csv(csv, keep_default_na=False, dtype="str")
+    rows = csv
+    if not isinstance(csv, pd.DataFrame): rows = unescape_table(pd.read_csv(csv, keep_default_na=False, dtype="str"))
     for name in ("file", "group", "problem", "suggested_label"):
         if name not in rows: raise missing_column(name, rows, "suggestions as in audit.csv")
     words = {word for cell in rows["problem"].astype("str") for word in cell.split(";") if word}

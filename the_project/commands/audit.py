@@ -34,6 +34,7 @@ def _audit(args) -> int:
         recipe = recipe_from(args)
         if find_task(recipe.task).output == "mask": return _audit_masks(args, recipe, out)
     from the_project.audit.audit import apply_fixes, audit_table
+    from the_project.core.csv_text import csv_table
     from the_project.core.env import say
     from the_project.core.files import atomic_write
     from the_project.data.table import read_table
@@ -42,7 +43,7 @@ def _audit(args) -> int:
     if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
-        print(atomic_write(out/"fixed.csv", fixed.to_csv(index=False, lineterminator="\n")))
+        print(atomic_write(out/"fixed.csv", csv_table(fixed)))
         return 0
     audit = audit_table(table, args.weights, args.arch, args.group, args.threshold, args.workers,
                         cleanlab=args.cleanlab)

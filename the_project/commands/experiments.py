@@ -196,10 +196,11 @@ share a folder share a search best through a .journal in it; SQLite (.db) is for
 
 # %% ../../nbs/commands/83_experiments.ipynb #78dbf169
 def _logbook(args) -> int:
+    from the_project.core.csv_text import csv_table
     from the_project.experiments.logbook import Logbook
 
     book = Logbook(args.runs, args.metric)
-    if args.format == "csv": print(book.table.to_csv(index=False), end="")
+    if args.format == "csv": print(csv_table(book.table), end="")
     elif args.format == "json": print(book.table.to_json(orient="records", indent=1))
     else: print(book.write().read_text(encoding="utf-8"), end="")
     return 0

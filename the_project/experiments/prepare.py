@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..core.csv_text import csv_table, unescape_table
 from ..core.env import environment, say
-from ..core.files import atomic_write, exact_floats, json_hash, read_json, table_hash, write_json
+from ..core.files import (atomic_write, escape_cell, exact_floats, json_hash, read_json, table_hash,
+                                    write_json)
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe
 from ..core.sampling import sampler_line
@@ -29,15 +31,15 @@ def save_table(
     "Write a table so that `load_table` gives it back"
     text = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]  # a bool is a number
     write_json(Path(path).with_suffix(".json"), dict(text=text))
-    return atomic_write(path, table.to_csv(index=False))
+    return atomic_write(path, csv_table(table))
 
 # %% ../../nbs/experiments/59_prepare.ipynb #5381c4e4
 def load_table(
     path: str | Path,  # what `save_table` wrote
 ) -> pd.DataFrame:     # the table, index 0, 1, ...
     "Read a run's table; an empty cell is missing, anything else is what it was"
-    text = {name: str for name in read_json(Path(path).with_suffix(".json"))["text"]}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **exact_floats())
+    text = {escape_cell(name): str for name in read_json(Path(path).with_suffix(".json"))["text"]}
+    return unescape_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **exact_floats()))
 
 # %% ../../nbs/experiments/59_prepare.ipynb #fa9bfe0d
 def run_name(
@@ -105,7 +107,7 @@ def prepare_run(
     if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): blocks.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")
-    atomic_write(folder/"broken.csv", report.to_csv(index=False))
+    atomic_write(folder/"broken.csv", csv_table(report))
     write_json(folder/"labels.json", labels)
     write_json(folder/"measured.json", task.measure(learned, labels, recipe))
     write_json(folder/"environment.json", environment() | dict(table=table_hash(table)))
