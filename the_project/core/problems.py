@@ -172,7 +172,7 @@ def _repeated_masks(table: pd.DataFrame, target: str) -> Problem | None:
     again = known.loc[known[target].duplicated(), target]
     return problem_of(f"{target} given for two files", again, "each picture needs a mask of its own", False)
 
-# %% ../../nbs/core/06_problems.ipynb #585c6462
+# %% ../../nbs/core/06_problems.ipynb #9d959d0d
 def _one_label(table: pd.DataFrame, target: str) -> Problem | None:
     if table[target].nunique() != 1: return None
     return problem_of(f"only one {target}", table[target], "a classifier needs two or more", False)
@@ -182,7 +182,7 @@ def _lone_labels(table: pd.DataFrame, target: str) -> Problem | None:
     lone = table[target].isin(counts.index[counts == 1])
     mend = "it can be learned from but never tested; add pictures, or merge or drop the class"
     if to_numbers(table.loc[lone, target]).notna().sum() > .9 * len(table):
-        mend = "they look like measurements: learn them as numbers with task='regress'"
+        mend = "they look like measurements: give the task, regress, to learn them as numbers"
     return problem_of(f"{target} with one sample", table.loc[lone, target], mend, False)
 
 # %% ../../nbs/core/06_problems.ipynb #f34fa402

@@ -65,7 +65,7 @@ def _as_names(values: pd.Series, where: str) -> pd.Series:
                         f"seen, {len(joined):,} spellings do")
     return names
 
-# %% ../../nbs/data/10_table.ipynb #adc5b2ec
+# %% ../../nbs/data/10_table.ipynb #97c1afd2
 def _absolute(files: pd.Series, root: Path | None, where: str) -> pd.Series:
     "Each file as an absolute path; one that leads nowhere stays as it was, below `root`"
     files = files.fillna("")
@@ -84,7 +84,8 @@ def _masks(table: pd.DataFrame, target: str, root: Path | None, where: str) -> p
     paths = _as_text(table[target], lambda path: str(path).strip()).fillna("")
     found, lines = (paths.tolist(), []) if root is None else find_files(paths, str(root.absolute()))
     for line in lines: say(f"{where}: {target}: {line}")
-    found = [full if os.path.isfile(full) else find_beside(path, file) for full, path, file in zip(found, paths, table["file"])]
+    found = [full if os.path.isfile(full) and full != file else find_beside(path, file)
+             for full, path, file in zip(found, paths, table["file"])]
     return pd.Series([path or None for path in found], index=table.index, dtype="str")
 
 # %% ../../nbs/data/10_table.ipynb #c3d14d77
@@ -188,7 +189,7 @@ def _read_source(source: object, text_columns: set) -> tuple[pd.DataFrame, Path 
     if kind in (".csv", ".tsv", ".txt"): return read_csv(path, text_columns), path.parent, path.name
     raise ValueError(f"{path.name}: read_table takes .csv, .tsv, .parquet, a folder or a DataFrame: save it as CSV")
 
-# %% ../../nbs/data/10_table.ipynb #c7b7b39e
+# %% ../../nbs/data/10_table.ipynb #f78baab5
 def _tidy(table: pd.DataFrame, root: Path | None, target: str, output: str | None, where: str) -> pd.DataFrame:
     "The known columns first and in their own types; an unknown split stays as it is, to be reported"
     table = table.assign(file=_absolute(_as_text(table["file"], lambda path: str(path).strip()), root, where))
@@ -207,13 +208,14 @@ def _tidy(table: pd.DataFrame, root: Path | None, target: str, output: str | Non
 
 def _output_of(table: pd.DataFrame, target: str, task: str | None) -> str | None:
     "What kind of answer the target is; without a task only paths of files are told from the rest"
+    if target == "file": return None
     if task is not None:
         from the_project.core.task import find_task
         return find_task(task).output
-    text = target != "file" and "xmin" not in table and not pd.api.types.is_numeric_dtype(table[target])
+    text = "xmin" not in table and not pd.api.types.is_numeric_dtype(table[target])
     return "mask" if text and table[target].notna().any() and not holds_classes(table, target) else None
 
-# %% ../../nbs/data/10_table.ipynb #f3720731
+# %% ../../nbs/data/10_table.ipynb #4a1378fd
 def _settle(table: pd.DataFrame, target: str, output: str | None, bad_rows: str, name: str) -> pd.DataFrame:
     "Check a table; raise, leave rows out or only tell"
     problems = check_table(table, target, output)
@@ -224,7 +226,8 @@ def _settle(table: pd.DataFrame, target: str, output: str | None, bad_rows: str,
     for problem in problems: say(f"{name}: {problem}")
     rows = {row for problem in fatal for row in problem.rows}
     if not rows or bad_rows == "keep": return table
-    if len(rows) == len(table): raise ValueError(f"{name}: no row is left after dropping the bad ones")
+    if len(rows) == len(table):
+        raise ValueError(f"{name}: no row is left after dropping the bad ones: {'; '.join(map(str, fatal))}")
     say(f"{name}: {len(rows):,} of {len(table):,} rows left out")
     return table.drop(index=list(rows)).reset_index(drop=True)
 
@@ -260,7 +263,7 @@ def read_table(
     if output == "number": table = table.assign(**{target: to_numbers(table[target])})
     return add_taxonomy(table) if _taxonomy_column(table) else table
 
-# %% ../../nbs/data/10_table.ipynb #cd0acf49
+# %% ../../nbs/data/10_table.ipynb #936d027e
 def for_task(
     table: pd.DataFrame,  # with `file` and the recipe's targets
     recipe: "Recipe",     # its task and target
@@ -271,9 +274,8 @@ def for_task(
     if output == "number": return as_numbers(table, recipe.targets)
     for name in ("file", target):
         if name not in table: raise missing_column(name, table, "needed for training")
-    if output == "mask": return table.assign(**{target: _masks(table, target, None, "table")})
-    if output != "label": return table
-    names = _as_names(table[target], "table")
+    if output not in ("label", "mask"): return table
+    names = _as_names(table[target], "table") if output == "label" else _masks(table, target, None, "table")
     empty = problem_of(f"empty {target}", table.loc[names.isna(), "file"], "fill it in, or leave those rows out", True)
-    if empty: raise ValueError(str(empty))
-    return table.assign(**{target: names})
+    if empty and output == "label": raise ValueError(str(empty))
+    return table if names.equals(table[target]) else table.assign(**{target: names})
