@@ -179,7 +179,7 @@ _FILES = {
 # %% ../../nbs/ship/160_config_fields.ipynb #6241586f
 _ABOUT = {
     "genus": Field("list of text or null", 1, "each label's genus, where labels are species names", True),
-    "venomous": Field("object or null", 1, "label: true or false, where the table says so of every label", True),
+    "venomous": Field("object or list or null", 1, "label: true or false (once a list), where the table says so of every label", True),
     "venomous.*": Field("true or false", 1, "of one label"),
     "arch": Field("text", 1, "the backbone"),
     "recipe": Field("object", 1, "the recipe of the training, see `Recipe`; a weights file without its folder", True),
