@@ -1140,6 +1140,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'the_project.data.splits._moments': ('data/splits.html#_moments', 'the_project/data/splits.py'),
                                          'the_project.data.splits._start': ('data/splits.html#_start', 'the_project/data/splits.py'),
                                          'the_project.data.splits._strata': ('data/splits.html#_strata', 'the_project/data/splits.py'),
+                                         'the_project.data.splits._tell_sizes': ( 'data/splits.html#_tell_sizes',
+                                                                                  'the_project/data/splits.py'),
                                          'the_project.data.splits._tell_small': ( 'data/splits.html#_tell_small',
                                                                                   'the_project/data/splits.py'),
                                          'the_project.data.splits._where': ('data/splits.html#_where', 'the_project/data/splits.py'),
