@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from .embed import make_embedder
+from ..core.csv_text import csv_table
 from ..core.env import rng_for, say
 from ..core.files import atomic_write
 from ..core.mask_view import visible
@@ -157,8 +158,8 @@ class MaskAudit:
     def save(self, folder: str | Path) -> Path:
         "Write pictures.csv, bands.csv and summary.txt; the folder"
         folder = Path(folder)
-        atomic_write(folder/"pictures.csv", self.rows.to_csv(index=False, lineterminator="\n"))
-        atomic_write(folder/"bands.csv", self.bands.to_csv(index=False, lineterminator="\n"))
+        atomic_write(folder/"pictures.csv", csv_table(self.rows))
+        atomic_write(folder/"bands.csv", csv_table(self.bands))
         atomic_write(folder/"summary.txt", "\n".join(self.summary()) + "\n")
         return folder
 

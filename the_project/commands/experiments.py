@@ -34,7 +34,7 @@ def add_common(
     p.add_argument("--gpus", type=float, default=0, metavar="N",
                    help="GPUs that a training takes, on Ray; 0.5 puts two on one (default: %(default)s)")
 
-# %% ../../nbs/commands/83_experiments.ipynb #3cef573e
+# %% ../../nbs/commands/83_experiments.ipynb #5e574c7c
 def read_input(
     args,  # of `add_common`
 ):         # table, recipe
@@ -42,7 +42,8 @@ def read_input(
     from the_project.data.table import read_table
 
     recipe = recipe_from(args)
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0])
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
+                       task=recipe.task)
     return trusted_split(table, recipe), recipe
 
 # %% ../../nbs/commands/83_experiments.ipynb #db03f4c5
@@ -196,10 +197,11 @@ share a folder share a search best through a .journal in it; SQLite (.db) is for
 
 # %% ../../nbs/commands/83_experiments.ipynb #78dbf169
 def _logbook(args) -> int:
+    from the_project.core.csv_text import csv_table
     from the_project.experiments.logbook import Logbook
 
     book = Logbook(args.runs, args.metric)
-    if args.format == "csv": print(book.table.to_csv(index=False), end="")
+    if args.format == "csv": print(csv_table(book.table), end="")
     elif args.format == "json": print(book.table.to_json(orient="records", indent=1))
     else: print(book.write().read_text(encoding="utf-8"), end="")
     return 0

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from ..core.csv_text import csv_table
 from ..core.files import atomic_write
 from ..data.image import open_image
 from .metrics import confusion, per_class, worst_mistakes
@@ -63,7 +64,7 @@ def save_plot(
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=130, metadata={"Software": None})
     named = any(name is not None for name in numbers.index.names)
-    atomic_write(Path(folder)/f"{name}.csv", numbers.to_csv(index=named))
+    atomic_write(Path(folder)/f"{name}.csv", csv_table(numbers, named))
     return atomic_write(Path(folder)/f"{name}.png", picture.getvalue())
 
 # %% ../../nbs/evaluate/43_plots.ipynb #63c007f4

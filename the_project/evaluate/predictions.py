@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from ..core.csv_text import csv_table, unescape_table
 from ..core.env import rng_for
 from ..core.files import atomic_write, exact_floats, file_hash, read_json, write_json
 from ..core.recipe import Recipe, size_hw
@@ -94,7 +95,7 @@ def probability_matrix(
         raise ValueError(f"{broken.sum()} rows have no finite probabilities, first {file}: look for NaN in the losses")
     return matrix
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #5696c27e
+# %% ../../nbs/evaluate/40_predictions.ipynb #e44b5879
 def label_codes(
     predictions: pd.DataFrame,  # a predictions table
     column: str = "truth",      # "truth" or "prediction"
@@ -105,6 +106,9 @@ def label_codes(
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         file, name = predictions.file.iloc[row], predictions[column].iloc[row]
+        if column == "prediction" and name == "":
+            raise ValueError(f"row {row} ({file}) has no prediction, the model's answer was no number: look for NaN in the "
+                             "losses")
         raise ValueError(f"row {row} ({file}): {column} {name!r} is none of the {len(labels)} labels of this table: "
                          "predict with the run that knows it")
     return codes.astype(np.int64)
@@ -115,7 +119,7 @@ def save_predictions(
     path: str | Path,           # ends in .csv
 ) -> Path:                      # the file
     "Write a predictions table, whole or not at all"
-    return atomic_write(path, predictions.to_csv(index=False))
+    return atomic_write(path, csv_table(predictions))
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #83a7e623
 def read_predictions(
@@ -126,7 +130,7 @@ def read_predictions(
     said = ("truth", "prediction") if any(name.startswith("p:") for name in names) else ()  # numbers stay numbers
     text = {name: str for name in ("file", "group", *said) if name in names}
     blank = {name: [""] for name in names if name not in text}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, **exact_floats())
+    return unescape_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, **exact_floats()))
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #c7158d94
 def average_numbers(

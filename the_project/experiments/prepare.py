@@ -5,20 +5,22 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'run_name', 'check_input', 'ensure_split', 'prepare_run']
 
-# %% ../../nbs/experiments/59_prepare.ipynb #f98d72a5
+# %% ../../nbs/experiments/59_prepare.ipynb #db441635
 from pathlib import Path
 
 import pandas as pd
 
+from ..core.csv_text import csv_table, unescape_table
 from ..core.env import environment, say
-from ..core.files import atomic_write, exact_floats, json_hash, read_json, table_hash, write_json
-from ..core.problems import as_numbers
+from ..core.files import (atomic_write, escape_cell, exact_floats, json_hash, read_json, table_hash,
+                                    write_json)
 from ..core.recipe import Recipe
 from ..core.sampling import sampler_line
 from ..core.task import find_task
 from ..data.rows import PictureRows
 from ..data.split_check import check_split
 from ..data.splits import split_table
+from ..data.table import for_task
 from ..data.verify import drop_broken, verify_images
 
 # %% ../../nbs/experiments/59_prepare.ipynb #bce0a347
@@ -29,15 +31,15 @@ def save_table(
     "Write a table so that `load_table` gives it back"
     text = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]  # a bool is a number
     write_json(Path(path).with_suffix(".json"), dict(text=text))
-    return atomic_write(path, table.to_csv(index=False))
+    return atomic_write(path, csv_table(table))
 
 # %% ../../nbs/experiments/59_prepare.ipynb #5381c4e4
 def load_table(
     path: str | Path,  # what `save_table` wrote
 ) -> pd.DataFrame:     # the table, index 0, 1, ...
     "Read a run's table; an empty cell is missing, anything else is what it was"
-    text = {name: str for name in read_json(Path(path).with_suffix(".json"))["text"]}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **exact_floats())
+    text = {escape_cell(name): str for name in read_json(Path(path).with_suffix(".json"))["text"]}
+    return unescape_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **exact_floats()))
 
 # %% ../../nbs/experiments/59_prepare.ipynb #fa9bfe0d
 def run_name(
@@ -66,13 +68,13 @@ def check_input(
     if not len(table): raise ValueError("the table has no rows: read_table says why")
     find_task(recipe.task)
 
-# %% ../../nbs/experiments/59_prepare.ipynb #4dc1ba7a
+# %% ../../nbs/experiments/59_prepare.ipynb #df862daa
 def ensure_split(
     table: pd.DataFrame,  # with or without `split` and `group`
     recipe: Recipe,       # its seed and target
 ) -> pd.DataFrame:        # with a `split` that has train and valid rows
     "Keep a table's split, complete one that has no valid rows, make one where there is none"
-    if find_task(recipe.task).output == "number": table = as_numbers(table, recipe.targets)
+    table = for_task(table, recipe)
     complete = "split" in table and table["split"].notna().all() and {"train", "valid"} <= set(table["split"])
     if not complete:
         method = "given" if "split" in table else "stratified"
@@ -105,7 +107,7 @@ def prepare_run(
     if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): blocks.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")
-    atomic_write(folder/"broken.csv", report.to_csv(index=False))
+    atomic_write(folder/"broken.csv", csv_table(report))
     write_json(folder/"labels.json", labels)
     write_json(folder/"measured.json", task.measure(learned, labels, recipe))
     write_json(folder/"environment.json", environment() | dict(table=table_hash(table)))

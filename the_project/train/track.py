@@ -8,8 +8,6 @@ __all__ = ['PLACE', 'read_history', 'write_history', 'History', 'epoch_numbers',
            'draw_curves', 'LiveCurves', 'add_output', 'draw_answers', 'draw_confusion']
 
 # %% ../../nbs/train/35_track.ipynb #d4d45a17
-import csv
-import io
 import sys
 import time
 from pathlib import Path
@@ -21,6 +19,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.imports import noop
 from fastai.learner import Learner
 
+from ..core.csv_text import csv_rows
 from ..core.env import in_notebook, say
 from ..core.files import atomic_write, plain, read_json, write_json
 from .best import epoch_values
@@ -48,12 +47,9 @@ def write_history(
     rows: list[dict],    # a row an epoch, plain JSON
 ) -> None:
     "Write `history.json` and `history.csv`, each whole or not at all"
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    names = _columns(rows)
     write_json(Path(folder)/"history.json", rows)
-    atomic_write(Path(folder)/"history.csv", text.getvalue())
+    atomic_write(Path(folder)/"history.csv", csv_rows([names, *([row.get(name) for name in names] for row in rows)]))
 
 # %% ../../nbs/train/35_track.ipynb #bbc97fd1
 class History(Callback):
