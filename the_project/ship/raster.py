@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Raster', 'bands_last', 'read_raster', 'check_bands', 'select_bands', 'has_value']
 
-# %% ../../nbs/ship/151_raster.ipynb #bbab4eaa
+# %% ../../nbs/ship/151_raster.ipynb #8ee1a32e
 import io
 import logging
 import os
@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from .colour import is_deep, read_deep
-from .picture import PictureError, open_header, open_picture, source_name, what_is_it
+from .picture import PictureError, check_regular, open_header, open_picture, source_name, what_is_it
 from .place import by_rasterio, crs_by_rasterio, epsg_of, page_facts, place_tags
 from .work import MOST_PIXELS
 
@@ -255,13 +255,14 @@ def _from_picture(source, name: str, max_pixels: int, bands: int | None) -> Rast
     raster.notes = picture.info["notes"]
     return raster
 
-# %% ../../nbs/ship/151_raster.ipynb #3a644efc
+# %% ../../nbs/ship/151_raster.ipynb #dd74e685
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG2000_STARTS = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 
 def _head(source, name: str) -> tuple[bytes, int]:  # first bytes, length of the file
     try:
         if isinstance(source, (bytes, bytearray, memoryview)): return bytes(source[:32]), len(source)
+        check_regular(source)
         with open(source, "rb") as file: return file.read(32), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}: check the path") from error
