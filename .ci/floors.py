@@ -38,12 +38,16 @@ GROUND = {
     "ship.mask_parts": {"core.mask_view", "ship.raster"},
     # checks a bundle's bands and classes of masks
     "ship.mask_fields": set(),
+    # which values each field of config.json may have
+    "ship.config_fields": set(),
     # reads and checks a bundle's config.json
-    "ship.config": {"ship.decide", "ship.mask_fields", "ship.numbers", "ship.prepare"},
+    "ship.config": {"ship.config_fields", "ship.decide", "ship.mask_fields", "ship.numbers", "ship.prepare"},
     # scenes to masks by a bundle's model
     "ship.mask_predict": {"ship.config", "ship.picture", "ship.raster", "ship.tiles"},
+    # lets a model run once in a process of its own
+    "ship.first_run": {"ship.config"},
     # runs a bundle's model
-    "ship.model": {"ship.config", "ship.decide", "ship.mask_predict", "ship.numbers", "ship.prepare"},
+    "ship.model": {"ship.config", "ship.first_run", "ship.decide", "ship.mask_predict", "ship.numbers", "ship.prepare"},
     # answers a picture with a bundle
     "ship.predict": {"ship.config", "ship.decide", "ship.model", "ship.numbers", "ship.picture", "ship.prepare"},
 }
