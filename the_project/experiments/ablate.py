@@ -175,11 +175,11 @@ def markdown(self: Ablation) -> str:
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
     return "\n".join([*markdown_table(text), "", _how_to_read(self)])
 
-# %% ../../nbs/experiments/63_ablate.ipynb #3c0de9d5
+# %% ../../nbs/experiments/63_ablate.ipynb #8a568724
 def _how_to_read(self: Ablation) -> str:
     floor = (f"Noise floor {number_text(self.floor)}: {len(self.base_scores)} runs of the base differ by so much from seed to "
-             f"seed, for means of as many "
-             "runs as a change has." if np.isfinite(self.floor) else "No noise floor: the base ran once.")
+             "seed, for means of as many runs as a change has." if np.isfinite(self.floor) else
+             "No noise floor: the base ran once.")
     compared = len(self.differences)
     chance = (f" Verdicts are corrected for the {compared} changes that were looked at (Holm): that any of them is false has a "
               "chance of 5 % at most." if compared > 1 else "")
@@ -189,7 +189,7 @@ def _how_to_read(self: Ablation) -> str:
 # %% ../../nbs/experiments/63_ablate.ipynb #69467728
 def _is_apart(run: Run) -> bool: return (run.table["split"] == "test").any()
 
-# %% ../../nbs/experiments/63_ablate.ipynb #480b8672
+# %% ../../nbs/experiments/63_ablate.ipynb #e733beca
 @patch
 def plot(
     self: Ablation,
@@ -206,8 +206,7 @@ def plot(
     panel.set_yticks(y, table["name"], fontsize=8)
     panel.set_ylim(-.7, len(table) - .3)
     panel.set_xlabel(f"difference in {self.metric} to the base", fontsize=9, color=GREY)
-    panel.grid(False)
-    panel.grid(axis="x", color="#e6e8eb", linewidth=.8)
+    panel.grid(False, axis="y")
     set_title(panel, "What each change did", "grey: noise floor" if np.isfinite(self.floor) else "")
     return figure
 
