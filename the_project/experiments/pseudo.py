@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['confident_rows', 'unseen_rows', 'Pseudo', 'pseudo_label']
 
-# %% ../../nbs/experiments/68_pseudo.ipynb #b6479d62
+# %% ../../nbs/experiments/68_pseudo.ipynb #5456f9a9
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..core.env import say
@@ -38,14 +39,14 @@ def confident_rows(
     most = max(1, int(len(sure) * max(share, 1 / labels)))
     return sure[sure.groupby("prediction").cumcount() < most].reset_index(drop=True)
 
-# %% ../../nbs/experiments/68_pseudo.ipynb #9038e65b
+# %% ../../nbs/experiments/68_pseudo.ipynb #27b40489
 def _same_files(unlabelled: pd.DataFrame, table: pd.DataFrame) -> pd.Series:  # (rows,) in the table by name or by bytes
     known, same = [Path(file) for file in table["file"]], unlabelled["file"].isin(table["file"])
     sizes = {path.stat().st_size for path in known if path.is_file()}
     likely = [Path(file).is_file() and Path(file).stat().st_size in sizes for file in unlabelled["file"]]
     if not any(likely): return same
     bytes_of = {file_hash(path) for path in known if path.is_file()}
-    return same | [maybe and file_hash(file) in bytes_of for maybe, file in zip(likely, unlabelled["file"])]
+    return same | np.array([maybe and file_hash(file) in bytes_of for maybe, file in zip(likely, unlabelled["file"])])
 
 def _near_held(unlabelled: pd.DataFrame, held: pd.DataFrame) -> pd.Series:  # (rows,) a near-copy of a held row
     both = pd.concat([held[["file"]], unlabelled[["file"]]]).drop_duplicates("file")
