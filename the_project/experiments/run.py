@@ -105,7 +105,7 @@ def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
     return preprocess_for(self.recipe, self.recipe.last_size, *input_stats(self.recipe))
 
-# %% ../../nbs/experiments/60_run.ipynb #2a3e5295
+# %% ../../nbs/experiments/60_run.ipynb #de00cff8
 def _load_best(run: Run, model: nn.Module) -> nn.Module:
     path = run.folder/"best.safetensors"
     if not path.is_file(): raise ValueError(f"run {run.name} has no best weights yet: resume(run) goes on with it")
@@ -116,7 +116,9 @@ def _load_best(run: Run, model: nn.Module) -> nn.Module:
 def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
     "The best model; nothing is downloaded"
     recipe = self.recipe.replace(weights=None)
-    return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
+    model = _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
+    if self.task.output == "label": model.reads = self.preprocess  # for whoever feeds it another model's batches
+    return model
 
 # %% ../../nbs/experiments/60_run.ipynb #4b81b035
 @patch
@@ -204,9 +206,10 @@ def fit_rules(
     ranks: tuple[str, ...] | None = None,  # columns to roll up to, finest first; None: genus, family ... that are there
     danger: str | None = None,   # column that says what is dangerous; None: venomous and the like
     costs: pd.DataFrame | dict | None = None,  # a matrix (rows truth, columns said), or e.g. dict(miss=100)
+    confidence: float = .9,      # that no more than `risk` of what is said are wrong
 ) -> dict:                       # the rules; the next bundle ships them
     "Fit the rules anew on validation, with promises of your own"
-    return write_rules(self, risk, coverage, sets, kept, given, ranks, danger, costs)
+    return write_rules(self, risk, coverage, sets, kept, given, ranks, danger, costs, confidence)
 
 @patch(nm="measure_strangers")
 def _measure_strangers(
