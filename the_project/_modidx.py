@@ -3799,6 +3799,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'the_project.ship.raster._from_tiff': ( 'ship/raster.html#_from_tiff',
                                                                                  'the_project/ship/raster.py'),
                                          'the_project.ship.raster._head': ('ship/raster.html#_head', 'the_project/ship/raster.py'),
+                                         'the_project.ship.raster._is_nodata': ( 'ship/raster.html#_is_nodata',
+                                                                                 'the_project/ship/raster.py'),
                                          'the_project.ship.raster._told': ('ship/raster.html#_told', 'the_project/ship/raster.py'),
                                          'the_project.ship.raster.bands_last': ( 'ship/raster.html#bands_last',
                                                                                  'the_project/ship/raster.py'),
