@@ -22,36 +22,41 @@ from fastcore.basics import patch
 
 from .env import say
 
-# %% ../../nbs/core/08_cache.ipynb #59fbf2a4
+# %% ../../nbs/core/08_cache.ipynb #53c335a4
 def picture_key(
     path: str | Path,  # a file
 ) -> bytes | None:     # 16 bytes; None when there is no such file
-    "What the cache knows a picture by: path, size in bytes and time of change"
+    "What the cache knows a picture by: path, size in bytes, number and times of change of the file"
     try: stat = os.stat(path)
     except OSError: return None
-    name = f"{os.path.abspath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}"
+    name = f"{os.path.abspath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}"
     return blake2b(name.encode(), digest_size=16).digest()
 
-# %% ../../nbs/core/08_cache.ipynb #b134a828
-_RECORD = struct.Struct("<16sQHHI")  # key, offset in the pixel file, height, width, channels
+# %% ../../nbs/core/08_cache.ipynb #b3e790aa
+_RECORD = struct.Struct("<16sQHHIQ")  # key, offset in the pixel file, height, width, channels, sum of the pixels
 _CHECK = struct.Struct("<I")         # CRC-32 of the record
 
-def _pack(key: bytes, offset: int, shape: tuple) -> bytes:
-    record = _RECORD.pack(key, offset, *shape)
+def _sum(pixels: np.ndarray) -> int:  # of 8-byte words, what is over as one more: changes with any byte, fast
+    flat = pixels.reshape(-1)
+    words, rest = flat[:flat.size // 8 * 8].view(np.uint64), flat[flat.size // 8 * 8:]
+    return (int(words.sum(dtype=np.uint64)) + int.from_bytes(rest.tobytes(), "little")) % 2**64
+
+def _pack(key: bytes, offset: int, shape: tuple, total: int) -> bytes:
+    record = _RECORD.pack(key, offset, *shape, total)
     return record + _CHECK.pack(zlib.crc32(record))
 
-# %% ../../nbs/core/08_cache.ipynb #25b89819
-def _unpack(data: bytes) -> list[tuple]:  # (key, offset, shape); a torn record ends the list
+# %% ../../nbs/core/08_cache.ipynb #47bcc164
+def _unpack(data: bytes) -> list[tuple]:  # (key, offset, shape, sum); a torn record ends the list
     "The records of an index file"
     step, found = _RECORD.size + _CHECK.size, []
     for start in range(0, len(data) - step + 1, step):
         record = data[start:start + _RECORD.size]
         if _CHECK.unpack_from(data, start + _RECORD.size)[0] != zlib.crc32(record): break
-        key, offset, *shape = _RECORD.unpack(record)
-        found.append((key, offset, tuple(shape)))
+        key, offset, *shape, total = _RECORD.unpack(record)
+        found.append((key, offset, tuple(shape), total))
     return found
 
-# %% ../../nbs/core/08_cache.ipynb #75130ada
+# %% ../../nbs/core/08_cache.ipynb #1f911320
 class _Pixels:
     "A growing file of pixels, mapped into memory when it is first read"
     def __init__(self, path: Path): self.path, self.map, self.read = path, None, 0
@@ -63,14 +68,21 @@ class _Pixels:
         self.read += len(found) * (_RECORD.size + _CHECK.size)
         return [record for record in found if record[1] + math.prod(record[2]) <= length]
 
-    def view(self, offset: int, shape: tuple) -> np.ndarray:
-        "Pixels without a copy, read-only"
+    def view(self, offset: int, shape: tuple, total: int) -> np.ndarray | None:
+        "Pixels without a copy, read-only; None when they are not what was stored"
         count = math.prod(shape)
         if self.map is None or len(self.map) < offset + count:
             with open(self.path, "rb") as file: self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return np.frombuffer(self.map, np.uint8, count, offset).reshape(shape)
+        pixels = np.frombuffer(self.map, np.uint8, count, offset)
+        return pixels.reshape(shape) if _sum(pixels) == total else None
 
-# %% ../../nbs/core/08_cache.ipynb #7d1b2833
+    def mend(self, offset: int, pixels: np.ndarray) -> None:
+        "Write pixels to where they were"
+        with open(self.path, "r+b") as file:
+            file.seek(offset)
+            file.write(np.ascontiguousarray(pixels))
+
+# %% ../../nbs/core/08_cache.ipynb #696bf7bc
 class _Writer:
     "Appends pixels and then their record; belongs to the process that made it"
     def __init__(self, folder: Path):
@@ -82,13 +94,13 @@ class _Writer:
         data, done = memoryview(np.ascontiguousarray(pixels)).cast("B"), 0
         try:
             while done < len(data): done += self.pixels.write(data[done:])
-            self.index.write(_pack(key, self.end, pixels.shape))
+            self.index.write(_pack(key, self.end, pixels.shape, _sum(np.ascontiguousarray(pixels))))
         except OSError:
             self.pixels.truncate(self.end)
             raise
         self.end += len(data)
 
-# %% ../../nbs/core/08_cache.ipynb #af5d4100
+# %% ../../nbs/core/08_cache.ipynb #ed14e76f
 class PictureCache:
     "uint8 pictures of one kind in a folder, shared between processes"
     def __init__(self,
@@ -99,7 +111,7 @@ class PictureCache:
     ):
         self.root, self.kind, self.limit_bytes, self.tell = Path(folder), kind, limit_bytes, tell
         self.folder, self.stopped = self.root / kind, ""
-        self._segments, self._where, self._writer, self._room = {}, {}, None, 0
+        self._segments, self._where, self._writer, self._room, self._damaged = {}, {}, None, 0, set()
         self.refresh()
 
     def __len__(self) -> int: return len(self._where)
@@ -112,16 +124,19 @@ class PictureCache:
             segment = self._segments.setdefault(path.name, _Pixels(path))
             try: records = segment.records()
             except FileNotFoundError: continue  # another process is just making or deleting it
-            self._where.update({key: (segment, offset, shape) for key, offset, shape in records})
+            self._where.update({key: (segment, *where) for key, *where in records})
 
     def get(self, key: bytes | None) -> np.ndarray | None:
         "The stored pixels (H, W, C), read-only; None when they are not here"
         found = self._where.get(key)
-        try: return found and found[0].view(found[1], found[2])
+        try: pixels = found and found[0].view(*found[1:])
         except (OSError, ValueError): return None  # somebody deleted or cut the file meanwhile
+        if found and pixels is None: self._note_damage(key)
+        return pixels
 
     def put(self, key: bytes | None, pixels: np.ndarray) -> bool:
         "Store (H, W, C) uint8; False when there was no room or no right to"
+        if key is not None and key in self._damaged: return self._mend(key, pixels)
         if self.stopped or key is None: return False
         try:
             if not self._fits(pixels.nbytes): return self._stop(f"limit of {self.limit_bytes / 1e9:g} GB, or disk full")
@@ -153,9 +168,28 @@ def _stop(self: PictureCache, why: str) -> bool:
     self.tell(self.stopped)
     return False
 
-# %% ../../nbs/core/08_cache.ipynb #f12c48bc
+# %% ../../nbs/core/08_cache.ipynb #af479a49
+@patch
+def _note_damage(self: PictureCache, key: bytes) -> None:
+    if not self._damaged:
+        say(f"the picture cache {self.folder.name} holds bytes that have changed since they were written: those pictures "
+            "are read from their files again; look after the disk")
+    self._damaged.add(key)
+
+@patch
+def _mend(self: PictureCache, key: bytes, pixels: np.ndarray) -> bool:
+    segment, offset, shape, total = self._where[key]
+    if pixels.shape != shape or _sum(np.ascontiguousarray(pixels)) != total:
+        self._damaged.discard(key)  # made otherwise than it was: another picture, stored as one
+        del self._where[key]
+        return self.put(key, pixels)
+    try: segment.mend(offset, pixels)
+    except OSError: return False
+    return True
+
+# %% ../../nbs/core/08_cache.ipynb #d6deef00
 @patch
 def delete(self: PictureCache) -> None:
     "Remove this kind's files; a process that reads them keeps what it has mapped"
     shutil.rmtree(self.folder, ignore_errors=True)
-    self._segments, self._where, self._writer = {}, {}, None
+    self._segments, self._where, self._writer, self._damaged = {}, {}, None, set()

@@ -95,7 +95,7 @@ def probability_matrix(
         raise ValueError(f"{broken.sum()} rows have no finite probabilities, first {file}: look for NaN in the losses")
     return matrix
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #5696c27e
+# %% ../../nbs/evaluate/40_predictions.ipynb #e44b5879
 def label_codes(
     predictions: pd.DataFrame,  # a predictions table
     column: str = "truth",      # "truth" or "prediction"
@@ -106,6 +106,9 @@ def label_codes(
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         file, name = predictions.file.iloc[row], predictions[column].iloc[row]
+        if column == "prediction" and name == "":
+            raise ValueError(f"row {row} ({file}) has no prediction, the model's answer was no number: look for NaN in the "
+                             "losses")
         raise ValueError(f"row {row} ({file}): {column} {name!r} is none of the {len(labels)} labels of this table: "
                          "predict with the run that knows it")
     return codes.astype(np.int64)

@@ -32,7 +32,7 @@ def class_weights(
     weight = 1 / n if kind == "inverse" else (1 - beta) / (1 - beta**n)
     return weight * n.sum() / (weight * n).sum()
 
-# %% ../../nbs/models/22_losses.ipynb #0599e866
+# %% ../../nbs/models/22_losses.ipynb #1ed1c037
 class PictureLoss(nn.Module):
     "A loss over classes, for hard (B,) or soft (B,n) targets; a subclass says what one picture costs in `cost`"
     def __init__(
@@ -51,6 +51,12 @@ class PictureLoss(nn.Module):
         cost = self.cost(outputs.float(), soft + self.label_smoothing * (1 / soft.shape[1] - soft), weight)
         if self.reduction == "mean": return cost.sum() / (soft * weight).sum()
         return cost.sum() if self.reduction == "sum" else cost
+
+    def counts(self, targets: Tensor) -> float:
+        "What the mean over these targets is divided by"
+        if self.weight is None: return len(targets)
+        targets, weight = targets.as_subclass(Tensor), self.weight.to(targets.device)
+        return float((targets * weight).sum() if targets.ndim == 2 else weight[targets].sum())
 
     def activation(self, outputs: Tensor) -> Tensor: return outputs.float().softmax(-1)
     def decodes(self, outputs: Tensor) -> Tensor: return outputs.argmax(-1)
@@ -89,9 +95,13 @@ class Focal(PictureLoss):
         log_p = outputs.log_softmax(1)
         return -((1 - log_p.exp()).clamp(min=1e-6)**self.gamma * log_p * soft * weight).sum(1)
 
-# %% ../../nbs/models/22_losses.ipynb #48af81cf
+# %% ../../nbs/models/22_losses.ipynb #c01fb570
 class SoftF1(PictureLoss):
     "1 - macro-F1 of probabilities"
+    pooled = "soft F1"
+
+    def counts(self, targets: Tensor) -> float: return len(targets)
+
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         soft, p = _as_soft(outputs, targets), outputs.float().softmax(1)
         weight = torch.ones_like(p[0]) if self.weight is None else self.weight.to(p.device)

@@ -15,7 +15,7 @@ from ..core.recipe import MASK_LOSSES, Recipe
 from .losses import class_weights
 from ..ship.tiles import NOT_JUDGED, clean_mask
 
-# %% ../../nbs/models/129_mask_loss.ipynb #eb1f5d1b
+# %% ../../nbs/models/129_mask_loss.ipynb #92e0bc0e
 def _overlap(p: Tensor, t: Tensor, false_alarms: float, missed: float) -> Tensor:  # 1 - Tversky index, (N, K)
     both = torch.minimum(p, t).sum(2)  # for shares too (Wang 2023, arXiv:2303.16296)
     return 1 - both / (both + false_alarms * (p.sum(2) - both) + missed * (t.sum(2) - both)).clamp(min=1e-7)
@@ -28,9 +28,10 @@ def _lovasz(p: Tensor, t: Tensor) -> Tensor:
     lost = 1 - (total - here.cumsum(2)) / (total + (1 - here).cumsum(2)).clamp(min=1e-7)
     return (wrong * torch.diff(lost, dim=2, prepend=torch.zeros_like(lost[..., :1]))).sum(2)
 
+_MEANS = "cross_entropy", "focal"
 _OVERLAPS = dict(dice=(.5, .5), jaccard=(1., 1.), tversky=(.3, .7))  # Tversky: a missed pixel costs more
 
-# %% ../../nbs/models/129_mask_loss.ipynb #8f537336
+# %% ../../nbs/models/129_mask_loss.ipynb #ecbc7a66
 class MaskLoss(nn.Module):
     "The loss of a mask, which also decodes"
     def __init__(
@@ -64,13 +65,25 @@ class MaskLoss(nn.Module):
 
     def _part(self, name: str, log_p: Tensor, p: Tensor, hard: Tensor, soft: Tensor) -> Tensor:  # (N,K,P) to (N,)
         weight = p.new_ones(p.shape[1]) if self.weight is None else self.weight.to(p.device)
-        if name in ("cross_entropy", "focal"):
+        if name in _MEANS:
             cost = log_p * soft * weight[:, None]
             if name == "focal": cost = cost * (1 - p).clamp(min=1e-6)**self.gamma
             return -cost.sum((1, 2)) / (hard.sum(2) @ weight).clamp(min=1e-7)
         here = (hard.sum(2) > 0) * weight
         cost = _lovasz(p, hard) if name == "lovasz" else _overlap(p, soft, *_OVERLAPS[name])
         return (cost * here).sum(1) / here.sum(1).clamp(min=1e-7)
+
+    @property
+    def pooled(self) -> str:  # the parts that are no mean over pixels, so that parts of a batch don't add up to it
+        return " and ".join(name for name in self.parts if name not in _MEANS)
+
+    def counts(self, masks: Tensor) -> float:
+        "What the mean over these masks is divided by, in pictures: judged pixels, by their weights"
+        masks = masks.as_subclass(Tensor)
+        if not set(self.parts) & set(_MEANS): return len(masks)
+        judged = masks[masks != NOT_JUDGED].long()
+        total = len(judged) if self.weight is None else float(self.weight.to(masks.device)[judged].sum())
+        return total / masks[0].numel()
 
     def activation(self, outputs: Tensor) -> Tensor: return outputs.float().softmax(1)
 

@@ -7,7 +7,9 @@ __all__ = ['task', 'read_labels', 'read_target', 'batch_targets', 'make_blocks',
            'make_loss_func', 'make_callbacks', 'answer_batches', 'collect_predictions', 'decode_prediction',
            'show_answer']
 
-# %% ../../nbs/tasks/50_classify.ipynb #9063ac64
+# %% ../../nbs/tasks/50_classify.ipynb #8f6662b7
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -60,24 +62,25 @@ def make_blocks(
     "How a classifier reads its table"
     return Blocks(read_labels, read_target, batch_targets)
 
-# %% ../../nbs/tasks/50_classify.ipynb #4b512421
+# %% ../../nbs/tasks/50_classify.ipynb #e176af93
 class F1Macro(Metric):
     "Mean F1 of the classes present in the truth, exact over an epoch"
 
     def reset(self) -> None:
         "Forget all counts"
-        self.counts = None
+        self.counts, self.finite = None, True
 
     def accumulate(self, learn: Learner) -> None:
         "Count one batch: rows of the matrix are truth, columns what was said"
         n, y = learn.pred.shape[-1], learn.y.as_subclass(torch.Tensor).reshape(-1)
-        said = learn.pred.as_subclass(torch.Tensor).argmax(-1).reshape(-1)
+        said = learn.pred.as_subclass(torch.Tensor).argmax(-1).reshape(-1)  # of NaN it is class 0
+        self.finite = self.finite and bool(learn.pred.isfinite().all())
         counts = torch.bincount(y * n + said, minlength=n * n).reshape(n, n)
         self.counts = counts if self.counts is None else self.counts + counts
 
     @property
-    def value(self) -> float | None:  # 0 .. 1
-        if self.counts is None: return None
+    def value(self) -> float | None:  # 0 .. 1; NaN when an answer was
+        if self.counts is None or not self.finite: return None if self.finite else math.nan
         counts = self.counts.double().cpu()
         support, said = counts.sum(1), counts.sum(0)
         f1 = 2 * counts.diagonal() / (support + said).clamp(min=1)
@@ -86,7 +89,7 @@ class F1Macro(Metric):
     @property
     def name(self) -> str: return "f1_macro"
 
-# %% ../../nbs/tasks/50_classify.ipynb #cdbeb347
+# %% ../../nbs/tasks/50_classify.ipynb #284b38f8
 class TopK(Metric):
     "Share of rows whose truth is among the `k` likeliest; recorded as `accuracy` (k = 1) or `top_<k>`"
 
@@ -96,16 +99,17 @@ class TopK(Metric):
 
     def reset(self) -> None:
         "Forget all counts"
-        self.hits, self.rows = 0, 0
+        self.hits, self.rows, self.finite = 0, 0, True
 
     def accumulate(self, learn: Learner) -> None:
         "Count one batch"
         k = min(self.k, learn.pred.shape[-1])
         self.hits = self.hits + (learn.pred.topk(k, -1).indices == learn.y.reshape(-1, 1)).sum()
-        self.rows += len(learn.y)
+        self.rows, self.finite = self.rows + len(learn.y), self.finite and bool(learn.pred.isfinite().all())
 
     @property
-    def value(self) -> float | None:  # 0 .. 1
+    def value(self) -> float | None:  # 0 .. 1; NaN when an answer was
+        if not self.finite: return math.nan
         return float(self.hits) / self.rows if self.rows else None
 
     @property
@@ -161,7 +165,7 @@ def answer_batches(
     if not answers: raise ValueError("this loader holds no rows: give it a table with at least one picture")
     return torch.cat(answers).numpy(), torch.cat(truths).numpy().astype(int)
 
-# %% ../../nbs/tasks/50_classify.ipynb #ce536133
+# %% ../../nbs/tasks/50_classify.ipynb #cd9eeed5
 def collect_predictions(
     learn: Learner,     # its model answers
     dl: object,         # loader of (x, y) batches; its `table`, if any, names files and groups
@@ -174,7 +178,8 @@ def collect_predictions(
                          "use the labels it was trained with")
     known, rows, names = answered_rows(dl, len(truth)), np.arange(len(truth)), np.array(labels, dtype=object)
     p, said = np.exp(answers), answers.argmax(1)
-    columns = dict(file=known.pop("file"), truth=names[truth], prediction=names[said], probability=p[rows, said],
+    told = np.where(np.isfinite(answers).all(1), names[said], "")
+    columns = dict(file=known.pop("file"), truth=names[truth], prediction=told, probability=p[rows, said],
                    loss=-answers[rows, truth])
     shares = pd.DataFrame(p, columns=[f"p:{label}" for label in labels])
     return pd.concat([pd.DataFrame(columns | known), shares], axis=1)

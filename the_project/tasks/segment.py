@@ -76,7 +76,7 @@ def make_callbacks(
     "Masks need no callback of their own"
     return []
 
-# %% ../../nbs/tasks/52_segment.ipynb #047234bd
+# %% ../../nbs/tasks/52_segment.ipynb #d7b902cd
 class PixelCounts:
     "Pixels by truth and by what was said, shared by the metrics of one Learner"
     def __init__(self): self.reset()
@@ -90,6 +90,7 @@ class PixelCounts:
         judged, k = true != NOT_JUDGED, pred.shape[1]
         pairs = true[judged].long() * k + decode_mask(pred, learn.loss_func.threshold)[judged]
         counts = torch.bincount(pairs, minlength=k * k).cpu().double().numpy().reshape(k, k)
+        if not pred.isfinite().all(1)[judged].all(): counts *= np.nan  # or NaN would be class 0
         self.counts = counts if self.counts is None else self.counts + counts
 
 class MaskMetric(Metric):
@@ -105,9 +106,10 @@ class MaskMetric(Metric):
     @property
     def name(self) -> str: return self.kind
 
-# %% ../../nbs/tasks/52_segment.ipynb #36e53604
+# %% ../../nbs/tasks/52_segment.ipynb #ccc9c1f2
 def _over_classes(above: np.ndarray, below: np.ndarray) -> float:  # each (K,); 0 where no class occurs
     if len(below) == 2: above, below = above[1:], below[1:]
+    if np.isnan(below).any(): return float("nan")
     return float((above[below > 0] / below[below > 0]).mean()) if (below > 0).any() else 0.
 
 def iou(counts: np.ndarray) -> float:  # (K, K): rows are truth
@@ -115,7 +117,7 @@ def iou(counts: np.ndarray) -> float:  # (K, K): rows are truth
     return _over_classes(counts.diagonal(), counts.sum(0) + counts.sum(1) - counts.diagonal())
 
 def dice(counts: np.ndarray) -> float: return _over_classes(2 * counts.diagonal(), counts.sum(0) + counts.sum(1))
-def pixel_accuracy(counts: np.ndarray) -> float: return counts.trace() / max(counts.sum(), 1)
+def pixel_accuracy(counts: np.ndarray) -> float: return counts.trace() / np.maximum(counts.sum(), 1)
 
 METRICS = dict(iou=iou, dice=dice, pixel_accuracy=pixel_accuracy)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODES', 'is_better', 'epoch_values', 'check_monitor', 'WatchMetric', 'read_best', 'check_weights', 'write_best',
-           'SaveBestCallback']
+           'is_finite', 'SaveBestCallback']
 
 # %% ../../nbs/train/31_best.ipynb #4b1a0d6f
 import json
@@ -138,17 +138,27 @@ def check_weights(
 def _weights(model: nn.Module) -> dict:
     return {name: value for name, value in get_model(model).state_dict().items() if isinstance(value, Tensor)}
 
-# %% ../../nbs/train/31_best.ipynb #e60d8356
+# %% ../../nbs/train/31_best.ipynb #d1d031fb
 def write_best(
     file: str | Path,  # a `best.safetensors`
     model: nn.Module,  # its weights as they are now
     record: dict,      # plain JSON: monitor, mode, value, epoch
 ) -> bool:             # False when the disk refused; the file is then as it was
     "Write weights and what they were chosen by, whole or not at all"
+    if not is_finite(model):
+        say(f"{Path(file).name} was not written: the model's weights are not finite, whatever its score says")
+        return False
     if rank_distrib() or rank(): return True  # of many processes on many devices, the first one writes
     if not _written(save_tensors, file, _weights(model), dict(best=json.dumps(record))): return False
     _written(write_json, Path(file).with_suffix(".json"), record)
     return True
+
+def is_finite(
+    model: nn.Module,  # any model
+) -> bool:             # False: NaN or infinity in a weight, or in a running statistic
+    "Whether a model's weights are numbers"
+    floats = (value for value in _weights(model).values() if value.is_floating_point())
+    return all(bool(value.isfinite().all()) for value in floats)
 
 def _written(write: Callable, file: Path, *content: object) -> bool:
     try: write(file, *content)

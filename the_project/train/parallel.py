@@ -6,7 +6,7 @@ metrics taken over all rows once."""
 # %% auto #0
 __all__ = ['Parallel', 'own_folder']
 
-# %% ../../nbs/train/135_parallel.ipynb #31b468c5
+# %% ../../nbs/train/135_parallel.ipynb #0919dc06
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,9 +20,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core.env import rank, seed_for, set_seed
+from .stability import counted, mean_of_all
 from ..core.processes import average, copy_from_first, gather_rows, wait_for_all, world_size
 
-# %% ../../nbs/train/135_parallel.ipynb #d4820182
+# %% ../../nbs/train/135_parallel.ipynb #cb7f12f5
 class Parallel(Callback):
     "Train with the other processes that torchrun has started; alone it does nothing"
     order, rehearses, joins_processes = 11, True, True  # after whatever changes the batch, and half precision (10)
@@ -48,7 +49,10 @@ class Parallel(Callback):
 
     def after_loss(self):
         if not (self.training and self.together): return
-        self.learn.loss = self.learn.loss.detach().clone()
+        share = counted(self.learn)
+        share /= mean_of_all(share)  # of a weighted mean, each process has a part of its own weight
+        if share != 1: self.learn.loss_grad = self.learn.loss_grad * share
+        self.learn.loss = self.learn.loss.detach() * share
         average([self.learn.loss])
 
     def after_backward(self): average([part for norm in self.norms for part in (norm.running_mean, norm.running_var)])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'start_from_probe', 'settle_best', 'run_stages']
 
-# %% ../../nbs/train/39_stages.ipynb #4ed44d14
+# %% ../../nbs/train/39_stages.ipynb #3301e996
 import gc
 import math
 import tempfile
@@ -20,7 +20,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 
-from ..core.env import say, seed_for, set_seed
+from ..core.env import rank, say, seed_for, set_seed
 from ..core.files import load_state, load_tensors, read_json, save_tensors, write_json
 from ..core.processes import copy_from_first, first_says, world_size
 from ..core.recipe import Recipe, size_text
@@ -30,14 +30,14 @@ from ..models.backbone import input_stats
 from ..models.heads import PictureModel
 from ..models.optim import layer_lrs, make_schedule
 from ..models.probe import start_head
-from .best import SaveBestCallback, is_better, read_best, write_best
+from .best import SaveBestCallback, is_better, is_finite, read_best, write_best
 from .learner import QuickLearner, make_learner
 from .mix import CutMix, MixBoth, MixUp, make_mix
-from .patience import EarlyStop, ReduceOnPlateau
+from .patience import EarlyStop, ReduceOnPlateau, StopDiverged
 from .phases import FollowSchedule, Phase, ProgressiveResize, SeedEpochs, plan_phases
 from .rehearsal import choose_precision, find_lr, lr_bounds, out_of_memory
 from .resume import Checkpoint, load_learner_state, load_weights
-from .stability import GradAccum, make_stability
+from .stability import GradAccum, make_stability, not_summed
 from .track import History, add_output, metric_text
 
 # %% ../../nbs/train/39_stages.ipynb #90591a9c
@@ -100,13 +100,13 @@ def plain_loader(
     return make_loader(table, recipe, loaders.blocks, loaders.labels, *loaders.stats, recipe.last_size,
                        folder=loaders.folder, device=loaders.device)
 
-# %% ../../nbs/train/39_stages.ipynb #5c91478f
+# %% ../../nbs/train/39_stages.ipynb #88ca7c1b
 def _callbacks(recipe: Recipe, task: Task, folder: Path, resumed: bool) -> list[Callback]:
     watch = task.monitor, task.mode
     stop = [EarlyStop(*watch, recipe.patience)] if recipe.patience else []
     plateau = [ReduceOnPlateau(*watch)] if recipe.schedule == "plateau" else []
     best = SaveBestCallback(*watch, folder=folder, at_end=False, keep=resumed)
-    return [best, *stop, *plateau, *make_mix(recipe), *make_stability(recipe), History(folder), Checkpoint(folder)]
+    return [best, *stop, *plateau, StopDiverged(), *make_mix(recipe), *make_stability(recipe), History(folder), Checkpoint(folder)]
 
 def _prepare(recipe: Recipe, task: Task, labels: list[str], measured: object, folder: Path, dls: DataLoaders,
              cbs: Sequence[Callback], resumed: bool) -> QuickLearner:
@@ -149,19 +149,18 @@ def _keep_probe(learn: Learner) -> float:
     write_best(best.file.with_name("probe.safetensors"), learn.model, record)
     return value
 
-# %% ../../nbs/train/39_stages.ipynb #2836d5ee
+# %% ../../nbs/train/39_stages.ipynb #29b001ea
 def settle_best(
     learn: Learner,  # with the run's SaveBestCallback; gets the best weights
 ) -> None:
     "The probe is the best model where no epoch was better"
     best, file = learn.save_best, learn.save_best.file.with_name("probe.safetensors")
     probe, trained = read_best(file), read_best(best.file)
-    if probe is None or trained is None or not is_better(probe["value"], trained["value"], best.mode): return
+    if probe is None or trained and not is_better(probe["value"], trained["value"], best.mode): return
     load_weights(learn.model, load_tensors(file))
-    if write_best(best.file, learn.model, probe):
-        say(f"no epoch ({best.monitor} {metric_text(trained['value'])}) was better than the linear probe "
-            f"({metric_text(probe['value'])}): the probe is kept; "
-            "try a lower lr")
+    if not write_best(best.file, learn.model, probe): return
+    which = f"({best.monitor} {metric_text(trained['value'])}) was better" if trained else f"had a better {best.monitor}"
+    say(f"no epoch {which} than the linear probe ({metric_text(probe['value'])}): the probe is kept; try a lower lr")
 
 # %% ../../nbs/train/39_stages.ipynb #92a73be4
 def _choose_formats(learn: QuickLearner, recipe: Recipe, decisions: Decisions) -> None:
@@ -217,7 +216,7 @@ def _fit(learn: QuickLearner, phase: Phase, recipe: Recipe, decisions: Decisions
     start = state["epoch"] if state else 0
     learn.fit(phase.epochs, cbs=[SeedEpochs(recipe.seed, phase.before), follow], start_epoch=start)
 
-# %% ../../nbs/train/39_stages.ipynb #5438a29d
+# %% ../../nbs/train/39_stages.ipynb #ef8c9efa
 def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: StageLoaders, decisions: Decisions,
                state: dict | None, parts: int) -> int:  # parts that a batch is in at the end
     "A phase with as much memory as there is; then the best weights so far"
@@ -234,13 +233,17 @@ def _run_phase(learn: QuickLearner, phase: Phase, recipe: Recipe, loaders: Stage
                                    "use a smaller size or backbone") from error
         parts *= 2
         _clear(learn)
-        size, batches = _shares(phase, recipe, parts)
-        say(f"out of memory at {size_text(phase.size)} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
-            "batches a step, "
-            "so the step stays the same")
+        say(_in_parts(learn, phase, *_shares(phase, recipe, parts)))
         state = _state_of(learn.checkpoint.file, phase)
     _keep_last(learn)
     return parts
+
+def _in_parts(learn: QuickLearner, phase: Phase, size: int, batches: int) -> str:
+    "What becomes of a step that didn't fit into memory"
+    alone = not_summed(learn)
+    same = f"{alone} now over {size} at a time, the rest of the step the same" if alone else "so the step stays the same"
+    return (f"out of memory at {size_text(phase.size)} px: {size} picture{'s' * (size > 1)} a batch now, {batches} "
+            f"batches a step, {same}")
 
 def _too_much(phase: Phase) -> str:
     return (f"out of memory at {size_text(phase.size)} px with batches of {phase.batch_size} for {world_size()} "
@@ -254,18 +257,24 @@ def _clear(learn: QuickLearner) -> None:
     gc.collect()
     if torch.cuda.is_available(): torch.cuda.empty_cache()
 
-# %% ../../nbs/train/39_stages.ipynb #9117a8ae
+# %% ../../nbs/train/39_stages.ipynb #eb9556d7
 def _state_of(file: Path, phase: Phase | None = None) -> dict | None:  # None: there is none, or it is another phase's
     state = load_state(file) if file.exists() else None
     return None if state and phase and state["note"]["phase"] != phase.number else state
 
 def _keep_last(learn: QuickLearner) -> None:
-    "The last weights go to a file of their own, the best ones into the model"
-    file = learn.checkpoint.folder/"last.safetensors"
-    try: save_tensors(file, {name: t for name, t in learn.model.state_dict().items() if isinstance(t, torch.Tensor)})
+    "The last weights go to a file of their own if they are numbers; the best ones, or the probe's, into the model"
+    file, best = learn.checkpoint.folder/"last.safetensors", learn.save_best
+    weights, probe = learn.model.state_dict(), best.file.with_name("probe.safetensors")
+    try:
+        if is_finite(learn.model): save_tensors(file, {n: t for n, t in weights.items() if isinstance(t, torch.Tensor)})
     except OSError as error:
         say(f"{file.name} could not be written ({error.strerror or error}): the best weights are not touched")
-    if learn.save_best.file.exists(): learn.save_best.reload()
+    if best.file.exists(): best.reload()
+    elif probe.exists(): load_weights(learn.model, load_tensors(probe))
+    elif not rank():
+        raise ValueError(f"no epoch had a finite {best.monitor}, so there are no weights to go on from: use a lower lr, "
+                         "clip=1 or precision=float32, and look for targets that are no numbers")
 
 # %% ../../nbs/train/39_stages.ipynb #7a2e612e
 def run_stages(
