@@ -43,9 +43,9 @@ def read_input(
     from the_project.data.table import read_table
 
     recipe = recipe_from(args)
-    check_start(recipe, args.runs)
     table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
                        bad_rows=args.bad_rows)
+    check_start(recipe, args.runs)
     return trusted_split(table, recipe), recipe
 
 # %% ../../nbs/commands/83_experiments.ipynb #db03f4c5

@@ -13,6 +13,7 @@ import re
 import shlex
 import sys
 import warnings
+from functools import cache
 
 from ..commands.experiments import add_ablate, add_crossval, add_logbook, add_search
 from ..commands.audit import add_audit
@@ -85,10 +86,11 @@ _ARGUMENT = re.compile(r"(?<![\w'.=])([a-z_]+)=('[^']*'|\"[^\"]*\"|[\w.*<>/-]*[\
 _CALLS = {"resume(run)": "the_project train --resume RUN", "made by export_bundle": "made by the_project bundle",
           "read_table ": "the_project ", "without resume": "without --resume"}
 
-def _options_of(command: str) -> set[str]:
+@cache
+def _options_of(command: str) -> frozenset[str]:
     "The options that a command of the shell has"
     choices = next(a for a in _make_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
-    return set(choices[command]._option_string_actions) if command in choices else set()
+    return frozenset(choices[command]._option_string_actions) if command in choices else frozenset()
 
 def _as_options(
     text: str,      # a message of the library
