@@ -35,7 +35,7 @@ def add_common(
     p.add_argument("--gpus", type=float, default=0, metavar="N",
                    help="GPUs that a training takes, on Ray; 0.5 puts two on one (default: %(default)s)")
 
-# %% ../../nbs/commands/83_experiments.ipynb #3cef573e
+# %% ../../nbs/commands/83_experiments.ipynb #5e574c7c
 def read_input(
     args,  # of `add_common`
 ):         # table, recipe
@@ -44,7 +44,7 @@ def read_input(
 
     recipe = recipe_from(args)
     table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
-                       bad_rows=args.bad_rows)
+                       bad_rows=args.bad_rows, task=recipe.task)
     check_start(recipe, args.runs)
     return trusted_split(table, recipe), recipe
 
