@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'start_from_probe', 'settle_best', 'run_stages']
 
-# %% ../../nbs/train/39_stages.ipynb #3301e996
+# %% ../../nbs/train/39_stages.ipynb #0e875b99
 import gc
 import math
 import tempfile
@@ -35,7 +35,7 @@ from .learner import QuickLearner, make_learner
 from .mix import CutMix, MixBoth, MixUp, make_mix
 from .patience import EarlyStop, ReduceOnPlateau, StopDiverged
 from .phases import FollowSchedule, Phase, ProgressiveResize, SeedEpochs, plan_phases
-from .rehearsal import choose_precision, find_lr, lr_bounds, out_of_memory
+from .rehearsal import choices_folder, choose_precision, find_lr, lr_bounds, out_of_memory
 from .resume import Checkpoint, load_learner_state, load_weights
 from .stability import GradAccum, make_stability, not_summed
 from .track import History, add_output, metric_text
@@ -162,12 +162,11 @@ def settle_best(
     which = f"({best.monitor} {metric_text(trained['value'])}) was better" if trained else f"had a better {best.monitor}"
     say(f"no epoch {which} than the linear probe ({metric_text(probe['value'])}): the probe is kept; try a lower lr")
 
-# %% ../../nbs/train/39_stages.ipynb #92a73be4
+# %% ../../nbs/train/39_stages.ipynb #3772ed5d
 def _choose_formats(learn: QuickLearner, recipe: Recipe, decisions: Decisions) -> None:
     if "precision" not in decisions.made:
         batch = next(iter(learn.dls.train))
-        memory = decisions.file.parent.parent/"precision.json"
-        chosen = first_says(partial(choose_precision, learn, batch, recipe, memory))
+        chosen = first_says(partial(choose_precision, learn, batch, recipe, choices_folder()))
         say(chosen.line)
         decisions.note(precision=chosen.precision, memory_format=chosen.memory_format)
     learn.precision.choose(decisions.made["precision"], decisions.made["memory_format"])
