@@ -24,7 +24,7 @@ __all__ = ['Audit', 'BandInput', 'Blocks', 'ClipGrad', 'CutMix', 'EMA', 'EarlySt
            'show_sample', 'slice_scores', 'split_balance', 'split_table', 'task_names', 'train', 'train_curve',
            'tune_weights', 'verify_images', 'write_mask']
 
-# %% ../nbs/all.ipynb #ed00bae2
+# %% ../nbs/all.ipynb #d81aa219
 from .audit.audit import Audit, apply_fixes, audit_table
 from .audit.curve import learning_curve, plot_curve
 from .audit.leaks import leak_report
@@ -79,10 +79,11 @@ from .models.losses import make_loss
 from .models.mask_loss import MaskLoss
 from .models.optim import make_opt_func, make_schedule
 from .models.unet import MaskModel, build_mask_model
-from .ship.app import demo, make_app
+from .ship.app import make_app
 from .ship.batch import answer_folder
 from .ship.bundle import export_bundle
 from .ship.decide import make_answer
+from .ship.demo import demo
 from .ship.mask_folder import write_masks
 from .ship.mask_write import write_mask
 from .ship.parity import check_probes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .train import trusted_split
 
-# %% ../../nbs/commands/82_show.ipynb #a1130a8e
+# %% ../../nbs/commands/82_show.ipynb #e70d5cac
 def _bundle(args) -> int:
     from the_project.core.files import read_json
     from the_project.experiments.run import Run
@@ -21,19 +21,19 @@ def _bundle(args) -> int:
     return 0
 
 def _app(args) -> int:
-    from the_project.ship.app import demo
+    from the_project.ship.demo import demo
 
-    demo(args.bundle, port=args.port)
+    demo(args.bundle, port=args.port, hosts=args.host)
     return 0
 
-# %% ../../nbs/commands/82_show.ipynb #a587b80b
+# %% ../../nbs/commands/82_show.ipynb #d2c99d3b
 def _demo(args) -> int:
     import torch
     from the_project.core.env import say
     from the_project.core.recipe import Recipe, Stage
     from the_project.core.sample import sample_table
     from the_project.experiments.run import train
-    from the_project.ship.app import demo
+    from the_project.ship.demo import demo
     from the_project.ship.bundle import export_bundle
 
     torch.set_num_threads(1)  # so small a network gains little from more, and loses much on a busy machine
@@ -46,7 +46,7 @@ def _demo(args) -> int:
     run.report()
     bundle = export_bundle(run, Path(args.runs) / "demo-bundle")
     say(f"bundle: {bundle}")
-    demo(bundle, port=args.port, serve=not args.no_serve)
+    demo(bundle, port=args.port, serve=not args.no_serve, hosts=args.host)
     return 0
 
 # %% ../../nbs/commands/82_show.ipynb #7a066f5d
@@ -64,7 +64,9 @@ def add_bundle(
     p.add_argument("--about", metavar="FILE", help="JSON for page and card: title, license, data, source, use, limits")
     p.set_defaults(command=_bundle)
 
-# %% ../../nbs/commands/82_show.ipynb #59d6537d
+# %% ../../nbs/commands/82_show.ipynb #7ea157a3
+_HOST = "a further name by which visitors ask for the page, e.g. of a proxy before it; may be repeated"
+
 def add_demo(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -75,10 +77,11 @@ def add_demo(
 """, description="The whole path on pictures drawn by the library: no data and no download needed, under 3 minutes.")
     p.add_argument("--no-serve", action="store_true", help="stop after one answered request")
     p.add_argument("--port", type=int, help="of the page; without it the first free one")
+    p.add_argument("--host", action="append", default=[], metavar="NAME", help=_HOST)
     p.add_argument("--runs", default="runs", metavar="DIR", help="where everything goes (default: %(default)s)")
     p.set_defaults(command=_demo)
 
-# %% ../../nbs/commands/82_show.ipynb #1e715323
+# %% ../../nbs/commands/82_show.ipynb #f9387250
 def add_app(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -86,4 +89,5 @@ def add_app(
     p = commands.add_parser("app", help="open a bundle's page", description="Open the top-3 page over a bundle.")
     p.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder")
     p.add_argument("--port", type=int, help="without it the first free one")
+    p.add_argument("--host", action="append", default=[], metavar="NAME", help=_HOST)
     p.set_defaults(command=_app)

@@ -5,10 +5,11 @@ have to fetch."""
 
 # %% auto #0
 __all__ = ['MAX_FILES', 'MAX_BYTES', 'MAX_REQUEST', 'MAX_JSON', 'MIN_FREE', 'RequestError', 'shown_name', 'check_file',
-           'check_value', 'refuse_path', 'Guard']
+           'check_value', 'refuse_path', 'host_name', 'check_hosts', 'refuse_host', 'drop_forwarded', 'Guard']
 
-# %% ../../nbs/ship/61_page_guard.ipynb #c4e1eb3d
+# %% ../../nbs/ship/61_page_guard.ipynb #c5c020ab
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -64,38 +65,81 @@ def check_value(
     if isinstance(value, str) and len(value) > 10_000: raise RequestError("this text is too long: send 10000 letters")
     return value
 
-# %% ../../nbs/ship/61_page_guard.ipynb #1b4c5b3d
+# %% ../../nbs/ship/61_page_guard.ipynb #e7b37bdf
 MAX_BYTES = 40 * 2**20    # of an uploaded file
 MAX_REQUEST = 400 * 2**20  # of an upload with all its files
 MAX_JSON = 2**20          # of any other request
 MIN_FREE = 2**30          # bytes of disk that visitors' photos must leave
-_CLOSED = ("/proxy=", "/component_server", "/vibe-", "/undo-vibe", "/process_recording", "/run-history")
+_CLOSED = ("/proxy=", "/component_server", "/vibe-", "/undo-vibe", "/process_recording", "/run-history",
+           "/custom_component/", "/deep_link", "/stream/")
+_NOT_SERVED = "this page serves only what it was sent"
 
 def refuse_path(
-    path: str,     # of a request, as the server decoded it
-) -> str | None:   # why it is not answered; None: it may pass
-    "Routes that have nothing to do with naming photos"
+    path: str,         # of a request, as the server decoded it
+    folder: str = "",  # where uploads lie; "": no file is served
+) -> str | None:       # why it is not answered; None: it may pass
+    "Routes that have nothing to do with naming photos, and files that lie elsewhere"
     asked = path.lower()
-    if "/file=" in asked and ":/" in asked.partition("/file=")[2]: return _NO_WEB
-    return "this page has no such door" if any(route in asked for route in _CLOSED) else None
+    if any(route in asked for route in _CLOSED): return "this page has no such address"
+    found = re.search("/file[=/](.*)", path, re.I | re.S)
+    if not found: return None
+    if ":/" in found[1]: return _NO_WEB
+    home, file = os.path.realpath(folder), os.path.realpath(found[1].replace("\0", ""))
+    return None if folder and file.startswith(home + os.sep) else _NOT_SERVED
 
-# %% ../../nbs/ship/61_page_guard.ipynb #d31b7d73
+# %% ../../nbs/ship/61_page_guard.ipynb #3a2d2764
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+def host_name(
+    value: str,  # of a Host header: "Localhost:7860", "[::1]:7860"
+) -> str:        # "localhost", "::1"; "": not the name of a host
+    "The name by which a page was asked, without its port"
+    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+?))\.?(?::\d{1,5})?", value.strip().lower(), re.A)
+    return (found[1] or found[2]) if found else ""
+
+def check_hosts(
+    names,        # by which a page may be asked, beside those of this machine: texts
+) -> set[str]:    # as `host_name` gives them
+    "Names that somebody adds, or a `ValueError`"
+    if wrong := [name for name in names if not host_name(name)]:
+        raise ValueError(f"{wrong[0]!r} is not the name of a host: give it as in snakes.example.org, without http://")
+    return {host_name(name) for name in names}
+
+def refuse_host(
+    scope: dict,      # of a request, as ASGI has it
+    hosts: set[str],  # further names
+) -> str | None:      # why it is not answered; None: it may pass
+    "A request that was meant for another host"
+    asked = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    host, known = host_name(asked[0]) if len(asked) == 1 else "", _LOCAL | hosts | {(scope.get("server") or [""])[0]}
+    if host and host in known: return None
+    said = shown_name(host or "nothing")
+    return f"this page is not known as {said}: ask for localhost, or start it with --host {said}"
+
+def drop_forwarded(scope: dict, hosts: set[str]) -> dict:  # the same, or without the header
+    "A request without an X-Forwarded-Host that is unknown"
+    unknown = [pair for pair in scope["headers"] if pair[0] == b"x-forwarded-host"
+               and host_name(pair[1].decode("latin-1").partition(",")[0]) not in _LOCAL | hosts]
+    return scope | {"headers": [pair for pair in scope["headers"] if pair not in unknown]} if unknown else scope
+
+# %% ../../nbs/ship/61_page_guard.ipynb #92c1c023
 class _TooLarge(Exception):
     "A body that goes on after its limit"
 
 def _too_much(limit: int) -> str: return f"more than {limit / 2**20:g} MB in one request: send less"
 
 class Guard:
-    "ASGI middleware before a page: closed doors, bounded bodies, room left on the disk"
+    "ASGI middleware before a page: known names, closed routes, bounded bodies, room left on the disk"
     def __init__(
         self,
         app,               # the ASGI application behind it
-        folder: str = "",  # where uploads lie; "": the disk is not looked at
-    ): self.app, self.folder = app, folder
+        folder: str = "",  # where uploads lie; "": the disk is not looked at, and no file is served
+        hosts: set[str] | None = None,  # further names that the page may be asked by, from `check_hosts`
+    ): self.app, self.folder, self.hosts = app, folder, set() if hosts is None else hosts
 
     def refuse(self, scope: dict) -> tuple[int, str] | None:
         "HTTP status and reason, where the head of a request is enough to know"
-        if why := refuse_path(scope["path"]): return 403, why
+        if why := refuse_host(scope, self.hosts) or refuse_path(scope["path"], self.folder): return 403, why
         limit, length = self.limit(scope), dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > limit: return 413, _too_much(limit)
         if limit == MAX_REQUEST and self.folder and _free(self.folder) < MIN_FREE:
@@ -106,11 +150,14 @@ class Guard:
         return MAX_REQUEST if scope["path"].rstrip("/").endswith("/upload") else MAX_JSON
 
     async def __call__(self, scope, receive, send):
+        if scope["type"] == "websocket" and refuse_host(scope, self.hosts):
+            return await send({"type": "websocket.close", "code": 1008})  # a server answers 403
         if scope["type"] != "http": return await self.app(scope, receive, send)
+        scope = drop_forwarded(scope, self.hosts)
         if refusal := self.refuse(scope): return await _say_no(receive, send, *refusal)
         await _Counted(self.app, self.limit(scope)).run(scope, receive, send)
 
-# %% ../../nbs/ship/61_page_guard.ipynb #fbbbb0ea
+# %% ../../nbs/ship/61_page_guard.ipynb #957bd157
 def _free(folder: str) -> int:
     "Bytes left on the disk of a folder that may not be there yet"
     path = Path(folder).absolute()
@@ -123,7 +170,8 @@ async def _say_no(receive, send, status: int, why: str):
     while more and seen < _PATIENCE:
         message = await receive()
         seen, more = seen + len(message.get("body", b"")), message.get("more_body", False)
-    head = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    head = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"),
+            (b"content-length", b"%d" % len(why.encode()))]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": why.encode()})
 

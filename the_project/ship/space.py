@@ -87,8 +87,9 @@ def space_requirements(
     if gpu: pins = [pin.replace("onnxruntime==", "onnxruntime-gpu[cuda,cudnn]==") for pin in pins] + ["spaces"]
     return pins
 
-# %% ../../nbs/ship/74_space.ipynb #08c0d0cd
-_APP = '''"""The page over the bundle beside this file: python app.py"""
+# %% ../../nbs/ship/74_space.ipynb #1ef84171
+_APP = '''"""The page over the bundle beside this file: python app.py [NAMES of hosts, beside localhost and the Space's own]"""
+import sys
 from pathlib import Path
 
 from the_project.ship.app import launch_options, make_app
@@ -96,7 +97,7 @@ from the_project.ship.app import launch_options, make_app
 app = make_app(Path(__file__).parent / "bundle")
 
 if __name__ == "__main__":
-    app.launch(**launch_options())
+    app.launch(**launch_options(sys.argv[1:]))
 '''
 _APP_ZEROGPU = '''"""The page over the bundle beside this file, on a GPU that is lent for each answer: python app.py"""
 import spaces  # before anything that could touch a GPU
@@ -127,7 +128,7 @@ class Lent:
 
 
 model._open_session = Lent
-app = make_app(Path(__file__).parent / "bundle")
+app = make_app(Path(__file__).parent / "bundle", workers=0)  # the GPU is lent to this process alone
 
 if __name__ == "__main__":
     app.launch(**launch_options())
@@ -233,7 +234,7 @@ def bundle_license(bundle: str | Path) -> str | None:  # as the card names it
     card = Path(bundle)/"README.md"
     return read_card(card.read_text(encoding="utf-8"))[0].get("license") if card.is_file() else None
 
-# %% ../../nbs/ship/74_space.ipynb #10f2d79f
+# %% ../../nbs/ship/74_space.ipynb #be67b1f8
 def write_space(
     bundle: str | Path,           # folder made by `export_bundle`
     folder: str | Path,           # where the Space's files go
@@ -257,7 +258,7 @@ def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bo
     fields = dict(sdk="gradio", sdk_version=metadata.version("gradio"), python_version=python, app_file="app.py",
                   suggested_hardware="zero-a10g" if zerogpu else "cpu-basic")
     how = ("Runs anywhere: `pip install -r requirements.txt && python app.py`, or "
-           "`docker build -t page . && docker run -p 7860:7860 page`.")
+           "`docker build -t page . && docker run -p 7860:7860 page`; behind a proxy `python app.py NAME` with its name.")
     atomic_write(folder/"requirements.txt", "\n".join(pins) + "\n")
     atomic_write(folder/"app.py", _APP_ZEROGPU if zerogpu else _APP)
     atomic_write(folder/"Dockerfile", _DOCKERFILE.format(python=python))
