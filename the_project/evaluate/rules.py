@@ -7,7 +7,7 @@ on rows that had no part in it."""
 __all__ = ['RANKS', 'find_ranks', 'fit_ranks', 'score_ranks', 'fit_rules', 'write_rules', 'read_rules', 'run_strangeness',
            'measure_strangers', 'score_rules', 'answer_section']
 
-# %% ../../nbs/evaluate/134_rules.ipynb #e6165cbd
+# %% ../../nbs/evaluate/134_rules.ipynb #8c15e1c8
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from .calibrate import apply_temperature, calibration_error
 from .costs import find_danger, read_costs, score_costs
 from .doubt import (area_under_risk, coverage_at_risk, first_answer, fit_set, risk_coverage,
                                         score_set, threshold_for_risk)
-from .predictions import label_codes, label_names, probability_matrix, read_scores, update_scores
+from .predictions import (label_codes, label_names, probability_matrix, read_scores, rows_answered,
+                                              update_scores)
 from .priors import fit_priors, with_priors
 from .report import Section
 from .strangers import (Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness,
@@ -86,7 +87,7 @@ def score_ranks(
         rest &= ~told
     return dict(said=said, wrong=wrong)
 
-# %% ../../nbs/evaluate/134_rules.ipynb #979cace8
+# %% ../../nbs/evaluate/134_rules.ipynb #bb878312
 def fit_rules(
     predictions: pd.DataFrame,   # of validation, calibrated
     table: pd.DataFrame,         # all rows of the run, with `split`
@@ -104,6 +105,7 @@ def fit_rules(
     "Everything an answer needs, fitted on validation rows"
     labels, own = label_names(predictions), isinstance(costs, pd.DataFrame)
     train, valid = (table[table["split"] == split] for split in ("train", "valid"))
+    valid = rows_answered(valid, predictions)
     score = "probability" if strange is None else "distance"
     known = 1 - first_answer(predictions)[0] if strange is None else strange
     rules = dict(risk=risk, ranks=fit_ranks(predictions, find_ranks(table, labels, target, ranks), risk),

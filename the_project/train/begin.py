@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Decisions', 'StageLoaders', 'plain_loader', 'start_from_probe', 'settle_best']
 
-# %% ../../nbs/train/136_begin.ipynb #a8abdc2b
+# %% ../../nbs/train/136_begin.ipynb #1d5fe36a
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ from ..core.files import load_tensors, read_json, write_json
 from ..core.recipe import Recipe
 from ..core.task import Task
 from ..data.loaders import PictureLoader, make_loader, make_loaders
+from ..data.unreadable import unreadable_rows
 from ..models.backbone import input_stats
 from ..models.heads import PictureModel
 from ..models.probe import start_head
@@ -44,7 +45,7 @@ class Decisions:
         except OSError as error:
             say(f"{self.file.name} could not be written ({error.strerror or error}): training goes on")
 
-# %% ../../nbs/train/136_begin.ipynb #0450eb7a
+# %% ../../nbs/train/136_begin.ipynb #d365ac22
 class StageLoaders:
     "Makes the loaders of a phase when it comes; validation always has the last stage's size"
 
@@ -59,6 +60,7 @@ class StageLoaders:
     ):
         self.recipe, self.table, self.blocks, self.labels = recipe, table, task.blocks(recipe), labels
         self.folder, self.device, self.stats, self.made = folder, device, input_stats(recipe), (None, None)
+        self.earlier = set()  # training files that could not be read, of stages before this one
 
     def get(
         self,
@@ -67,12 +69,18 @@ class StageLoaders:
     ) -> DataLoaders:
         "The loaders of a phase"
         if self.made[0] != (phase.stage, batch_size):
+            self.earlier.update(self.replaced())
             recipe = self.recipe.replace(batch_size=min(self.recipe.batch_size, batch_size))  # for validation
             stage = recipe.stages[phase.stage].replace(batch_size=batch_size)
             dls = make_loaders(self.table, recipe, stage, self.blocks, self.labels, *self.stats,
                                folder=self.folder, epoch_key=phase.before, device=self.device)
             self.made = (phase.stage, batch_size), dls
         return self.made[1]
+
+    def replaced(self) -> list[str]:
+        "Training files so far that could not be read, whose places others took"
+        now = self.made[1] and [self.made[1].train.dataset.files[row] for row in unreadable_rows(self.made[1].train)]
+        return sorted(self.earlier | set(now or ()))
 
 # %% ../../nbs/train/136_begin.ipynb #a8fad630
 def plain_loader(

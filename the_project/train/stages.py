@@ -168,7 +168,7 @@ def _keep_last(learn: QuickLearner) -> None:
         raise ValueError(f"no epoch had a finite {best.monitor}, so there are no weights to go on from: use a lower lr, "
                          "clip=1 or precision=float32, and look for targets that are no numbers")
 
-# %% ../../nbs/train/139_stages.ipynb #7a2e612e
+# %% ../../nbs/train/139_stages.ipynb #e71890bd
 def run_stages(
     recipe: Recipe,                       # what to train and how
     table: pd.DataFrame,                  # file, the recipe's target, split (train and valid are used)
@@ -198,6 +198,7 @@ def run_stages(
         if state is None: say(str(phase))
         parts = _run_phase(learn, phase, recipe, loaders, Decisions(folder), state, parts)
         state = None
+        if lost := {*Decisions(folder).made.get("replaced", []), *loaders.replaced()}: Decisions(folder).note(replaced=sorted(lost))
     settle_best(learn)
     copy_from_first(learn.model)
     return learn
