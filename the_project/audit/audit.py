@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FINDINGS', 'Audit', 'audit_table', 'audit_page', 'save_audit', 'apply_fixes']
 
-# %% ../../nbs/audit/87_audit.ipynb #8395e08e
+# %% ../../nbs/audit/87_audit.ipynb #8f3a6f86
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ from .embed import Looks, look_through, make_embedder
 from .metadata import metadata_columns, metadata_note, metadata_scores
 from .oddities import balance_note, class_balance, odd_pictures
 from .page import bars, gallery, make_page
-from ..core.csv_text import csv_table, unescape_table
+from ..core.csv_text import csv_table
+from ..core.csv_table import read_csv
 from ..core.env import say
 from ..core.files import atomic_write
 from ..core.problems import holds_classes, missing_column
@@ -265,16 +266,16 @@ def save_audit(
     atomic_write(folder/"audit.html", audit_page(audit, title))
     return folder
 
-# %% ../../nbs/audit/87_audit.ipynb #1b8281df
+# %% ../../nbs/audit/87_audit.ipynb #753db689
 _ACTS = ("broken", "label", "stranger")
 
 def _suggestions(csv: str | Path | pd.DataFrame) -> pd.DataFrame:
     "The edited suggestions, checked"
-    rows = csv
-    if not isinstance(csv, pd.DataFrame): rows = unescape_table(pd.read_csv(csv, keep_default_na=False, dtype="str"))
+    rows = (csv if isinstance(csv, pd.DataFrame) else read_csv(csv)).fillna("")  # perhaps saved by a spreadsheet
     for name in ("file", "group", "problem", "suggested_label"):
         if name not in rows: raise missing_column(name, rows, "suggestions as in audit.csv")
-    words = {word for cell in rows["problem"].astype("str") for word in cell.split(";") if word}
+    rows = rows.assign(problem=rows["problem"].astype("str").str.replace(" ", ""))
+    words = {word for cell in rows["problem"] for word in cell.split(";") if word}
     if unknown := sorted(words - set(FINDINGS)):
         raise ValueError(f"problem {unknown[0]!r} is not known: use {', '.join(FINDINGS)}, several with ; between, "
                          "or nothing")
@@ -292,13 +293,15 @@ def apply_fixes(
     if not table["file"].isin(rows.index).any():
         raise ValueError(f"no file of the table is in the suggestions, the first is {table['file'].iloc[0]}: were they "
                          "made for another table?")
+    absent = rows.index.difference(table["file"])
+    if len(absent): say(f"{len(absent):,} files of the suggestions are not in the table, first {absent[0]}")
     told = table["file"].map(rows["problem"]).fillna("").str.split(";")
     has = {name: np.array([name in words and name in problems for words in told]) for name in _ACTS}
     if "label" in table:
         other = table["file"].map(rows["suggested_label"]).fillna("").to_numpy()
         has["label"] &= other != ""
         table = table.assign(label=table["label"].where(~has["label"], other))
-    group = table["file"].map(rows["group"])
+    group = table["file"].map(rows["group"].mask(rows["group"] == ""))
     table = table.assign(group=group.where(group.notna(), table.get("group", table["file"])))
     gone = has["broken"] | has["stranger"]
     if gone.all(): raise ValueError("no row is left: look through the suggestions")

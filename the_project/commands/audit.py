@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .train import add_columns, column_names, recipe_from
 
-# %% ../../nbs/commands/85_audit.ipynb #d17cf48d
+# %% ../../nbs/commands/85_audit.ipynb #552c07a3
 def _unlabelled(table) -> str:
     return (f"no column 'label' among {', '.join(map(str, table.columns))}: labels, their balance and what gives them "
             "away are left out; if one holds labels, give --column THEIRS=label")
@@ -21,7 +21,7 @@ def _audit_masks(args, recipe, out: Path) -> int:
     from the_project.data.table import read_table
 
     table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
-                       bad_rows="keep")
+                       bad_rows="keep", task=recipe.task)
     print(audit_masks(table, recipe).save(out)/"bands.csv")
     return 0
 
@@ -39,7 +39,8 @@ def _audit(args) -> int:
     from the_project.core.files import atomic_write
     from the_project.data.table import read_table
 
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=None, bad_rows="keep")
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=None, bad_rows="keep",
+                       task=args.task)
     if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
@@ -53,7 +54,7 @@ def _audit(args) -> int:
     print(out/"audit.csv")
     return 0
 
-# %% ../../nbs/commands/85_audit.ipynb #8bed44b9
+# %% ../../nbs/commands/85_audit.ipynb #e228db36
 def add_audit(
     commands,  # of the command line, see `ship.cli`
 ):
@@ -80,7 +81,7 @@ and writes DIR/bands.csv, DIR/pictures.csv and DIR/summary.txt.
                  "metadata gives away. Writes DIR/audit.csv and DIR/audit.html.")
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
     p.add_argument("--out", required=True, metavar="DIR", help="folder for audit.csv and audit.html")
-    p.add_argument("--task", help="segment: look at rasters, their bands and masks instead")
+    p.add_argument("--task", help="segment: look at rasters, their bands and masks instead; regress: labels are numbers")
     p.add_argument("--recipe", metavar="FILE", help="recipe (JSON) whose task, bands and classes count")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
                    help="fields of the recipe, e.g. file_bands=blue,green,red,nir missing=-9999 classes=land,water")

@@ -34,7 +34,7 @@ def add_common(
     p.add_argument("--gpus", type=float, default=0, metavar="N",
                    help="GPUs that a training takes, on Ray; 0.5 puts two on one (default: %(default)s)")
 
-# %% ../../nbs/commands/83_experiments.ipynb #3cef573e
+# %% ../../nbs/commands/83_experiments.ipynb #5e574c7c
 def read_input(
     args,  # of `add_common`
 ):         # table, recipe
@@ -42,7 +42,8 @@ def read_input(
     from the_project.data.table import read_table
 
     recipe = recipe_from(args)
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0])
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
+                       task=recipe.task)
     return trusted_split(table, recipe), recipe
 
 # %% ../../nbs/commands/83_experiments.ipynb #db03f4c5

@@ -45,18 +45,15 @@ def column_names(
             raise ValueError(f"--column {pair}: write THEIRS=OURS, e.g. --column photo=file species=label")
     return dict(pair.split("=", 1) for pair in pairs)
 
-# %% ../../nbs/commands/81_train.ipynb #21ab2775
+# %% ../../nbs/commands/81_train.ipynb #6293c65f
 def trusted_split(
     table,   # from `read_table`
     recipe,  # its seed and target
 ):           # with `group` and `split`
     "A table that a score can be trusted on: near-duplicates stay on one side; a given split is kept"
-    from the_project.core.problems import as_numbers
-    from the_project.core.task import find_task
+    from the_project.data.table import for_task
 
-    given = "split" in table
-    if find_task(recipe.task).output == "number":
-        table = as_numbers(table, recipe.targets)  # so that cheap and dear are on every side
+    table, given = for_task(table, recipe), "split" in table
     if given and table["split"].notna().all() and {"train", "valid"} <= set(table["split"]):
         return table
     from the_project.core.env import say
@@ -71,7 +68,7 @@ def trusted_split(
     say(f"split by groups of near-duplicates: {parts}")
     return table
 
-# %% ../../nbs/commands/81_train.ipynb #507ca8f8
+# %% ../../nbs/commands/81_train.ipynb #3a6a1355
 def _train(args) -> int:
     if args.table is None and args.settings and "=" not in args.settings[-1]:
         args.table = args.settings.pop()  # train --set a=b TABLE
@@ -95,7 +92,8 @@ def _train(args) -> int:
         from the_project.data.table import read_table
         from the_project.experiments.run import train
 
-        table = read_table(args.table, columns=columns, root=args.root, target=recipe.targets[0])
+        table = read_table(args.table, columns=columns, root=args.root, target=recipe.targets[0],
+                           task=recipe.task)
         task.blocks(recipe).labels(table, recipe)  # refuses a single class before any work is done
         run = train(first_says(partial(trusted_split, table, recipe)), recipe, args.runs)
     if me: return 0  # the first process tells

@@ -8,9 +8,10 @@ __all__ = ['TILE', 'OVERLAP', 'MULTIPLE', 'WHOLE', 'class_table', 'read_mask', '
            'file_band_names', 'bands_spec', 'Scene', 'open_scene', 'StoredScene', 'to_record', 'stored_shape',
            'NOT_JUDGED']
 
-# %% ../../nbs/data/119_mask_files.ipynb #d46e3d24
+# %% ../../nbs/data/119_mask_files.ipynb #7ace9cb2
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from PIL import Image
 
 from ..core.cache import picture_key
 from ..core.env import say
+from ..core.file_paths import find_beside
 from ..core.recipe import Recipe
 from ..ship.picture import PictureError, check_regular
 from ..ship.raster import Raster, check_bands, has_value, read_raster, select_bands
@@ -107,7 +109,7 @@ def to_classes(
     for value in found: lookup[value] = table[value]
     return lookup[mask]
 
-# %% ../../nbs/data/119_mask_files.ipynb #bb199cc6
+# %% ../../nbs/data/119_mask_files.ipynb #66ffdc34
 def mask_path(
     row: dict,          # of the table
     labels: list[str],  # not used
@@ -119,14 +121,28 @@ def mask_path(
         raise ValueError(f"the table has no column {target!r}: it has {', '.join(map(str, row))}; a mask's path goes "
                          "there")
     path = "" if row[target] is None or row[target] != row[target] else str(row[target])
-    if not path or os.path.isabs(path) or os.path.exists(path): return path
-    above = list(Path(str(row["file"])).parents)[:4]
-    return next((str(folder / path) for folder in above if (folder / path).is_file()), path)
+    return find_beside(path, str(row["file"]))
 
-# %% ../../nbs/data/119_mask_files.ipynb #17b3b405
+# %% ../../nbs/data/119_mask_files.ipynb #4e27551a
 @lru_cache(maxsize=200_000)
-def _values_of(path: str, key: bytes | None) -> tuple[int, ...]: return tuple(_values_in(read_mask(path)))
+def _values_of(path: str, key: bytes | None) -> tuple[tuple[int, int], ...]:  # value, pixels
+    mask = read_mask(path)
+    return tuple((value, int((mask == value).sum())) for value in _values_in(mask))
 
+def _counted(rows: pd.DataFrame, recipe: Recipe) -> Counter:  # value -> pixels
+    "What the masks hold; one that can't be read is told"
+    found = Counter()
+    for path in (mask_path(row, [], recipe) for row in rows.to_dict("records")):
+        try: found.update(dict(_values_of(path, picture_key(path))))
+        except PictureError as error: say(f"{error} (left out where classes are counted)")
+    return found
+
+def _say_not_judged(found: Counter) -> None:
+    share = found[NOT_JUDGED] / max(found.total(), 1)
+    if share: say(f"{share:.1%} of the masks' pixels are {NOT_JUDGED}, which counts as not judged; if it is a class name it in "
+                  "Recipe.classes")
+
+# %% ../../nbs/data/119_mask_files.ipynb #fc4bbbdf
 def mask_classes(
     rows: pd.DataFrame,  # training rows
     recipe: Recipe,      # its classes; without, the masks' own values are read
@@ -136,18 +152,20 @@ def mask_classes(
         labels = [name for name, _ in _parsed(recipe.classes) if name != "-"]
         if len(labels) < 2: raise ValueError(f"classes={recipe.classes} names fewer than two: a mask needs two or more")
         return labels
-    found = set()
-    for path in (mask_path(row, [], recipe) for row in rows.to_dict("records")):
-        try: found.update(_values_of(path, picture_key(path)))
-        except PictureError as error: say(f"{error} (left out where classes are counted)")
-    if found == {0, 1, 255}:
+    found = _counted(rows, recipe)
+    values = sorted(set(found) - {NOT_JUDGED})
+    if values == [0, 1] and NOT_JUDGED in found:
         raise ValueError("the masks hold 0, 1 and 255: say classes=('background', 'target', '-') if 255 is not judged, "
                          "or classes=('0=a', '1=b', '255=c') if it is a class")
-    if found in ({0, 1}, {0, 255}): return ["background", "target"]
-    values = sorted(found - {NOT_JUDGED})
+    if set(found) in ({0, 1}, {0, 255}): return ["background", "target"]
+    if NOT_JUDGED in found and len(values) > 1 and values != list(range(len(values))):
+        named, share = ", ".join(f"'{value}=...'" for value in values[:4]), found[NOT_JUDGED] / found.total()
+        raise ValueError(f"the masks hold {', '.join(map(str, values[:8]))} and 255 ({share:.1%} of the pixels): name them, "
+                         f"classes=({named}, '255=...'), or '255=-' if 255 is not judged")
     if len(values) < 2:
         raise ValueError(f"the masks of {len(rows)} training rows hold {values or 'no values'}: there are fewer than "
                          "two classes to tell apart; name them in Recipe.classes if others come later")
+    _say_not_judged(found)
     return [str(value) for value in values]
 
 # %% ../../nbs/data/119_mask_files.ipynb #dcd1123f

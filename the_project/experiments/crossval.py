@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['INNER', 'judge_apart', 'judged_answers', 'fold_tables', 'series_name', 'Together', 'CrossVal', 'crossval']
 
-# %% ../../nbs/experiments/62_crossval.ipynb #b4c15e6d
+# %% ../../nbs/experiments/62_crossval.ipynb #eae90f6c
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,10 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.files import file_hash, json_hash, table_hash
-from ..core.problems import as_numbers
 from ..core.recipe import Recipe
 from ..core.task import Task, find_task
 from ..data.splits import find_units, kfold_table, split_table
+from ..data.table import for_task
 from ..evaluate.calibrate import apply_temperature, fit_temperature
 from ..evaluate.ensemble import SoftVote, model_latency
 from ..evaluate.masks import fit_threshold
@@ -244,7 +244,7 @@ def gain(
     return dict(difference=paired_difference(vote, best, self.metric),
                 **model_latency(models, self.best.recipe.last_size, channels))
 
-# %% ../../nbs/experiments/62_crossval.ipynb #f8f44eee
+# %% ../../nbs/experiments/62_crossval.ipynb #79c425e3
 def crossval(
     recipe: Recipe,              # what to train; its seed divides the folds too
     table: pd.DataFrame,         # as for `train`; its test rows take no part
@@ -258,7 +258,7 @@ def crossval(
 ) -> CrossVal:
     "Train a recipe on every fold; called again, what is finished is not trained again"
     check_input(table, recipe)
-    if find_task(recipe.task).output == "number": table = as_numbers(table, recipe.targets)
+    table = for_task(table, recipe)
     tables = fold_tables(table, k, group, recipe.seed, recipe.targets[0], inner)
     series = series_name(tables[0], k)
     jobs = [Job(recipe, rows, dict(series=series, fold=fold, arm=f"fold {fold}", judged="apart")) for fold, rows in enumerate(tables)]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_table', 'load_table', 'run_name', 'check_input', 'ensure_split', 'prepare_run']
 
-# %% ../../nbs/experiments/59_prepare.ipynb #f98d72a5
+# %% ../../nbs/experiments/59_prepare.ipynb #db441635
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +14,13 @@ from ..core.csv_text import csv_table, unescape_table
 from ..core.env import environment, say
 from ..core.files import (atomic_write, escape_cell, exact_floats, json_hash, read_json, table_hash,
                                     write_json)
-from ..core.problems import as_numbers
 from ..core.recipe import Recipe
 from ..core.sampling import sampler_line
 from ..core.task import find_task
 from ..data.rows import PictureRows
 from ..data.split_check import check_split
 from ..data.splits import split_table
+from ..data.table import for_task
 from ..data.verify import drop_broken, verify_images
 
 # %% ../../nbs/experiments/59_prepare.ipynb #bce0a347
@@ -68,13 +68,13 @@ def check_input(
     if not len(table): raise ValueError("the table has no rows: read_table says why")
     find_task(recipe.task)
 
-# %% ../../nbs/experiments/59_prepare.ipynb #4dc1ba7a
+# %% ../../nbs/experiments/59_prepare.ipynb #df862daa
 def ensure_split(
     table: pd.DataFrame,  # with or without `split` and `group`
     recipe: Recipe,       # its seed and target
 ) -> pd.DataFrame:        # with a `split` that has train and valid rows
     "Keep a table's split, complete one that has no valid rows, make one where there is none"
-    if find_task(recipe.task).output == "number": table = as_numbers(table, recipe.targets)
+    table = for_task(table, recipe)
     complete = "split" in table and table["split"].notna().all() and {"train", "valid"} <= set(table["split"])
     if not complete:
         method = "given" if "split" in table else "stratified"
