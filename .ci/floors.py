@@ -18,12 +18,14 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
 # Module: what of ours it may import. They are copied into Spaces, and every floor may stand on them, so that a picture
 # is opened, prepared and answered by one definition.
 GROUND = {
-    # opens a picture
-    "ship.picture": set(),
+    # depth and colours of pixels; what a file may cost; opens a picture
+    "ship.colour": set(),
+    "ship.work": {"ship.colour"},
+    "ship.picture": {"ship.colour", "ship.work"},
     # where on the earth a raster lies
     "ship.place": set(),
     # reads windows of a raster
-    "ship.raster": {"ship.picture", "ship.place"},
+    "ship.raster": {"ship.colour", "ship.picture", "ship.place", "ship.work"},
     # pads, tiles and blends, cleans a mask
     "ship.tiles": set(),
     # brings it to the model's size and numbers
@@ -38,12 +40,16 @@ GROUND = {
     "ship.mask_parts": {"core.mask_view", "ship.raster"},
     # checks a bundle's bands and classes of masks
     "ship.mask_fields": set(),
+    # which values each field of config.json may have
+    "ship.config_fields": set(),
     # reads and checks a bundle's config.json
-    "ship.config": {"ship.decide", "ship.mask_fields", "ship.numbers", "ship.prepare"},
+    "ship.config": {"ship.config_fields", "ship.decide", "ship.mask_fields", "ship.numbers", "ship.prepare"},
     # scenes to masks by a bundle's model
     "ship.mask_predict": {"ship.config", "ship.picture", "ship.raster", "ship.tiles"},
+    # lets a model run once in a process of its own
+    "ship.first_run": {"ship.config"},
     # runs a bundle's model
-    "ship.model": {"ship.config", "ship.decide", "ship.mask_predict", "ship.numbers", "ship.prepare"},
+    "ship.model": {"ship.config", "ship.first_run", "ship.decide", "ship.mask_predict", "ship.numbers", "ship.prepare"},
     # answers a picture with a bundle
     "ship.predict": {"ship.config", "ship.decide", "ship.model", "ship.numbers", "ship.picture", "ship.prepare"},
 }

@@ -34,21 +34,27 @@ def softmax(
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     return shifted / shifted.sum(1, keepdims=True)
 
-# %% ../../nbs/evaluate/44_calibrate.ipynb #411f9487
+# %% ../../nbs/evaluate/44_calibrate.ipynb #2b472d49
 def fit_temperature(
     predictions: pd.DataFrame | np.ndarray,  # a predictions table, or logits (N, n)
     truth: np.ndarray | None = None,         # int (N,): class numbers; needed beside logits
+    spread: float | None = .5,               # how far from 1 it is expected before any row, in powers of e; None: no matter
 ) -> float:                                  # TEMPERATURES[0] .. TEMPERATURES[1]; logits / temperature is calibrated
-    "The temperature with the lowest cross-entropy on these answers; give it those of validation, never train or test"
+    """The temperature with the lowest cross-entropy on these answers; give it those of validation, never train or test
+
+    A few rows that happen to be all right would ask for the sharpest temperature there is; so the logarithm is held near 0
+    as by a normal prior of this spread, which hundreds of rows outweigh."""
     if isinstance(predictions, pd.DataFrame): logits, truth = table_logits(predictions), label_codes(predictions)
     elif truth is None: raise ValueError("logits alone have no truth: give fit_temperature(logits, truth)")
     else: logits, truth = np.asarray(predictions, float), np.asarray(truth)
     low, high = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
-    if temperature_slope(logits, truth, low) >= 0: return TEMPERATURES[1]
-    if temperature_slope(logits, truth, high) <= 0: return TEMPERATURES[0]
+    def slope(inverse: float) -> float:  # of the summed loss and of what few rows are held back by
+        return temperature_slope(logits, truth, inverse) * len(truth) + (np.log(inverse) / inverse / spread**2 if spread else 0)
+    if slope(low) >= 0: return TEMPERATURES[1]
+    if slope(high) <= 0: return TEMPERATURES[0]
     for _ in range(60):
         middle = (low * high) ** .5
-        if temperature_slope(logits, truth, middle) < 0: low = middle
+        if slope(middle) < 0: low = middle
         else: high = middle
     return float(1 / middle)
 

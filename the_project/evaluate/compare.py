@@ -6,7 +6,7 @@
 __all__ = ['METRICS', 'match_rows', 'score_sums', 'sums_scores', 'draw_scores', 'Comparison', 'comparison_line',
            'compare_predictions', 'compare']
 
-# %% ../../nbs/evaluate/143_compare.ipynb #e23eff78
+# %% ../../nbs/evaluate/143_compare.ipynb #7c48e7d9
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ import pandas as pd
 from ..core.env import rng_for
 from ..core.recipe import nearest
 from .masks import MASK_SCORES, is_masks, mask_sums, scores_of_sums
-from .metrics import draw_weights, f1_scores, group_codes, interval, sum_by_group, truth_ranks
+from .metrics import draw_weights, f1_scores, group_codes, jackknife, sum_by_group, truth_ranks
 from .numbers import NUMBER_SCORES, gap_sums, is_numbers, scores_of_gaps
 from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
                                               read_scores, sample_predictions)
@@ -103,17 +103,16 @@ def _coins(groups: int, n: int, seed: int) -> Iterator[np.ndarray]:  # blocks (d
     rng, block = rng_for(seed, "permute"), max(1, 4_000_000 // groups)
     for start in range(0, n, block): yield rng.integers(0, 2, (min(block, n - start), groups)).astype(float)
 
-# %% ../../nbs/evaluate/143_compare.ipynb #ca22c421
+# %% ../../nbs/evaluate/143_compare.ipynb #fb62377c
 def _differences(a: dict, b: dict, n: int, seed: int) -> dict[str, tuple]:
     "For each score: that of a, of b, b - a, its interval, and how often luck makes it as large"
     groups, answer = len(a["rows"]), {}
     whole = [sums_scores(_weighed([s], [np.ones((1, groups))])) for s in (a, b)]
-    drawn = [[sums_scores(_weighed([s], [w])) for s in (a, b)] for w in draw_weights(groups, n, seed)] if groups > 1 else []
+    left = [sums_scores({name: part.sum(0) - part for name, part in s.items()}) for s in (a, b)]
     tossed = [[sums_scores(_weighed([a, b], pair)) for pair in ((1 - c, c), (c, 1 - c))] for c in _coins(groups, n, seed)]
     for name in whole[0]:
         one, two = (float(scores[name][0]) for scores in whole)
-        draws = np.concatenate([y[name] - x[name] for x, y in drawn]) if drawn else np.array([np.nan])
-        low, high = interval(draws)
+        low, high = jackknife(two - one, left[1][name] - left[0][name], "plain")
         shuffled = np.abs(np.concatenate([y[name] - x[name] for x, y in tossed]))
         luck = (1 + (shuffled >= abs(two - one) - 1e-12).sum()) / (1 + len(shuffled))
         answer[name] = (one, two, two - one, float(low), float(high), float(luck))

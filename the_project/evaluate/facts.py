@@ -12,7 +12,7 @@ import math
 import pandas as pd
 
 from ..core.files import plain
-from .metrics import bootstrap, confused_pairs, per_class
+from .metrics import confused_pairs, label_scores, per_class
 from .page import row_counts
 from .predictions import read_scores
 
@@ -48,6 +48,6 @@ def run_facts(
     known = [name for name in ("temperature", "ece_before", "ece_after") if math.isfinite(notes.get(name, math.nan))]
     return plain(dict(
         rows=row_counts(run), split_by="group" if "group" in run.table else "row", split=splits[0],
-        scores={split: bootstrap(table) for split, table in answers.items()}, recipe=run.recipe.hash,
+        scores={split: label_scores(table) for split, table in answers.items()}, recipe=run.recipe.hash,
         calibration={name: notes[name] for name in known} if len(known) == 3 else None,
         test_reads=notes.get("test_reads", {}).get("count", 0))) | class_facts(answers[splits[0]])

@@ -126,7 +126,7 @@ def mask_advice(
     guess: dict,                # what it gave for `constant_masks`
 ) -> list[str]:                 # sentences, most useful first
     "What the answers suggest"
-    classes, advice = mask_classes_table(predictions, n=2), []
+    classes, advice = mask_classes_table(predictions), []
     iou, low, high = scores["iou"]
     if iou <= guess["iou"][0]:
         return ["No better than one class everywhere: it has hardly learnt; check learning rate, masks and bands."]

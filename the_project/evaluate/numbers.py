@@ -7,14 +7,14 @@ each with the interval it deserves."""
 __all__ = ['NUMBER_SCORES', 'number_columns', 'sample_numbers', 'fit_margin', 'apply_margin', 'held', 'number_scores',
            'is_numbers', 'gap_sums', 'scores_of_gaps', 'slice_errors', 'worst_numbers', 'mean_answers']
 
-# %% ../../nbs/evaluate/135_numbers.ipynb #442152ff
+# %% ../../nbs/evaluate/135_numbers.ipynb #6578216d
 import math
 
 import numpy as np
 import pandas as pd
 
-from ..core.env import rng_for
-from .metrics import bootstrap_sums, group_codes
+from ..core.env import rng_for, say
+from .metrics import group_codes, jackknife_sums
 from ..ship.numbers import from_scale, number_intervals, to_scale, told_number
 
 # %% ../../nbs/evaluate/135_numbers.ipynb #30f3ccb1
@@ -49,7 +49,7 @@ def sample_numbers(
                               high=ends[:, 2], spread=spread * .6, loss=abs(said - truth)))
     return table.assign(group=(np.arange(n_rows) // 2).astype(str)), numbers
 
-# %% ../../nbs/evaluate/135_numbers.ipynb #2ca34ace
+# %% ../../nbs/evaluate/135_numbers.ipynb #b529dba0
 def fit_margin(
     predictions: pd.DataFrame,     # validation answers
     numbers: dict,                 # what the task measured
@@ -58,7 +58,10 @@ def fit_margin(
     "How many spreads hold the truth as often as promised"
     truth, said = (to_scale(number_columns(predictions, numbers, name), numbers) for name in ("truth", "prediction"))
     miss = np.sort(np.abs(truth - said) / np.maximum(number_columns(predictions, numbers, "spread"), 1e-12), axis=0)
-    rank = math.ceil((len(miss) + 1) * (coverage or numbers["coverage"]))
+    coverage = coverage or numbers["coverage"]
+    rank = math.ceil((len(miss) + 1) * coverage - 1e-9)  # split conformal: on average over validation sets
+    if rank > len(miss): say(f"valid has {len(miss)} pictures: intervals hold {len(miss) / (len(miss) + 1):.0%} of the "
+                             f"truths, not the {coverage:.0%} asked for, which takes {math.ceil(coverage / (1 - coverage) - 1e-9)}")
     return [float(value) for value in miss[min(rank, len(miss)) - 1]]
 
 def apply_margin(
@@ -82,27 +85,28 @@ def held(
     low, truth, high = (number_columns(predictions, numbers, name) for name in ("low", "truth", "high"))
     return (low <= truth) & (truth <= high)
 
-# %% ../../nbs/evaluate/135_numbers.ipynb #8781cb54
+# %% ../../nbs/evaluate/135_numbers.ipynb #652c40f8
 def number_scores(
     predictions: pd.DataFrame,     # a predictions table of numbers
     numbers: dict,                 # what the task measured
     margin: list[float] | None = None,  # from `fit_margin`; None: intervals as trained
-    n: int = 1000,                 # bootstrap draws
-    seed: int = 0,                 # same seed, same intervals
 ) -> dict[str, tuple[float, float,
                      float]]:  # mae, rmse, r2, within, coverage, width -> (value, low, high); several: mae:price ...
-    "Errors in the number's unit, R2, share within the tolerance, share of truths held and width of the intervals"
+    """Errors in the number's unit, R2, share within the tolerance, share of truths held and width of the intervals
+
+    Each with a 95 % interval by group. Where a few errors are much larger than all others fewer hold the true value: 89 %
+    for the MAE and 88 % for the RMSE of heavy-tailed errors on 20 groups (`bench/error_rates.py --only number`)."""
     told = apply_margin(predictions, numbers, margin) if margin else predictions
     sums = np.concatenate([_row_sums(told, numbers, i) for i in range(len(numbers["names"]))], 1)
     groups = predictions["group"] if "group" in predictions else None
-    if len(numbers["names"]) == 1: return bootstrap_sums(sums, _scores_of_sums, groups, n, seed)
-    scores = bootstrap_sums(sums, _mean_of_several, groups, n, seed)
+    if len(numbers["names"]) == 1: return jackknife_sums(sums, _scores_of_sums, groups, _SCALES)
+    scores = jackknife_sums(sums, _mean_of_several, groups, _SCALES)
     for i, name in enumerate(numbers["names"]):
-        own = bootstrap_sums(sums[:, i * 9:i * 9 + 9], _scores_of_sums, groups, n, seed)
+        own = jackknife_sums(sums[:, i * 9:i * 9 + 9], _scores_of_sums, groups, _SCALES)
         scores |= {f"{score}:{name}": triple for score, triple in own.items()}
     return scores
 
-# %% ../../nbs/evaluate/135_numbers.ipynb #fee73e7b
+# %% ../../nbs/evaluate/135_numbers.ipynb #3b73a95b
 def _row_sums(told: pd.DataFrame, numbers: dict, i: int) -> np.ndarray:  # (rows, 9): what each row adds, of number i
     names = "truth", "prediction", "low", "high"
     truth, said, low, high = (number_columns(told, numbers, name)[:, i] for name in names)
@@ -112,6 +116,8 @@ def _row_sums(told: pd.DataFrame, numbers: dict, i: int) -> np.ndarray:  # (rows
     right = gap <= (numbers["tolerance"][i] * np.abs(truth) if numbers["log"] else numbers["tolerance"][i])
     return np.stack([np.ones(len(gap)), gap, gap**2, centre, centre**2, right, (low <= truth) & (truth <= high),
                      high - low, scaled], 1)
+
+_SCALES = dict(mae="amount", rmse="amount", width="amount", r2="plain")
 
 def _spread(square: np.ndarray, size: np.ndarray) -> np.ndarray:  # NaN where a draw's truths are all the same: no R2
     return np.where(square > 1e-12 * np.maximum(size, 1e-300), square, np.nan)

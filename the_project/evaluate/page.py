@@ -28,7 +28,7 @@ from .doubt import first_answer, plot_risk, risk_coverage
 from .explain import plot_worst_heat
 from .mask_page import make_mask_report, save_mask_plots
 from .masks import fit_threshold, mask_scores, picture_scores
-from .metrics import bootstrap, bootstrap_mean, worst_mistakes
+from .metrics import jackknife_mean, label_scores, worst_mistakes
 from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
@@ -105,7 +105,7 @@ def save_trust(
     return [*paths, save_plot(figure, risk_coverage(*first_answer(told)), folder, "risk")]
 
 # %% ../../nbs/evaluate/140_page.ipynb #be3b719c
-def _label_scores(run, predictions: pd.DataFrame) -> dict: return bootstrap(predictions)
+def _label_scores(run, predictions: pd.DataFrame) -> dict: return label_scores(predictions)
 def _label_settle(run, valid: pd.DataFrame) -> dict: return calibrate(valid)
 
 def _label_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
@@ -190,7 +190,7 @@ def _mask_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
 
 # %% ../../nbs/evaluate/140_page.ipynb #0be5faa1
 def _loss_scores(run, predictions: pd.DataFrame) -> dict:
-    return dict(loss=bootstrap_mean(predictions["loss"], predictions["group"] if "group" in predictions else None))
+    return dict(loss=jackknife_mean(predictions["loss"], predictions.get("group"), "amount"))
 
 def _loss_settle(run, valid: pd.DataFrame) -> dict: return {}
 

@@ -6,20 +6,18 @@
 __all__ = ['VERDICTS', 'score_mode', 'usual_metric', 'one_score', 'align_predictions', 'mean_score', 'noise_floor', 'Difference',
            'difference_text', 'paired_difference']
 
-# %% ../../nbs/evaluate/144_paired.ipynb #cbe8941e
+# %% ../../nbs/evaluate/144_paired.ipynb #ce33fbc0
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtr
 
-from ..core.env import rng_for
 from ..core.recipe import nearest
 from .compare import score_sums, sums_scores
 from .masks import MASK_SCORES, mask_sums
-from .metrics import draw_weights, group_codes, interval
+from .metrics import group_codes, jackknife_error, t_interval
 from .numbers import NUMBER_SCORES, gap_sums
 from .predictions import label_codes
 from .report import number_text
@@ -88,40 +86,51 @@ def align_predictions(
                              "runs of the same split, or cross-validate both with the same folds")
     return [table.set_index("file").loc[files].reset_index() for table in tables]
 
-# %% ../../nbs/evaluate/144_paired.ipynb #366fc7c7
-def _seed_weights(n_tables: int, draws: int, seed: int) -> np.ndarray:  # (1 + draws, tables)
-    "How often each training counts in each draw"
-    drawn = rng_for(seed, "seeds").multinomial(n_tables, [1 / n_tables] * n_tables, draws)
-    return np.vstack([np.ones((1, n_tables)), drawn]) / n_tables
+# %% ../../nbs/evaluate/144_paired.ipynb #6bfc2262
+def _scale(metric: str) -> str:  # of `evaluate.metrics.SCALES`
+    if metric in MASK_SCORES: return "ratio"
+    if metric == "r2": return "plain"
+    return "amount" if score_mode(metric) == "min" else "share"
 
-# %% ../../nbs/evaluate/144_paired.ipynb #95e4e7ba
-def _draws(n_groups: int, n: int, seed: int) -> Iterator[np.ndarray]:  # all groups once, then the draws
-    yield np.ones((1, n_groups))
-    yield from draw_weights(n_groups, n, seed)
+def _scores(tables: list[pd.DataFrame], metric: str, codes: np.ndarray) -> tuple:
+    "Score of each training (tables,), the same without each group (groups, tables), and groups that no class hangs on"
+    whole, left = [], []
+    for counts in (_counts(table, metric, codes) for table in tables):
+        whole += [_score(counts, metric, np.ones((1, len(counts["rows"]))))[0]]
+        part = sums_scores({name: values.sum(0) - values for name, values in counts.items()})
+        left += [part["top_k" if metric.startswith("top_") else metric]]
+    seen = counts["support"].sum(0) if "support" in counts else np.zeros(1)
+    steady = ~((seen > 0) & (counts.get("support", np.zeros((1, 1))) == seen)).any(1)
+    return np.array(whole), np.stack(left, 1), np.broadcast_to(steady, len(left[0]))
 
-# %% ../../nbs/evaluate/144_paired.ipynb #45796191
-def _side(tables: list[pd.DataFrame], metric: str, blocks: Callable, share: np.ndarray,
-          codes: np.ndarray) -> np.ndarray:
-    "Mean score of one side's trainings in each draw; `blocks` gives the draws' group weights piece by piece"
-    counts = [_counts(table, metric, codes) for table in tables]
-    scores = [np.concatenate([_score(part, metric, weights) for weights in blocks()]) for part in counts]
-    return (np.stack(scores, 1) * share).sum(1)
+# %% ../../nbs/evaluate/144_paired.ipynb #619306bb
+def _of_seeds(scores: list[np.ndarray]) -> tuple[float, float]:  # variance of the mean(s) over trainings, and its freedom
+    parts = [(one.var(ddof=1) / len(one), len(one) - 1) for one in scores if len(one) > 1]
+    total = sum(part for part, _ in parts)
+    return total, total**2 / max(sum(part**2 / free for part, free in parts), 1e-300) if total else np.inf
 
-# %% ../../nbs/evaluate/144_paired.ipynb #42f35925
+def _both(error: float, freedom: float, seeds: tuple[float, float]) -> tuple[float, float]:
+    "Standard error and degrees of freedom of pictures and trainings together (Welch and Satterthwaite)"
+    square = error**2 + seeds[0]
+    free = square**2 / max(error**4 / max(freedom, 1) + seeds[0]**2 / seeds[1], 1e-300)
+    return square**.5, max(float(free), 1.)
+
+# %% ../../nbs/evaluate/144_paired.ipynb #53bf5888
 def mean_score(
     tables: list[pd.DataFrame],  # predictions tables of the same rows, one a training
     metric: str = "f1_macro",    # f1_macro, accuracy, top_<k> or loss
-    n: int = 1000,               # draws
-    seed: int = 0,               # same seed, same interval
 ) -> tuple[float, float, float]:  # value, low, high; the ends are NaN with one group
-    "The mean score of several trainings with a 95 % bootstrap interval by group and training"
+    "The mean score of several trainings with a 95 % interval by group and training"
     score_mode(metric)
     tables = align_predictions(tables)
     codes = group_codes(tables[0])
-    blocks = partial(_draws, int(codes.max()) + 1, n, seed)
-    values = _side(tables, metric, blocks, _seed_weights(len(tables), n, seed), codes)
-    low, high = interval(values[1:]) if codes.max() else (np.nan, np.nan)
-    return float(values[0]), float(low), float(high)
+    whole, left, steady = _scores(tables, metric, codes)
+    value = whole.mean()
+    if len(left) < 2: return float(value), np.nan, np.nan
+    bias, error, freedom = jackknife_error(value, left.mean(1), _scale(metric), steady)
+    error, freedom = _both(error, freedom, _of_seeds([whole]))
+    low, high = t_interval(value, bias, error, freedom, len(left), _scale(metric))
+    return float(value), float(low), float(high)
 
 # %% ../../nbs/evaluate/144_paired.ipynb #327e0872
 def noise_floor(
@@ -136,7 +145,7 @@ def noise_floor(
     spread = (sum(((scores - scores.mean())**2).sum() for scores in repeats) / freedom)**.5
     return float(t.ppf(.975, freedom) * spread * (2 / seeds)**.5)
 
-# %% ../../nbs/evaluate/144_paired.ipynb #40aa73c4
+# %% ../../nbs/evaluate/144_paired.ipynb #a5222089
 VERDICTS = ("helped", "hurt", "no evidence")
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class Difference:
     value: float          # ours - theirs
     low: float            # 95 % interval; NaN with one group
     high: float
-    luck: float           # share of draws on the other side, both tails: 0 .. 1
+    luck: float           # how likely equals differ as much: 0 .. 1
     rows: int             # pictures that both answered
     seeds: int            # trainings a side
     floor: float = float("nan")  # noise floor; NaN: not measured
@@ -169,27 +178,29 @@ def difference_text(
     value, low, high = (f"{'+' if x >= 0 else ''}{number_text(x, like)}" for x in triple)
     return f"{value} [{low}, {high}]" if np.isfinite(triple[1]) else f"{value} [no interval: one group]"
 
-# %% ../../nbs/evaluate/144_paired.ipynb #16a95e40
+# %% ../../nbs/evaluate/144_paired.ipynb #2941b38d
 def paired_difference(
     ours: pd.DataFrame | list[pd.DataFrame],    # predictions tables of the trainings in question, one a seed
     theirs: pd.DataFrame | list[pd.DataFrame],  # of what they are compared with, in the same order of seeds
     metric: str = "f1_macro",                   # f1_macro, accuracy, top_<k> or loss
     floor: float = float("nan"),                # from `noise_floor`; NaN: none
-    n: int = 2000,                              # draws
-    seed: int = 0,                              # same seed, same interval
 ) -> Difference:
-    "A paired bootstrap by group and seed"
+    "The difference on the same rows, with what pictures and trainings (in pairs, where both sides have as many) let it vary"
     score_mode(metric)
     ours, theirs = ([side] if isinstance(side, pd.DataFrame) else list(side) for side in (ours, theirs))
     if not ours or not theirs: raise ValueError("a comparison needs a predictions table on each side")
     tables = align_predictions([*ours, *theirs])
     codes = group_codes(tables[0])
-    blocks = partial(_draws, int(codes.max()) + 1, n, seed)
-    shares = [_seed_weights(len(side), n, seed if len(ours) == len(theirs) else seed + i)
-              for i, side in enumerate((ours, theirs))]
-    parts = tables[:len(ours)], tables[len(ours):]
-    values = np.subtract(*(_side(part, metric, blocks, share, codes) for part, share in zip(parts, shares)))
-    low, high = interval(values[1:]) if codes.max() else (np.nan, np.nan)
-    luck = min(1., 2 * min((values[1:] <= 0).mean(), (values[1:] >= 0).mean()))
-    return Difference(metric, float(values[0]), float(low), float(high), float(luck), len(tables[0]),
+    whole, left, _ = _scores(tables, metric, codes)
+    sides = [(x[..., :len(ours)], x[..., len(ours):]) for x in (whole, left)]
+    value = sides[0][0].mean() - sides[0][1].mean()
+    low = high = np.nan
+    luck = 1.
+    if len(left) > 1:
+        _, error, freedom = jackknife_error(value, sides[1][0].mean(1) - sides[1][1].mean(1), "plain")
+        paired = [np.subtract(*sides[0])] if len(ours) == len(theirs) else list(sides[0])
+        error, freedom = _both(error, freedom, _of_seeds(paired))
+        low, high = t_interval(value, 0, error, freedom, len(left), "plain")
+        luck = 2 * stdtr(freedom, -abs(value) / error) if error > 1e-12 else float(value == 0)
+    return Difference(metric, float(value), float(low), float(high), float(luck), len(tables[0]),
                       min(len(ours), len(theirs)), floor)

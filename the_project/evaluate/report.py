@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..core.recipe import Recipe
 from ..data.unreadable import unreadable_line
-from .metrics import (bootstrap, confused_pairs, group_codes, per_class, roll_up_genus,
+from .metrics import (confused_pairs, group_codes, label_scores, per_class, roll_up_genus,
                                           worst_mistakes)
 from .predictions import label_names
 
@@ -221,11 +221,11 @@ def make_report(
     more: tuple[Section, ...] = (),           # further parts, before the advice
 ) -> Report:                                  # a page, with its numbers
     "The page about a classifier"
-    scores, answers, notes = {split: bootstrap(predictions, labels)}, {split: predictions}, []
-    if valid is not None and split != "valid": scores["valid"], answers["valid"] = bootstrap(valid), valid
+    scores, answers, notes = {split: label_scores(predictions, labels)}, {split: predictions}, []
+    if valid is not None and split != "valid": scores["valid"], answers["valid"] = label_scores(valid), valid
     if "valid" in scores: notes.append("the best epoch was chosen on valid, so its scores flatter")
     if (genus := roll_up_genus(predictions)) is not None:
-        scores["genus"], answers["genus"] = bootstrap(genus, k=1), genus
+        scores["genus"], answers["genus"] = label_scores(genus, k=1), genus
         notes.append(f"genus: {split} with its probabilities summed over {len(label_names(genus))} genera")
     if calibration: notes.append(calibration_line(calibration))
     advice = advice_from_answers(predictions, scores[split])

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['FACTS', 'picture_facts', 'slice_values', 'sliceable', 'slice_scores', 'slice_section']
 
-# %% ../../nbs/evaluate/137_slices.ipynb #19e89dc2
+# %% ../../nbs/evaluate/137_slices.ipynb #442a43ad
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.special import stdtr
 
 from ..core.problems import missing_column
 from ..data.groups import thumbnail
 from ..data.verify import in_threads
-from .metrics import bootstrap_mean, group_codes
+from .metrics import group_codes, jackknife_error, jackknife_mean
 from .report import Section
 
 # %% ../../nbs/evaluate/137_slices.ipynb #9e687ec0
@@ -61,7 +62,7 @@ def sliceable(
         if len(pairs) > max(truth.nunique(), values.nunique()) or number and values.nunique() > 8: found.append(name)
     return found
 
-# %% ../../nbs/evaluate/137_slices.ipynb #ddaf208e
+# %% ../../nbs/evaluate/137_slices.ipynb #9ac1c200
 def _matched(predictions: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     "The table's rows of the predictions' files, in their order"
     first = table.drop_duplicates("file")
@@ -72,11 +73,19 @@ def _matched(predictions: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
                          "run's own table")
     return first.iloc[place].reset_index(drop=True)
 
+def _luck(away: np.ndarray, codes: np.ndarray) -> float:  # how likely so low a mean is where none is expected
+    groups = np.unique(codes, return_inverse=True)[1]
+    size, total = np.bincount(groups), np.bincount(groups, away)
+    if len(size) < 2: return 1.
+    mean = total.sum() / size.sum()
+    _, error, freedom = jackknife_error(mean, (total.sum() - total) / (size.sum() - size), "plain")
+    return float(stdtr(max(freedom, 1), mean / error)) if error > 1e-12 else float(mean >= 0)
+
 def _expected(predictions: pd.DataFrame, score: np.ndarray) -> np.ndarray:
     "What each row's class scores on average"
     return pd.Series(score).groupby(predictions["truth"].astype(str).to_numpy()).transform("mean").to_numpy()
 
-# %% ../../nbs/evaluate/137_slices.ipynb #91b5fc36
+# %% ../../nbs/evaluate/137_slices.ipynb #fdafd226
 def slice_scores(
     predictions: pd.DataFrame,         # a predictions table
     table: pd.DataFrame,               # with `file` and the columns to slice by
@@ -84,10 +93,10 @@ def slice_scores(
     pictures: bool = True,             # also by brightness, contrast, size and aspect, about 2 ms a picture
     least: int = 20,                   # pictures a slice must have
     bins: int = 3,                     # parts of a number's range
-    n: int = 500,                      # bootstrap draws by group
-    seed: int = 0,                     # same seed, same intervals
 ) -> pd.DataFrame:                     # column value pictures groups score low high expected surely; worst first
-    "Share of right answers in each slice; `expected`: by its mix of classes, `surely`: its interval lies below that"
+    """Share of right answers in each slice; `expected`: by its mix of classes, `surely`: below that by more than luck
+
+    `surely` counts how many slices were looked at: of tables without a bad slice, at most 5 % show one."""
     facts = _matched(predictions, table)
     for name in columns or ():
         if name not in facts: raise missing_column(name, facts, "a column to slice by")
@@ -99,9 +108,10 @@ def slice_scores(
         slices = slice_values(facts[name], bins)
         for value, places in slices.groupby(slices).indices.items():
             if not least <= len(places) < len(facts): continue
-            mean, low, high = bootstrap_mean(score[places], codes[places], n, seed)
-            usual = expected[places].mean()
-            rows.append((name, value, len(places), len(set(codes[places])), mean, low, high, usual, high < usual))
+            usual, luck = expected[places].mean(), _luck(score[places] - expected[places], codes[places])
+            rows.append((name, value, len(places), len(set(codes[places])), *jackknife_mean(score[places], codes[places]),
+                         usual, luck))
+    rows = [(*row[:-1], row[-1] < .05 / len(rows)) for row in rows]
     found = pd.DataFrame(rows, columns="column value pictures groups score low high expected surely".split())
     return found.sort_values(["score", "pictures"], ascending=[True, False], ignore_index=True, kind="stable")
 

@@ -6,7 +6,8 @@
 __all__ = ['last_linear', 'picture_features', 'Strangeness', 'read_strangeness', 'fit_strangeness', 'score_strangers',
            'fit_stranger', 'plot_strangers', 'row_features']
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #33285460
+# %% ../../nbs/evaluate/131_strangers.ipynb #39f0f8cd
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from ..core.env import rng_for
+from ..core.env import rng_for, say
 from ..core.files import load_tensors, save_tensors
 from ..core.recipe import Recipe
 from ..core.task import find_task
@@ -119,16 +120,22 @@ def score_strangers(
     passing = np.asarray(strange) <= np.quantile(known, kept)
     return dict(auroc=float(auroc), fpr=float(passing.mean()), known=len(known), strangers=len(strange))
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #81f24881
+# %% ../../nbs/evaluate/131_strangers.ipynb #45ea7bd9
 def fit_stranger(
     known: np.ndarray,         # (N,) strangeness of validation pictures
     kept: float = .95,         # share of them that must pass
     score: str = "distance",   # how it was measured: "distance", or "probability" for 1 minus the highest
-) -> dict:                     # score, threshold, quantiles: a rule of `ship.decide`
-    "From where a picture is called a stranger"
+) -> dict | None:              # score, threshold, quantiles: a rule of `ship.decide`; None: too few pictures to promise that
+    """From where a picture is called a stranger
+
+    Split conformal: the directions come from training pictures, the threshold from validation. On average over validation
+    sets at most `1 - kept` of later pictures of the known kinds are called strangers, however few there were."""
     if not 0 < kept < 1: raise ValueError(f"kept={kept}: use a share above 0 and below 1, e.g. .95")
+    place = math.ceil((len(known) + 1) * kept - 1e-9)
+    if place > len(known): return say(f"no picture will be called a stranger: that takes {math.ceil(kept / (1 - kept) - 1e-9)} "
+                                      f"validation pictures where {kept:.0%} must pass, and there are {len(known)}")
     quantiles = np.quantile(known, np.linspace(0, 1, 21))
-    return dict(score=score, threshold=float(np.quantile(known, kept)), quantiles=quantiles.tolist())
+    return dict(score=score, threshold=float(np.sort(known)[place - 1]), quantiles=quantiles.tolist())
 
 # %% ../../nbs/evaluate/131_strangers.ipynb #5e7c5784
 def plot_strangers(

@@ -206,9 +206,10 @@ def fit_rules(
     ranks: tuple[str, ...] | None = None,  # columns to roll up to, finest first; None: genus, family ... that are there
     danger: str | None = None,   # column that says what is dangerous; None: venomous and the like
     costs: pd.DataFrame | dict | None = None,  # a matrix (rows truth, columns said), or e.g. dict(miss=100)
+    confidence: float = .9,      # that no more than `risk` of what is said are wrong
 ) -> dict:                       # the rules; the next bundle ships them
     "Fit the rules anew on validation, with promises of your own"
-    return write_rules(self, risk, coverage, sets, kept, given, ranks, danger, costs)
+    return write_rules(self, risk, coverage, sets, kept, given, ranks, danger, costs, confidence)
 
 @patch(nm="measure_strangers")
 def _measure_strangers(

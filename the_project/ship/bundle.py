@@ -6,11 +6,9 @@ before anyone sees it."""
 # %% auto #0
 __all__ = ['export_bundle']
 
-# %% ../../nbs/ship/70_bundle.ipynb #a2d3d0d6
+# %% ../../nbs/ship/70_bundle.ipynb #9e16aed0
 import copy
 import hashlib
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ import torch
 from .. import __version__
 from ..core.env import say
 from ..core.files import atomic_write, save_tensors, write_json
+from ..core.folders import new_folder
 from ..core.sample import sample_table
 from .card import check_about, make_card
 from .convert import write_mask_onnx, write_model, write_onnx
@@ -29,6 +28,8 @@ from .int8 import try_int8
 from .mask_probes import probe_answer, write_probes
 from .parity import check_page, check_parity, heat_gap
 from .config import SCHEMA, BundleError, genus_of, seal_of
+from .config_fields import MOST_TEXT, fits
+from .first_run import trust_model
 from .picture import open_picture
 from .predict import Predictor, most_probable
 from .prepare import check_preprocess
@@ -73,7 +74,7 @@ def _genus(rules: dict | None, labels: list[str]) -> list[str] | None:
     ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
     return ranks.get("genus") or genus_of(labels)
 
-# %% ../../nbs/ship/70_bundle.ipynb #6721ad9d
+# %% ../../nbs/ship/70_bundle.ipynb #60ffc4dc
 _DECODED = {"label": (), "number": ("numbers",), "mask": ("bands", "mask")}  # fields that a kind of answer needs
 
 def _decoding(run, labels: list[str]) -> dict:
@@ -89,6 +90,9 @@ def _decoding(run, labels: list[str]) -> dict:
 def _config(run, about: dict) -> dict:
     "What config.json holds, before anything is written beside it"
     labels, recipe = [str(label) for label in run.labels], run.recipe.to_dict()
+    if wrong := [label for label in labels if not fits(label, "text")]:
+        raise BundleError(f"label {ascii(wrong[0]):.80} holds control characters, or more than {MOST_TEXT} letters: "
+                          "rename it in the table and train again")
     if recipe.get("weights"):
         recipe["weights"] = Path(recipe["weights"]).name  # a file's folder is nobody's business
     fields, masks = _decoding(run, labels), run.task.output == "mask"
@@ -106,7 +110,7 @@ def _config(run, about: dict) -> dict:
         "made_with": {"the_project": __version__, "torch": torch.__version__.split("+")[0]}}
     return config | fields
 
-# %% ../../nbs/ship/70_bundle.ipynb #668ff1a7
+# %% ../../nbs/ship/70_bundle.ipynb #6efce8cb
 def _write_config(folder: Path, config: dict):
     "config.json, true to what lies beside it"
     beside = ("config.json", "README.md")
@@ -115,21 +119,7 @@ def _write_config(folder: Path, config: dict):
         "bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files}
     config["seal"] = seal_of(config)
     write_json(folder / "config.json", config)
-
-# %% ../../nbs/ship/70_bundle.ipynb #0228c620
-def _publish(finished: Path, folder: Path):
-    "Put a finished folder in its place; the older one goes only then"
-    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-    if not folder.exists():
-        os.replace(finished, folder)
-        return
-    os.replace(folder, old)
-    try:
-        os.replace(finished, folder)
-    except OSError:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old)
+    for model in folder.glob("*.onnx"): trust_model(model)  # made here: no first run
 
 # %% ../../nbs/ship/70_bundle.ipynb #980dbc2c
 def _check_place(folder: Path):
@@ -173,7 +163,7 @@ def _probe_answer(predictor: Predictor, file: Path, row: np.ndarray) -> dict:
         return {"numbers": predictor.predict(file)["numbers"], "answer": row.round(6).tolist()}
     return {"top": most_probable(row, predictor.labels), "probabilities": row.round(6).tolist()}
 
-# %% ../../nbs/ship/70_bundle.ipynb #3f74fe77
+# %% ../../nbs/ship/70_bundle.ipynb #96583efa
 def _fill(
     folder: Path,                # empty, temporary
     run,                         # see `export_bundle`
@@ -199,10 +189,10 @@ def _fill(
     check_page(predictor, files)
     config["probes"] = _probe_answers(predictor, files)
     _write_config(folder, config)
+    check_no_pickle(folder)  # before the card says so
     atomic_write(folder / "README.md", make_card(config, run.facts() if hasattr(run, "facts") else None, about))
-    check_no_pickle(folder)
 
-# %% ../../nbs/ship/70_bundle.ipynb #91ac99f8
+# %% ../../nbs/ship/70_bundle.ipynb #4a7b54d5
 def export_bundle(
     run,                      # a Run, or anything with .model() .labels .preprocess .temperature .recipe .task
     folder: str | Path,       # the bundle; an older bundle there is replaced whole
@@ -214,12 +204,5 @@ def export_bundle(
     "Write a run as a bundle, proven on its probes"
     folder, about = Path(folder).absolute(), check_about(about)
     _check_place(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-new-"))
-    try:
-        os.chmod(work, 0o755)
-        _fill(work, run, probes, reference, int8, about)
-        _publish(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with new_folder(folder) as work: _fill(work, run, probes, reference, int8, about)
     return folder

@@ -196,8 +196,8 @@ def doubt_of(
 def _share(value: float, quantiles: list[float]) -> float:  # of known pictures that are less strange
     return float(np.interp(value, quantiles, np.linspace(0, 1, len(quantiles))))
 
-# %% ../../nbs/ship/72_decide.ipynb #a4e23296
-NO_RULES = {"risk": None, "ranks": [], "stranger": None, "set": None, "priors": {}, "danger": None, "costs": None}
+# %% ../../nbs/ship/72_decide.ipynb #bff964d3
+NO_RULES = {"risk": None, "confidence": None, "ranks": [], "stranger": None, "set": None, "priors": {}, "danger": None, "costs": None}
 
 def make_answer(
     p: np.ndarray,                 # float64 (n,), after the temperature, rows sum to 1
@@ -238,7 +238,7 @@ def _costly(p: np.ndarray, labels: list[str], order: np.ndarray, rules: dict, ma
                               "venomous": bool(danger["of"][said]) if danger else None}
     return answer
 
-# %% ../../nbs/ship/72_decide.ipynb #f26311f2
+# %% ../../nbs/ship/72_decide.ipynb #388af208
 def check_rules(
     rules: dict | None,  # of config.json
     n: int,              # labels
@@ -250,6 +250,8 @@ def check_rules(
     if extra: raise ValueError(f"no rule {extra[0]!r}: use {', '.join(NO_RULES)}")
     if known["ranks"] and not isinstance(known["risk"], (int, float)):
         raise ValueError(f"rules risk is {known['risk']!r}: use a number of 0 .. 1")
+    if known["confidence"] is not None and not isinstance(known["confidence"], (int, float)):
+        raise ValueError(f"rules confidence is {known['confidence']!r}: use a number of 0 .. 1")
     lists = [(f"rank {rank.get('name')!r}", rank["of"]) for rank in known["ranks"] if "of" in rank]
     if known["danger"]:
         lists.append(("danger", known["danger"]["of"]))

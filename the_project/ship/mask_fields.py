@@ -8,7 +8,7 @@ __all__ = ['check_band_fields', 'check_mask_fields']
 # %% ../../nbs/ship/154_mask_fields.ipynb #4e59861e
 import re
 
-# %% ../../nbs/ship/154_mask_fields.ipynb #b64556a0
+# %% ../../nbs/ship/154_mask_fields.ipynb #3d650c5d
 _BANDS = {"file_bands": list, "bands": list, "missing": list, "hide_band": str | None, "multiple": int,
           "presize": int | None, "tile": int, "overlap": int}
 _MASK = {"classes": list, "values": list, "colours": list, "threshold": float | int, "min_object": int, "max_hole": int}
@@ -30,12 +30,15 @@ def check_band_fields(
     if unknown := [name for name in asked if name not in known]:
         raise ValueError(f"bands has {unknown[0]!r}, its files have {', '.join(known)}: export the bundle again")
     tile, overlap, multiple = bands["tile"], bands["overlap"], bands["multiple"]
-    if not (multiple > 0 and tile > 0 and tile % multiple == 0 and 0 <= overlap <= tile // 2):
+    if not (0 < multiple <= 256 and 0 < tile <= 8192 and len(known) <= 2000):
+        raise ValueError(f"bands has {len(known)} bands, tile {tile}, multiple {multiple}: at most 2000, 8192 and 256")
+    if (bands["presize"] or 1) < 1: raise ValueError(f"bands has presize {bands['presize']}: use pixels above 0, or null")
+    if not (tile % multiple == 0 and 0 <= overlap <= tile // 2):
         raise ValueError(f"bands has tile {tile}, overlap {overlap}, multiple {multiple}: a tile is a multiple, its "
                          "overlap at most half of it")
     return bands
 
-# %% ../../nbs/ship/154_mask_fields.ipynb #22b8de77
+# %% ../../nbs/ship/154_mask_fields.ipynb #737ab1ae
 def check_mask_fields(
     mask: dict,         # of config.json
     labels: list[str],  # of config.json
@@ -44,6 +47,7 @@ def check_mask_fields(
     _check_kinds("mask", mask, _MASK)
     if mask["classes"] != labels: raise ValueError(f"mask has other classes than {', '.join(labels)}: export it again")
     values = mask["values"]
+    if len(labels) > 255: raise ValueError(f"mask has {len(labels)} classes: a mask holds 255 at most")
     if len(values) != len(labels) or len(mask["colours"]) != len(labels) or len(set(values)) < len(labels):
         raise ValueError(f"mask has values {values} for {len(labels)} classes: give each its own, and a colour")
     if not all(isinstance(value, int) and 0 <= value < 65536 for value in values):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BundleModel', 'scale_heat', 'overlay', 'HeatModel']
 
-# %% ../../nbs/ship/63_model.ipynb #37745e34
+# %% ../../nbs/ship/63_model.ipynb #f9c9db95
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .config import BundleError, check_file, read_config, to_probabilities
+from .config import BundleError, check_file, read_config, read_steady, to_probabilities
 from .decide import COSTS
+from .first_run import run_first
 from .mask_predict import MaskPredictor
 from .numbers import decode_numbers
 from .prepare import normalise, read_uint8
@@ -37,7 +38,7 @@ def _open_session(
     except Exception as error:  # onnxruntime's own classes are not public
         raise BundleError(f"{path}: onnxruntime can't load it: copy it again, or export the bundle again") from error
 
-# %% ../../nbs/ship/63_model.ipynb #4bd9cfae
+# %% ../../nbs/ship/63_model.ipynb #1c0a24bf
 class BundleModel:
     "A bundle's model: pictures in, probabilities out"
     def __init__(
@@ -45,18 +46,26 @@ class BundleModel:
         bundle: str | Path,             # folder made by `export_bundle`
         threads: int = 1,               # for the model, and for reading several pictures at once
         max_pixels: int = 178_000_000,  # width x height of a picture allowed
+        first_run: float | None = 60,   # seconds that a model which this process did not make may take to open and run
+                                        # once, in a process of its own; None: it is opened here, without a limit
     ):
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads is {threads!r}: use a whole number from 1")
-        self.folder, self.threads, self.max_pixels = Path(bundle), threads, max_pixels
-        self.config = read_config(bundle)
+        self.folder, self.threads, self.max_pixels, self.first_run = Path(bundle), threads, max_pixels, first_run
+        self.masks = None  # of a bundle of masks: what answers a scene
+        read_steady(bundle, self._open)
+
+    def _open(self) -> bool:
+        self.config = read_config(self.folder)
         self.labels, self.genus = self.config["labels"], self.config.get("genus")
         self.preprocess, self.temperature = self.config.get("preprocess"), self.config["temperature"]
         self.rules, self.model = _rules_of(self.config), self.config.get("model", "model.onnx")
-        self._session = _open_session(self.folder / self.model, threads)
-        self.masks = None  # of a bundle of masks: what answers a scene
+        path = self.folder / self.model
+        run_first([path], {"x": _input_shape(self.config)}, self.first_run, self.threads)
+        self._session = _open_session(path, self.threads)
         if self.config["output"] != "mask": _check_model(self)
-        else: self.masks = MaskPredictor(self._session, self.config, max_pixels, str(self.folder / self.model))
+        else: self.masks = MaskPredictor(self._session, self.config, self.max_pixels, str(path))
+        return True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config.get('arch', 'model')}, {len(self.labels)} labels)"
@@ -64,9 +73,15 @@ class BundleModel:
     def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, list]:
         "uint8 (B, H, W, C) as logits (B, labels), before temperature and softmax, and a strangeness (or None) each"
         names = [output.name for output in self._session.get_outputs() if output.name != "map"]  # that is for `heat`
-        found = dict(zip(names, self._session.run(names, {"x": normalise(pixels, self.preprocess)})))
-        strange = found.get("strange")
-        return found[names[0]], [None] * len(pixels) if strange is None else strange.astype(float).ravel().tolist()
+        try: found = dict(zip(names, self._session.run(names, {"x": normalise(pixels, self.preprocess)})))
+        except Exception as error:  # onnxruntime's own classes are not public
+            raise BundleError(f"{self.folder}: {self.model} fails on {len(pixels)} pictures that it should answer: "
+                              "export the bundle again") from error
+        said, strange = found[names[0]], found.get("strange")
+        if len(said) != len(pixels) or strange is not None and strange.size != len(pixels):
+            raise BundleError(f"{self.folder}: {self.model} answers {len(said)} of {len(pixels)} pictures: export the "
+                              "bundle again")
+        return said, [None] * len(pixels) if strange is None else strange.astype(float).ravel().tolist()
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         "uint8 (B, H, W, C) as the model's float32 (B, labels), before temperature and softmax"
@@ -110,14 +125,20 @@ def _rules_of(config: dict) -> dict:
                            "costs": COSTS}
     return rules
 
-# %% ../../nbs/ship/63_model.ipynb #6d6aaaa8
+# %% ../../nbs/ship/63_model.ipynb #6dbce749
+def _input_shape(config: dict) -> tuple[int, ...]:  # of "x"
+    if config["output"] == "mask":
+        return 1, len(config["bands"]["bands"]), config["bands"]["multiple"], config["bands"]["multiple"]
+    return 1, config["preprocess"]["channels"], *config["preprocess"]["size"]
+
 def _check_model(model: BundleModel):
     "One answer to an empty picture: its labels are counted, and the model is warm"
     shape = (1, *model.preprocess["size"], model.preprocess["channels"])
     again = "export the bundle again"
     try:
         answer = model.logits(np.zeros(shape, np.uint8))
-    except Exception as error:  # onnxruntime's own classes are not public
+    except BundleError as error:
+        if error.__cause__ is None: raise
         raise BundleError(f"{model.folder}: {model.model} refuses pictures of {shape[1]} x {shape[2]} x {shape[3]}, "
                           f"as config.json has them: {again}") from error
     known = model.config["numbers"]["outputs"] if model.config["output"] == "number" else len(model.labels)
@@ -154,7 +175,7 @@ def overlay(
     share = (strength * np.sqrt(heat))[..., None]
     return Image.fromarray((picture * (1 - share) + colour * share).round().astype(np.uint8))
 
-# %% ../../nbs/ship/63_model.ipynb #ba2c2c22
+# %% ../../nbs/ship/63_model.ipynb #e1c2d65a
 class HeatModel(BundleModel):
     "A bundle's model that can say what its answer rests on"
     def heat(
@@ -168,17 +189,26 @@ class HeatModel(BundleModel):
         if label is not None and label not in self.labels:
             raise ValueError(f"label {label!r} is none of this bundle's: use one of {', '.join(self.labels)}")
         pixels = read_uint8(source, self.preprocess, self.max_pixels)
-        model, to_heat = self._heat_sessions()
-        logits, maps = model.run(["y", "map"], {"x": normalise(pixels[None], self.preprocess)})
-        row = to_probabilities(logits, self.temperature)[0]
+        row, coarse = self._run_heat(pixels)
         n = int(row.argmax()) if label is None else self.labels.index(label)
-        shift = self.config["heat"].get("shift", 0)
-        heat = scale_heat(to_heat.run(None, {"map": maps})[0][n], pixels.shape[:2], shift)
+        heat = scale_heat(coarse[n], pixels.shape[:2], self.config["heat"].get("shift", 0))
         return {"label": self.labels[n], "probability": float(row[n]), "picture": pixels, "heat": heat}
+
+    def _run_heat(self, pixels: np.ndarray) -> tuple:  # probabilities (labels,), evidence (labels, h, w)
+        model, to_heat = self._heat_sessions()
+        try:
+            logits, maps = model.run(["y", "map"], {"x": normalise(pixels[None], self.preprocess)})
+            coarse = to_heat.run(None, {"map": maps})[0]
+        except Exception as error:  # onnxruntime's own classes are not public
+            raise BundleError(f"{self.folder}: its heat map can't be made: export the bundle again") from error
+        if logits.shape != (1, len(self.labels)) or coarse.ndim != 3 or len(coarse) != len(self.labels):
+            raise BundleError(f"{self.folder}: its heat map is of another shape than its labels: export it again")
+        return to_probabilities(logits, self.temperature)[0], coarse
 
     def _heat_sessions(self) -> tuple:  # of model.onnx and of the heat, opened when first asked for
         if not hasattr(self, "_heat"):
             files = [check_file(self.folder, self.config, name) for name in ("model.onnx", self.config["heat"]["file"])]
+            run_first(files, {"x": _input_shape(self.config)}, self.first_run, self.threads)
             model = self._session if self.model == "model.onnx" else _open_session(files[0], self.threads)
             self._heat = model, _open_session(files[1], self.threads)
         return self._heat

@@ -28,7 +28,7 @@ def from_scale(
     values = np.asarray(scaled, np.float64) * numbers["std"] + numbers["mean"]
     return np.exp(np.minimum(values, 700.0)) if numbers["log"] else values
 
-# %% ../../nbs/ship/65_numbers.ipynb #640b9557
+# %% ../../nbs/ship/65_numbers.ipynb #626fc92a
 _FIELDS = {"names": list, "head": str, "loss": str, "log": bool, "mean": list, "std": list, "low": list, "high": list,
            "coverage": float, "outputs": int}
 
@@ -44,6 +44,12 @@ def check_numbers(
     if numbers["names"] != labels or short:
         raise ValueError(f"numbers has {', '.join(short) or 'names'} for others than {', '.join(labels)}: export the "
                          "bundle again")
+    n, outputs = len(labels), numbers["outputs"]
+    fit = outputs == n * (2 if numbers["loss"] == "gaussian" else 1)
+    if numbers["head"] == "bins": fit = outputs > 0 and outputs % n == 0
+    if not fit or not min(numbers["std"]) > 0 or len(numbers.get("margin") or labels) != n:
+        raise ValueError(f"numbers has {outputs} outputs, std {numbers['std']}, margin {numbers.get('margin')} for {n} "
+                         "numbers: export the bundle again")
     return numbers
 
 # %% ../../nbs/ship/65_numbers.ipynb #52cefd61

@@ -15,7 +15,7 @@ from .picture import open_picture
 _FITS = ("crop", "squish", "pad")
 _FILTERS = {f.name.lower(): f for f in Image.Resampling}
 
-# %% ../../nbs/ship/59_prepare.ipynb #cf59b9f6
+# %% ../../nbs/ship/59_prepare.ipynb #b8789f1b
 def check_preprocess(
     preprocess: dict,  # as in a bundle's config.json
 ) -> dict:             # the same, if it is complete
@@ -24,13 +24,14 @@ def check_preprocess(
     if missing:
         raise ValueError(f"preprocess lacks {', '.join(missing)}: export the bundle again")
     size, channels = preprocess["size"], preprocess["channels"]
-    if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
-        raise ValueError(f"preprocess size is {size!r}: use [height, width] in pixels")
+    if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(isinstance(n, int) and 0 < n <= 8192 for n in size)):
+        raise ValueError(f"preprocess size is {size!r}: use [height, width] in pixels, 8192 at most")
     for key, allowed in (("fit", _FITS), ("interpolation", tuple(_FILTERS)), ("channels", (1, 3))):
         if preprocess[key] not in allowed:
             raise ValueError(f"preprocess {key} is {preprocess[key]!r}: use one of {', '.join(map(str, allowed))}")
     for key in ("mean", "std"):
-        if len(preprocess[key]) != channels or (key == "std" and min(preprocess[key]) <= 0):
+        low = 1e-6 if key == "std" else -1e6
+        if len(preprocess[key]) != channels or not all(low <= number <= 1e6 for number in preprocess[key]):
             raise ValueError(f"preprocess {key} is {preprocess[key]!r}: give {channels} numbers, std above 0")
     return preprocess
 

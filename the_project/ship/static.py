@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RUNTIME', 'integrity', 'find_runtime', 'write_static']
 
-# %% ../../nbs/ship/78_static.ipynb #2b52a483
+# %% ../../nbs/ship/78_static.ipynb #3987c330
 import base64
 import hashlib
 import json
@@ -15,11 +15,11 @@ from pathlib import Path
 from ..core.files import atomic_write, write_json
 from .browser import CORE_JS, check_browser
 from .decide import WORDS
-from .config import BundleError, read_config
+from .config import BundleError, read_config, read_steady
 from .space import bundle_license, copy_answers, put_folder, read_card, space_card
 from .static_page import page_texts, service_worker
 
-# %% ../../nbs/ship/78_static.ipynb #bedb9c4f
+# %% ../../nbs/ship/78_static.ipynb #f5bc9ffd
 RUNTIME = "1.30.0"  # of onnxruntime-web
 _RUNTIME_FILES = {
     "ort.wasm.bundle.min.mjs": "sha384-PLWz+nHEVHpjwBsO0YVdvQj6n5814Iv8E3b8FG0Rp/uIAtjFMCKOpP66iPzedrIG",
@@ -51,12 +51,12 @@ def _copy_runtime(
     if missing:
         raise BundleError(f"{source} lacks {missing[0]}: give the folder of onnxruntime-web {RUNTIME} "
                           f"(npm install onnxruntime-web@{RUNTIME})")
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name in _RUNTIME_FILES: shutil.copyfile(source/name, folder/name)
     return {"base": f"{folder.name}/",
             "files": {name: integrity((folder/name).read_bytes()) for name in _RUNTIME_FILES}}
 
-# %% ../../nbs/ship/78_static.ipynb #a14d4447
+# %% ../../nbs/ship/78_static.ipynb #e43c78c3
 def write_static(
     bundle: str | Path,                  # folder made by `export_bundle`
     folder: str | Path,                  # where the page's files go
@@ -65,11 +65,11 @@ def write_static(
     license: str | None = None,          # None: what the bundle's card says, or "unknown"
 ) -> Path:                               # the folder: any web server serves it
     "The page without a server over a bundle"
-    config = check_browser(read_config(bundle))
-    license = license or bundle_license(bundle) or "unknown"
-    return put_folder(lambda new: _fill_static(Path(bundle), config, new, name, runtime, license), folder)
+    def fill(new): _fill_static(Path(bundle), check_browser(read_config(bundle)), new, name, runtime, license)
+    return put_folder(lambda new: read_steady(bundle, lambda: fill(new)), folder)
 
-def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: str | Path | None, license: str):
+def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: str | Path | None, license: str | None):
+    license = license or bundle_license(bundle) or "unknown"
     copy_answers(bundle, config, folder/"bundle", heat=False)
     used = {"base": _MIRROR, "files": _RUNTIME_FILES} if runtime is None else _copy_runtime(runtime, folder/"ort")
     sizes = {part: (folder/used["base"]/part).stat().st_size for part in used["files"]} if runtime else _RUNTIME_SIZES
