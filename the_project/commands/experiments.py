@@ -150,9 +150,10 @@ Test rows take no part; --test lets all folds vote on them, and is counted.
     p.add_argument("--test", action="store_true", help="read the test rows: all folds answer together")
     p.set_defaults(command=_crossval)
 
-# %% ../../nbs/commands/83_experiments.ipynb #8a091c7c
+# %% ../../nbs/commands/83_experiments.ipynb #7f73dd18
 def _search(args) -> int:
     from the_project.core.files import read_json
+    from the_project.evaluate.report import score_text
     from the_project.experiments.search import search
 
     space = read_json(args.space)
@@ -164,6 +165,8 @@ def _search(args) -> int:
                           not args.no_prune, _runner(args))
     print(found.table.drop(columns="run").to_string(index=False, float_format="{:.4g}".format))
     found.best_recipe.save(Path(args.runs)/"best-recipe.json")
+    print(f"best trial: {found.study.best_value:.3f} on the rows that chose it, {score_text(found.score)} without the luck of "
+          "being chosen")
     print(f"best recipe: {Path(args.runs)/'best-recipe.json'}; confirm it with seeds: the_project ablate",
           file=sys.stderr)
     return 0

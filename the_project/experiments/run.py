@@ -106,7 +106,7 @@ def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
     return preprocess_for(self.recipe, self.recipe.last_size, *input_stats(self.recipe))
 
-# %% ../../nbs/experiments/60_run.ipynb #2a3e5295
+# %% ../../nbs/experiments/60_run.ipynb #de00cff8
 def _load_best(run: Run, model: nn.Module) -> nn.Module:
     path = run.folder/"best.safetensors"
     if not path.is_file(): raise ValueError(f"run {run.name} has no best weights yet: resume(run) goes on with it")
@@ -117,7 +117,9 @@ def _load_best(run: Run, model: nn.Module) -> nn.Module:
 def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
     "The best model; nothing is downloaded"
     recipe = self.recipe.replace(weights=None)
-    return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
+    model = _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
+    if self.task.output == "label": model.reads = self.preprocess  # for whoever feeds it another model's batches
+    return model
 
 # %% ../../nbs/experiments/60_run.ipynb #4b81b035
 @patch
