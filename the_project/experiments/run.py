@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #9792e4a5
+# %% ../../nbs/experiments/60_run.ipynb #fc110d84
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +26,7 @@ from ..core.recipe import Recipe
 from ..core.recipe_text import diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
+from ..data.unreadable import unreadable_rows
 from ..evaluate.answer_masks import answer_masks
 from ..evaluate.facts import run_facts
 from ..evaluate.mirrors import make_trackers
@@ -142,18 +143,19 @@ def predictions(
     "What the best model says about a split; answered once and kept in the folder"
     return predict_split(self, split, tta)
 
-# %% ../../nbs/experiments/60_run.ipynb #2b4161e4
+# %% ../../nbs/experiments/60_run.ipynb #8f7c8d14
 @patch
 def answers(
     self: Run,
     files: list,  # pictures
-) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; of numbers middles and spreads (N, 2n)
+) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; NaN for a file that can't be read; of numbers middles and spreads (N, 2n)
     "What the run's `learn` says of any pictures, as `BundleModel.answers` tells it"
     if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
     blocks = blind(self.task.blocks(recipe))
     loader = make_loader(rows, recipe, blocks, self.labels, *input_stats(recipe), recipe.last_size)
     with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
+    outputs[unreadable_rows(loader)] = np.nan  # no answer, and the loader has said why
     if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)
     return to_probabilities(outputs, self.temperature)
 
