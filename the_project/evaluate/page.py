@@ -8,7 +8,6 @@ __all__ = ['LABELS', 'NUMBERS', 'MASKS', 'ANYTHING', 'peak_memory', 'duration_te
 
 # %% ../../nbs/evaluate/140_page.ipynb #6a4ba3b6
 import math
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -39,10 +38,11 @@ from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
 
 # %% ../../nbs/evaluate/140_page.ipynb #cf2b8599
-def peak_memory() -> float:  # MB of this process, and of the GPU when there is one
+def peak_memory() -> float:  # MB of this process, and of the GPU when there is one; 0 where the system doesn't tell
     "The most memory this process has held"
-    unit = 1 if sys.platform == "darwin" else 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    try: import resource
+    except ModuleNotFoundError: used = 0  # Windows has no such module
+    else: used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     if torch.cuda.is_available(): used += torch.cuda.max_memory_allocated()
     return used / 2**20
 

@@ -8,6 +8,7 @@ __all__ = ['Run', 'train', 'resume']
 # %% ../../nbs/experiments/60_run.ipynb #fc110d84
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from torch import nn
 
 from ..core.env import rank
 from ..core.files import load_tensors, read_json, table_hash
-from ..core.processes import first_says, join_processes, world_size
+from ..core.processes import first_says, hold_folder, join_processes, world_size
 from ..core.recipe import Recipe
 from ..core.recipe_text import diff, load_recipe
 from ..core.task import Task, find_task
@@ -245,15 +246,24 @@ def train(
     check_input(table, recipe)
     join_processes()
     folder = Path(runs)/(name or run_name(table, recipe))
-    first_says(partial(_prepare_once, table, recipe, folder))
+    with _held(folder):
+        first_says(partial(_prepare_once, table, recipe, folder))
+        return resume(_same_run(folder, table, recipe), cbs)
+
+# %% ../../nbs/experiments/60_run.ipynb #22cf0f2f
+def _held(folder: Path) -> AbstractContextManager:
+    "The lock on a run's folder; a finished run needs none, it is only read"
+    done = first_says(lambda: (folder/"recipe.json").is_file() and Run(folder).finished)
+    return nullcontext() if done else hold_folder(folder)
+
+def _same_run(folder: Path, table: pd.DataFrame, recipe: Recipe) -> Run:
     run = Run(folder)
     if changes := diff(run.recipe.replace(notes="", trackers=()), recipe.replace(notes="", trackers=())):
         raise ValueError(f"{folder} holds a run of another recipe ({'; '.join(changes)}): give another name, or none")
     if table_hash(table) not in (read_json(folder/"environment.json")["table"], table_hash(run.table)):
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
-    return resume(run, cbs)
+    return run
 
-# %% ../../nbs/experiments/60_run.ipynb #22cf0f2f
 def _prepare_once(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
     if not (folder/"recipe.json").exists(): prepare_run(table, recipe, folder)
 
@@ -264,6 +274,9 @@ def resume(
     "Go on with a run until it is finished"
     join_processes()
     if first_says(partial(getattr, run, "finished")): return run
+    with hold_folder(run.folder): return _train_on(run, cbs)
+
+def _train_on(run: Run, cbs: Sequence[Callback]) -> Run:
     trackers = make_trackers(run.recipe, run.folder) if rank() == 0 else []
     parallel = [Parallel()] if world_size() > 1 else []
     try:

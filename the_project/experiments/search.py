@@ -7,7 +7,6 @@ __all__ = ['LR', 'SAMPLERS', 'Range', 'read_space', 'suggest', 'Pruned', 'Prune'
            'take_over', 'search']
 
 # %% ../../nbs/experiments/64_search.ipynb #9fbe62ab
-import fcntl
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from fastai.callback.core import Callback
 from fastcore.basics import patch
 from matplotlib.figure import Figure
@@ -267,21 +267,20 @@ class _Alive:
     def __init__(self, folder: Path, name: str):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder/f".{name}-{os.getpid()}.lock"
-        self.handle = open(self.path, "w")
-        fcntl.flock(self.handle, fcntl.LOCK_EX)
+        self.handle = FileLock(self.path)
+        self.handle.acquire()
 
     def close(self):
+        self.handle.release()
         self.path.unlink(missing_ok=True)
-        self.handle.close()
 
 # %% ../../nbs/experiments/64_search.ipynb #61e86e7e
 def _is_alive(path: str) -> bool:
     "Whether the process of a lock still lives; on another machine only its shared folder can tell"
+    if not os.path.exists(path): return False
     try:
-        with open(path) as handle: fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError: return False
-    except BlockingIOError: return True
-    return False
+        with FileLock(path, blocking=False): return False
+    except Timeout: return True
 
 # %% ../../nbs/experiments/64_search.ipynb #5a47c508
 def take_over(

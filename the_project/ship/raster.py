@@ -287,7 +287,7 @@ def read_raster(
         if str(source).lower().endswith((".tif", ".tiff", ".npy")): raise PictureError(f"{name}: {what_is_it(head)}")
         return _from_picture(source, name, max_pixels, bands)
 
-# %% ../../nbs/ship/151_raster.ipynb #d26f301e
+# %% ../../nbs/ship/151_raster.ipynb #32f617f4
 def check_bands(
     spec: dict,  # as in a bundle's config.json: file_bands, bands, missing, hide_band
 ) -> dict:       # the same
@@ -298,10 +298,21 @@ def check_bands(
     if unknown: raise ValueError(f"the file has no band {unknown[0]!r}: file_bands names {', '.join(names)}")
     return spec
 
+def _is_nodata(pixels: np.ndarray, nodata: float | None) -> np.ndarray | bool:
+    "Where pixels are a file's own nodata value, compared in their own type; a value that this can't hold is no pixel's"
+    if nodata is None or not np.isfinite(nodata): return False  # NaN is missing anyway
+    kind = pixels.dtype
+    if kind.kind == "f":  # ten units in the last place, as GDAL compares: tags are rounded texts
+        own = kind.type(nodata)
+        return np.isclose(pixels, own, rtol=10 * np.finfo(kind).eps, atol=0) if np.isfinite(own) else False
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    return pixels == kind.type(int(nodata)) if nodata == int(nodata) and low <= nodata <= high else False
+
 def select_bands(
     pixels: np.ndarray,  # (h, w, bands of the file), as stored
     spec: dict,          # file_bands, bands, missing, hide_band
     name: str = "raster",  # for messages
+    nodata: float | None = None,  # the file's own value for "missing", besides spec's
 ) -> np.ndarray:         # float32 (h, w, len(bands)), NaN where there is no value
     "Bands of a window in the model's order, what is missing marked by NaN"
     names = list(check_bands(spec)["file_bands"])
@@ -309,8 +320,9 @@ def select_bands(
         raise PictureError(f"{name}: has {pixels.shape[-1]} bands, {len(names)} are expected ({', '.join(names)}): "
                            "give a file with these bands, or name its own in file_bands")
     with np.errstate(over="ignore", invalid="ignore"):
-        chosen = pixels[..., [names.index(band) for band in spec["bands"]]].astype(np.float32)
-        chosen[~np.isfinite(chosen)] = np.nan
+        stored = pixels[..., [names.index(band) for band in spec["bands"]]]
+        chosen = stored.astype(np.float32)
+        chosen[~np.isfinite(chosen) | _is_nodata(stored, nodata)] = np.nan
         for value in spec.get("missing") or (): chosen[chosen == np.float32(value)] = np.nan
         if spec.get("hide_band"): chosen[~(pixels[..., names.index(spec["hide_band"])] == 0)] = np.nan
     return chosen
