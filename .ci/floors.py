@@ -18,12 +18,14 @@ BELOW = {  # floor: the floors it may import; within a floor, only a notebook of
 # Module: what of ours it may import. They are copied into Spaces, and every floor may stand on them, so that a picture
 # is opened, prepared and answered by one definition.
 GROUND = {
-    # opens a picture
-    "ship.picture": set(),
+    # depth and colours of pixels; what a file may cost; opens a picture
+    "ship.colour": set(),
+    "ship.work": {"ship.colour"},
+    "ship.picture": {"ship.colour", "ship.work"},
     # where on the earth a raster lies
     "ship.place": set(),
     # reads windows of a raster
-    "ship.raster": {"ship.picture", "ship.place"},
+    "ship.raster": {"ship.colour", "ship.picture", "ship.place", "ship.work"},
     # pads, tiles and blends, cleans a mask
     "ship.tiles": set(),
     # brings it to the model's size and numbers

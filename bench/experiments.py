@@ -204,24 +204,20 @@ def averaged_row(study: Study) -> dict:
 
 def distilled_row(study: Study) -> dict:
     "A small network from scratch that learns from a larger one's answers, against the same one on labels alone"
-    found = [distill(study.single.model(), study.small.replace(seed=seed), study.table, study.runs)
-             for seed in SEEDS[:1]]
-    taught, plain = [each.run for each in found], [each.plain for each in found]
-    ours, theirs = [study.said(run) for run in taught], [study.said(run) for run in plain]
-    return cost(*taught, *plain) | dict(
-        seeds=len(found), valid=[each.table["score"].round(4).tolist() for each in found],
-        taught=scores(*ours), plain=scores(*theirs), gain=against(ours, theirs),
-        valid_gain=told(paired_difference([run.predictions("valid") for run in taught],
-                                          [run.predictions("valid") for run in plain])),
+    found = distill(study.single, study.small, study.table, study.runs, seeds=len(SEEDS))
+    ours, theirs = [[study.said(run) for run in side] for side in (found.taught, found.plain)]
+    return cost(found.run, *found.taught, *found.plain) | dict(
+        seeds=len(SEEDS), valid=found.table["score"].round(4).tolist(),
+        taught=scores(*ours), plain=scores(*theirs), gain=against(ours, theirs), valid_gain=told(found.difference),
         teacher=scores(study.said(study.single)),
-        milliseconds=predictor_ms(study, {"teacher": study.single, "student": taught[0]})[0])
+        milliseconds=predictor_ms(study, {"teacher": study.single, "student": found.run})[0])
 
 
 def pseudo_row(study: Study) -> dict:
     "Half of the training rows lose their labels; the sure answers to them come back as labels"
     train = study.table[study.table["split"] == "train"]
     groups = train["group"].fillna(pd.Series(train.index.map("row {}".format), train.index))
-    rows, before, after, runs = [], [], [], []
+    rows, before, after, judged = [], [], [], []
     for seed in SEEDS[:2]:
         names = np.random.default_rng(seed).permutation(sorted(groups.unique()))
         hidden = train.index[groups.isin(names[:len(names) // 2])]
@@ -233,8 +229,9 @@ def pseudo_row(study: Study) -> dict:
         rows.append(dict(labelled=len(train) - len(hidden), hidden=len(hidden), added=len(found.added),
                          right=round(float(right), 4), valid=told(found.difference), used=found.best is found.after))
         before.append(half), after.append(found.after)
+        judged += [run for side in found.judged.values() for run in side]
     ours, theirs = [study.said(run) for run in after], [study.said(run) for run in before]
-    return cost(*before, *after) | dict(
+    return cost(*before, *after, *judged) | dict(
         rows=rows, before=scores(*theirs), after=scores(*ours), gain=against(ours, theirs),
         all_labels=scores(study.said(study.single)), labels_gain=against(study.said(study.single), theirs),
         valid=told(paired_difference([run.predictions("valid") for run in after],

@@ -117,7 +117,7 @@ def serve(args) -> None:
         import timm
         model = timm.create_model(name, num_classes=CLASSES)
     recipe = Recipe(arch="resnet18" if tiny else name, weights=None, stages=(Stage(args.size, 1000),), lr=1e-3)
-    memory = None if tiny else Path(tempfile.mkdtemp())/"precision.json"
+    memory = None if tiny else Path(tempfile.mkdtemp())
     if args.arm.startswith("bare"): steps, said = bare_arm(model, batches, args.arm == "bare-mix")
     else: steps, said = our_arm(model, batches, recipe, args.arm == "ours-mix", memory)
     steps()

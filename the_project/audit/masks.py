@@ -206,7 +206,7 @@ def _alike(vectors: np.ndarray, closeness, likeness: float, files: list[str]) ->
         found += [(files[i], files[i + 1 + j], float(near[j])) for j in np.flatnonzero(near >= likeness)]
     return pd.DataFrame(found, columns=["file", "other", "likeness"])
 
-# %% ../../nbs/audit/180_masks.ipynb #8ab30568
+# %% ../../nbs/audit/180_masks.ipynb #1113b759
 def area_pairs(
     table: pd.DataFrame,            # column `file`
     recipe: Recipe,                 # file_bands, missing
@@ -221,7 +221,7 @@ def area_pairs(
         raise ValueError(f"there is no band {band!r}: the files have {', '.join(spec['bands'])}")
     for file in files:
         with read_raster(file, bands=len(spec["file_bands"])) as raster:
-            pixels = select_bands(raster.pixels, spec, file)
+            pixels = select_bands(raster.pixels, spec, file, raster.nodata)
         seen = visible(pixels, spec["bands"]) if band is None else None
         if band is None: small.append(cv2.resize(seen, (224, 224), interpolation=cv2.INTER_AREA))
         else: small.append(_small_band(pixels[..., spec["bands"].index(band)]))

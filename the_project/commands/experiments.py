@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from .train import add_columns, column_names, recipe_from, trusted_split
+from .train import add_bad_rows, add_columns, check_start, column_names, recipe_from, trusted_split
 
 # %% ../../nbs/commands/83_experiments.ipynb #d9b956a1
 def add_common(
@@ -22,6 +22,7 @@ def add_common(
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
                    help="fields of the base to change")
     add_columns(p)
+    add_bad_rows(p)
     p.add_argument("--runs", default="runs", metavar="DIR", help="folder of all runs (default: %(default)s)")
     p.add_argument("--engine", default="local", choices=("local", "ray"),
                    help="who does the work (default: %(default)s)")
@@ -43,7 +44,8 @@ def read_input(
 
     recipe = recipe_from(args)
     table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
-                       task=recipe.task)
+                       bad_rows=args.bad_rows, task=recipe.task)
+    check_start(recipe, args.runs)
     return trusted_split(table, recipe), recipe
 
 # %% ../../nbs/commands/83_experiments.ipynb #db03f4c5
@@ -86,8 +88,12 @@ def _ablate(args) -> int:
     from the_project.experiments.ablate import ablate
     from the_project.experiments.logbook import Logbook
 
+    base = recipe_from(args)
+    changes = read_changes(args.change, args.tables, base)
+    for change in changes.values():  # a name that can't be had is told now, not after the arms before it
+        check_start(base.replace(**{field: value for field, value in change.items() if field != "rows"}), args.runs)
     table, recipe = read_input(args)
-    found = ablate(recipe, table, read_changes(args.change, args.tables, recipe), args.runs, seeds=args.seeds,
+    found = ablate(recipe, table, changes, args.runs, seeds=args.seeds,
                    folds=args.folds,
                    mode="factorial" if args.factorial else "one", group=args.group, runner=_runner(args))
     print(found.markdown)
@@ -150,9 +156,10 @@ Test rows take no part; --test lets all folds vote on them, and is counted.
     p.add_argument("--test", action="store_true", help="read the test rows: all folds answer together")
     p.set_defaults(command=_crossval)
 
-# %% ../../nbs/commands/83_experiments.ipynb #8a091c7c
+# %% ../../nbs/commands/83_experiments.ipynb #7f73dd18
 def _search(args) -> int:
     from the_project.core.files import read_json
+    from the_project.evaluate.report import score_text
     from the_project.experiments.search import search
 
     space = read_json(args.space)
@@ -164,6 +171,8 @@ def _search(args) -> int:
                           not args.no_prune, _runner(args))
     print(found.table.drop(columns="run").to_string(index=False, float_format="{:.4g}".format))
     found.best_recipe.save(Path(args.runs)/"best-recipe.json")
+    print(f"best trial: {found.study.best_value:.3f} on the rows that chose it, {score_text(found.score)} without the luck of "
+          "being chosen")
     print(f"best recipe: {Path(args.runs)/'best-recipe.json'}; confirm it with seeds: the_project ablate",
           file=sys.stderr)
     return 0

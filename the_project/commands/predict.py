@@ -7,103 +7,49 @@ __all__ = ['add_predict']
 
 # %% ../../nbs/commands/80_predict.ipynb #18734e1f
 import contextlib
-import csv
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from .answers import (add_answer_options, answer_cells, answer_columns, read_given, read_subset)
+from .answers import add_answer_options, read_given, read_subset
 from .masks import add_mask_options, predict_masks, refuse_mask_options
-
-# %% ../../nbs/commands/80_predict.ipynb #e8757089
-_SUFFIXES = set(".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .avif .heic .jp2 .ppm .pgm".split())
-
-# %% ../../nbs/commands/80_predict.ipynb #2c67bea2
-def _pictures(
-    paths: list[str],  # files and folders as they were typed
-) -> list[str]:        # files; those named outright whatever their suffix
-    "Every picture that was asked for"
-    files = []
-    for path in paths:
-        if not Path(path).is_dir():
-            files.append(path)
-            continue
-        found = sorted(str(f) for f in Path(path).rglob("*")
-                       if f.suffix.lower() in _SUFFIXES and not f.name.startswith(".") and f.is_file())
-        if not found: raise ValueError(_none_in(path))
-        files += found
-    return files
-
-def _none_in(path: str) -> str:
-    return f"{path} holds no pictures ({' '.join(sorted(_SUFFIXES))}): give another folder, or files"
-
-def _check_folder(path: str):
-    "Refuse a folder without a picture or a scene before a bundle is opened"
-    if Path(path).is_dir() and not any(f.suffix.lower() in {*_SUFFIXES, ".npy"} for f in Path(path).rglob("*")):
-        raise ValueError(_none_in(path))
-
-# %% ../../nbs/commands/80_predict.ipynb #03fe8640
-def _write_csv(
-    answers: Iterator[dict],  # from `Predictor.predict_many`
-    k: int,                   # labels in a row
-    out: TextIO,
-    more: list[str] = (),     # what `answer_columns` gave
-) -> int:                     # pictures that could not be read
-    "file, label_1, prob_1, ..., what else is told, error: one row a picture, as they come"
-    writer, bad = csv.writer(out, lineterminator="\n"), 0
-    writer.writerow(["file", *(f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")), *more, "error"])
-    for answer in answers:
-        bad += "error" in answer
-        cells = [c for label, p in answer.get("top", []) for c in (label, f"{p:.6f}")] or [""] * (2 * k)
-        writer.writerow([answer["file"], *cells, *answer_cells(answer, more), answer.get("error", "")])
-    return bad
-
-# %% ../../nbs/commands/80_predict.ipynb #c2bd55be
-def _write_numbers(
-    answers: Iterator[dict],  # from `Predictor.predict_many` of a bundle of numbers
-    names: list[str],         # the bundle's labels
-    out: TextIO,
-) -> int:                     # pictures that could not be read
-    "file, prediction, low, high, error: one row a picture, as they come"
-    from the_project.ship.batch import csv_head, csv_row
-
-    writer, bad = csv.writer(out, lineterminator="\n"), 0
-    writer.writerow(csv_head(0, names))
-    for answer in answers:
-        bad += "error" in answer
-        writer.writerow(csv_row(answer, 0, names))
-    return bad
+from ..core.csv_text import csv_rows
+from ..core.env import printable, say
+from ..core.files import Skipped, named_errors
 
 # %% ../../nbs/commands/80_predict.ipynb #44f71b80
 _TOLD = ("file", "error", "numbers", "top", "genus", "notes", "given", "subset", "roll_up", "doubt", "set", "venomous",
          "decision")
 
-def _write_json(
-    answers: Iterator[dict],  # from `Predictor.predict_many`
-    k: int,                   # not used: `top` has its length
-    out: TextIO,
-    more: list[str] = (),     # not used: an object has the keys it needs
-) -> int:                     # pictures that could not be read
+def _json_lines(
+    answers: Iterator[dict],  # from `Question.answers`
+) -> Iterator[str]:
     "A list of objects, one a line, as they come"
-    bad, lead = 0, "["
+    lead = "["
     for answer in answers:
-        bad += "error" in answer
         row = {key: value for key, value in answer.items() if key in _TOLD and value not in (None, [], {})}
         if "top" in row:
             row["top"] = [{"label": label, "probability": round(p, 6)} for label, p in row["top"]]
-        out.write(f"{lead}\n{json.dumps(row, ensure_ascii=False)}")
+        yield f"{lead}\n{printable(json.dumps(row, ensure_ascii=False))}"  # its codes are JSON's as well
         lead = ","
-    out.write("\n]\n")
-    return bad
+    yield "\n]\n"
+
+def _csv_lines(
+    answers: Iterator[dict],
+    head: list[str],                    # of `Question`
+    row: Callable[[dict], list[str]],   # of `Question`
+) -> Iterator[str]:
+    yield csv_rows([head])
+    for answer in answers: yield csv_rows([row(answer)])
 
 # %% ../../nbs/commands/80_predict.ipynb #041ee818
 @contextlib.contextmanager
 def _output(
     path: str | None,  # a file to write, or stdout
-):                     # yields an open text file
+) -> Iterator[TextIO]:
     "The file appears when all of it is written"
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):
@@ -114,23 +60,40 @@ def _output(
         raise ValueError(f"--output {path}: give a file in a folder that exists")
     part = Path(path).with_name(f".{Path(path).name}.part")
     try:
-        with open(part, "w", encoding="utf-8", newline="", errors="surrogateescape") as file:
-            yield file
-        os.replace(part, path)
+        with named_errors(path):
+            with open(part, "w", encoding="utf-8", newline="", errors="surrogateescape") as file: yield file
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 # %% ../../nbs/commands/80_predict.ipynb #359c19b6
-def _large(args) -> int:
+def _print_answers(args, question) -> tuple[int, int]:  # pictures, unreadable
+    "Write rows to stdout, or JSON to a file, as they come"
+    from the_project.ship.batch import walk_pictures
+
+    counts, skipped = [0, 0], Skipped()
+
+    def counted(answers: Iterator[dict]) -> Iterator[dict]:
+        for answer in answers:
+            counts[0], counts[1] = counts[0] + 1, counts[1] + ("error" in answer)
+            yield answer
+
+    answers = counted(question.answers(walk_pictures(args.paths, skipped), threads=args.threads, ray=args.ray))
+    lines = _json_lines(answers) if args.format == "json" else _csv_lines(answers, question.head, question.row)
+    with _output(args.output) as out:
+        for line in lines: out.write(printable(line) if out.isatty() else line)
+    if skipped: say(f"passed over {skipped}")
+    return tuple(counts)
+
+def _write_answers(args, asked: dict) -> tuple[int, int]:  # pictures, unreadable
+    "Write rows to a CSV that outlives a kill"
     from the_project.ship.batch import answer_folder
 
-    if args.format != "csv" or not args.output:
-        raise ValueError("--resume and --ray write a CSV in a file: give --output FILE or --out DIR, without --format json")
-    told = answer_folder(args.bundle, args.paths, args.output, args.k, threads=args.threads, resume=args.resume,
-                         ray=args.ray)
+    told = answer_folder(args.bundle, args.paths, args.output, threads=args.threads, resume=args.resume, ray=args.ray,
+                         **asked)
     kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
-    print(f"{told['pictures']} pictures{kept}; {told['unreadable']} could not be read", file=sys.stderr)
-    return 1 if told["unreadable"] else 0
+    say(f"{told['pictures']} pictures{kept}")
+    return told["pictures"], told["unreadable"]
 
 # %% ../../nbs/commands/80_predict.ipynb #1a59d439
 def _file_in(args) -> str:  # the CSV or JSON of rows in the folder that `--out` names, which is made
@@ -140,26 +103,24 @@ def _file_in(args) -> str:  # the CSV or JSON of rows in the folder that `--out`
     return str(Path(args.out)/f"predictions.{args.format}")
 
 def _predict(args) -> int:
-    from the_project.ship.predict import Predictor, read_config
+    from the_project.ship.batch import Question, check_folders
+    from the_project.ship.picture import SCENE_SUFFIXES
+    from the_project.ship.predict import read_config
 
-    if args.k < 1:
-        raise ValueError(f"--k is {args.k}: use a number from 1")
-    for path in args.paths: _check_folder(path)
+    if args.k < 1: raise ValueError(f"--k is {args.k}: use a number from 1")
+    if args.threads < 1: raise ValueError(f"--threads is {args.threads}: use a number from 1")
+    check_folders(args.paths, SCENE_SUFFIXES)
     if (output := read_config(args.bundle)["output"]) == "mask": return predict_masks(args)
     refuse_mask_options(args, output)
+    asked = dict(k=args.k, given=read_given(args.given), subset=read_subset(args.subset))
+    question = Question(args.bundle, **asked)
+    check_folders(args.paths)
     if args.out: args.output = _file_in(args)
-    if args.resume or args.ray is not None: return _large(args)
-    files, given, subset = _pictures(args.paths), read_given(args.given), read_subset(args.subset)
-    predictor = Predictor(args.bundle, args.threads)
-    k = min(args.k, len(predictor.labels))
-    answers = predictor.predict_many(files, k, given=given, subset=subset)
-    with _output(args.output) as out:
-        write = _write_csv if args.format == "csv" else _write_json
-        if args.format == "csv" and predictor.config["output"] == "number":
-            bad = _write_numbers(answers, predictor.labels, out)
-        else: bad = write(answers, k, out, answer_columns(predictor.rules))
-    if bad:
-        print(f"{bad} of {len(files)} pictures could not be read: see their error", file=sys.stderr)
+    if args.resume and (args.format != "csv" or not args.output):
+        raise ValueError("--resume goes on with a CSV in a file: give --output FILE or --out DIR, without --format json")
+    large = args.output and args.format == "csv"
+    done, bad = _write_answers(args, asked) if large else _print_answers(args, question)
+    if bad: say(f"{bad} of {done} pictures could not be read: see their error")
     return 1 if bad else 0
 
 # %% ../../nbs/commands/80_predict.ipynb #93d7b50b

@@ -46,7 +46,7 @@ def _decode(data: bytes, name: str) -> str:
 # %% ../../nbs/core/108_csv_table.ipynb #6330308b
 def _cells(text: str, separator: str, first: int, quoted: bool, name: str) -> list[tuple[int, list[str]]]:
     "Each row that holds anything, with the number of its line"
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=quoted,
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=quoted, skipinitialspace=quoted,
                         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     rows, line, limit = [], 0, csv.field_size_limit(2**31 - 1)
     try:

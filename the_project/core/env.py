@@ -5,7 +5,7 @@ on."""
 
 # %% auto #0
 __all__ = ['seed_for', 'rng_for', 'set_seed', 'seed_worker', 'rng_state', 'set_rng_state', 'require', 'printable', 'in_notebook',
-           'rank', 'say', 'tune_allocator', 'trim_memory', 'environment']
+           'rank', 'say', 'tune_allocator', 'trim_memory', 'usable_cpus', 'environment']
 
 # %% ../../nbs/core/00_env.ipynb #cffcc501
 import ctypes
@@ -134,6 +134,11 @@ def trim_memory() -> bool:  # True when something was given back
     "Give memory that is free, but kept, back to the system (glibc's `malloc_trim`); elsewhere it does nothing"
     if platform.libc_ver()[0] != "glibc": return False
     return bool(ctypes.CDLL(None).malloc_trim(0))
+
+# %% ../../nbs/core/00_env.ipynb #eed30e49
+def usable_cpus() -> int:  # 1 or more
+    "Processors that this process may use; where the system doesn't tell, those that the machine has"
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../../nbs/core/00_env.ipynb #1b765b18
 def environment() -> dict:  # plain JSON: versions, processor count, threads, device

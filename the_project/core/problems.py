@@ -83,7 +83,7 @@ def _missing_files(table: pd.DataFrame, target: str) -> Problem | None:
     if len(here) and not here.any():
         zipped = [f"{p}.zip" for p in Path(str(table["file"].iloc[0])).parents if os.path.isfile(f"{p}.zip")]
         mend = f"unpack {zipped[0]}" if zipped else "none is there, so give root=, the folder that the paths start from"
-        if table["file"].iloc[0].startswith(("http://", "https://")): mend = "download them and give paths"
+        if re.search(r"(^|/)https?:/", str(table["file"].iloc[0])): mend = "download them and give paths"
     return problem_of("missing file", table.loc[~here, "file"], mend, True)
 
 # %% ../../nbs/core/06_problems.ipynb #ca55ea04

@@ -4,17 +4,23 @@
 
 # %% auto #0
 __all__ = ['world_size', 'join_processes', 'first_says', 'wait_for_all', 'average', 'gather_rows', 'copy_from_first',
-           'share_of_batch']
+           'share_of_batch', 'hold_folder']
 
 # %% ../../nbs/core/103_processes.ipynb #066b93ea
 import atexit
 import os
+import platform
 import sys
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 
-from .env import rank
+from filelock import FileLock, Timeout
+
+from .env import rank, say
+from .files import read_json, write_json
 
 # %% ../../nbs/core/103_processes.ipynb #8ed9f8ac
 def world_size() -> int:
@@ -124,3 +130,37 @@ def share_of_batch(
                                   "batch_size, or fewer processes")
     part = rows[number * each:(number + 1) * each]
     return part + rows[-1:] * (each - len(part))
+
+# %% ../../nbs/core/103_processes.ipynb #8b4aefad
+@contextmanager
+def hold_folder(
+    folder: str | Path,  # of a run; made when missing
+) -> Iterator[None]:
+    "Keep a folder to this training while a `with` block lasts, or say who has it"
+    folder = Path(folder)
+    lock = FileLock(folder/".training.lock", is_singleton=True)  # a second `with` of this process enters too
+    first_says(lambda: _take(folder, lock))
+    try: yield
+    finally:
+        if lock.lock_counter == 1:  # the outermost `with` of the process that holds it
+            (folder/".training.json").unlink(missing_ok=True)
+            with suppress(PermissionError): (folder/".training.lock").unlink(missing_ok=True)  # Windows keeps open files
+            with suppress(OSError): folder.rmdir()  # nothing came of it
+        lock.release()
+
+def _take(folder: Path, lock: FileLock) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    try: lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ValueError(f"{folder} is being trained{_by_whom(folder)}: wait until that ends, or stop it") from error
+    if lock.lock_counter > 1: return
+    write_json(folder/".training.json", dict(process=os.getpid(), machine=platform.node(),
+                                             since=datetime.now().astimezone().isoformat(" ", "minutes")))
+    torn = [path for path in folder.rglob(".*.tmp") if path.is_file()]
+    for path in torn: path.unlink(missing_ok=True)
+    if torn: say(f"{folder.name}: {len(torn)} half-written files of a killed process removed")
+
+def _by_whom(folder: Path) -> str:
+    try: holder = read_json(folder/".training.json")
+    except (OSError, ValueError): return ""  # it is just beginning
+    return f" by process {holder['process']} of {holder['machine']} since {holder['since']}"

@@ -29,7 +29,7 @@ def load_recipe(
 # %% ../../nbs/core/106_recipe_text.ipynb #653fd830
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if type(None) in options and text.lower() == "none": return None
+    if type(None) in options and text.lower() in ("none", "null"): return None  # null: as JSON has it
     if bool in options and text.lower() in ("true", "false"): return text.lower() == "true"
     if field == "stages" and not text.startswith("["):
         try: return tuple(Stage(size, *map(int, more)) for size, *more in (part.split(":") for part in text.split(",")))

@@ -7,9 +7,10 @@ __all__ = ['TRAINING_DRAFT', 'presize_side', 'presize', 'open_image', 'load_cach
            'PictureCache', 'PictureError', 'normalise', 'open_picture', 'prepare', 'picture_key', 'prepare_uint8',
            'read_uint8']
 
-# %% ../../nbs/data/14_image.ipynb #04ef1e61
+# %% ../../nbs/data/14_image.ipynb #8cf0e051
 import io
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..core.cache import PictureCache, picture_key
+from ..ship.colour import to_srgb
 from ..ship.picture import DRAFT_FACTOR, PictureError, open_picture
 from ..ship.prepare import normalise, prepare, prepare_uint8, read_uint8
+from ..ship.work import Metered, check_price
 
 _all_ = ["PictureCache", "PictureError", "normalise", "open_picture", "prepare", "picture_key", "prepare_uint8",
          "read_uint8"]
@@ -51,28 +54,31 @@ def presize(
     small = F.interpolate(batch, size=size, mode="bilinear", antialias=True)
     return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
-# %% ../../nbs/data/14_image.ipynb #3ee65d50
+# %% ../../nbs/data/14_image.ipynb #332de735
 TRAINING_DRAFT = 1.4  # a reduced decode keeps at least this times the presize
-_MOST_PIXELS = 178_000_000
 _MODES = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
           8: cv2.IMREAD_REDUCED_COLOR_8}  # by reduction
 
-# %% ../../nbs/data/14_image.ipynb #ba35fa6d
+# %% ../../nbs/data/14_image.ipynb #cb8c0761
 def _is_plain(data: bytes, header: Image.Image) -> bool:
-    "An ordinary JPEG: RGB or grey, upright, not huge, with its end marker"
-    return (header.format == "JPEG" and header.mode in ("RGB", "L") and header.width * header.height <= _MOST_PIXELS
-            and header.getexif().get(0x0112, 1) == 1 and data[-64:].rstrip(b"\0").endswith(b"\xff\xd9"))
+    "An ordinary JPEG: RGB or grey in sRGB, upright, with its end marker"
+    return (header.format == "JPEG" and header.mode in ("RGB", "L") and header.getexif().get(0x0112, 1) == 1
+            and data[-64:].rstrip(b"\0").endswith(b"\xff\xd9")
+            and to_srgb(header.info.get("icc_profile"), header.mode)[0] is None)
 
-# %% ../../nbs/data/14_image.ipynb #74abadb4
+# %% ../../nbs/data/14_image.ipynb #ba3b582c
 def _open_plain(
     path: str | Path,    # a file
     size: int | None,    # short side wanted, pixels
 ) -> np.ndarray | None:  # (H, W, 3) uint8 in BGR order; None when the file is not an ordinary JPEG
     "Decode an ordinary JPEG, reduced where that is good enough"
     try:
+        if not os.path.isfile(path): return None
         data = Path(path).read_bytes()
-        header = Image.open(io.BytesIO(data))
+        if not data.startswith(b"\xff\xd8"): return None
+        header = Image.open(file := Metered(io.BytesIO(data), str(path)))
         if not _is_plain(data, header): return None
+        check_price(header, header.size, file)
     except Exception: return None  # whatever is wrong, `open_picture` says it better
     enough = size * TRAINING_DRAFT if size else math.inf
     factor = next((n for n in (8, 4, 2) if min(header.size) / n >= enough), 1)

@@ -8,7 +8,7 @@ __all__ = ['TILE', 'OVERLAP', 'MULTIPLE', 'WHOLE', 'class_table', 'read_mask', '
            'file_band_names', 'bands_spec', 'Scene', 'open_scene', 'StoredScene', 'to_record', 'stored_shape',
            'NOT_JUDGED']
 
-# %% ../../nbs/data/119_mask_files.ipynb #7ace9cb2
+# %% ../../nbs/data/119_mask_files.ipynb #d6f6fa73
 import os
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ from ..core.cache import picture_key
 from ..core.env import say
 from ..core.file_paths import find_beside
 from ..core.recipe import Recipe
-from ..ship.picture import PictureError, check_regular
+from ..ship.picture import PictureError, check_regular, open_header
 from ..ship.raster import Raster, check_bands, has_value, read_raster, select_bands
 from ..ship.tiles import NOT_JUDGED, presized, resize_values
 
@@ -53,13 +53,16 @@ def class_table(
     plain = len(named) == 2 and set(table) == {0, 1}
     return table | ({} if 255 in table else {255: 1 if plain else NOT_JUDGED})
 
-# %% ../../nbs/data/119_mask_files.ipynb #12666b0e
+# %% ../../nbs/data/119_mask_files.ipynb #887639c9
 _PLAIN = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")
 
 def _stored(path: str) -> np.ndarray:  # (H, W) or (H, W, C), as stored
     try:
-        with Image.open(path) as picture:
-            if picture.format != "TIFF" and picture.mode in _PLAIN: return np.array(picture)
+        with open_header(path) as picture:
+            raw = picture.tile[0][3] if picture.tile else ""
+            step = {"L;2": 85, "L;4": 17}.get(raw if isinstance(raw, str) else "", 1)  # Pillow stretches 0..3 to 0..255
+            if picture.format != "TIFF" and picture.mode in _PLAIN: return np.array(picture) // step if step > 1 else \
+                np.array(picture)
     except Exception: pass  # `read_raster` reads more, and says better what is wrong
     with read_raster(path, bands=1) as raster: return raster.pixels
 
@@ -196,7 +199,7 @@ def bands_spec(
         hide_band=recipe.hide_band, multiple=MULTIPLE, presize=recipe.presize,
         tile=max(TILE, -(-recipe.last_size // MULTIPLE) * MULTIPLE), overlap=OVERLAP))
 
-# %% ../../nbs/data/119_mask_files.ipynb #24fe4d62
+# %% ../../nbs/data/119_mask_files.ipynb #73fab524
 WHOLE = 4_000_000  # pixels: up to this a picture is decoded at once
 
 class Scene:
@@ -218,7 +221,8 @@ class Scene:
         "Pixels and classes of a part"
         part = slice(top, top + height), slice(left, left + width)
         if isinstance(self.pixels, Raster):
-            x = select_bands(self.pixels.window(top, left, height, width), self.spec, self.pixels.name)
+            x = select_bands(self.pixels.window(top, left, height, width), self.spec, self.pixels.name,
+                             self.pixels.nodata)
         else: x = np.array(self.pixels[part])
         y = np.array(self.mask[part])
         y[~has_value(x)] = NOT_JUDGED
@@ -230,7 +234,7 @@ class Scene:
         rows = max(1, values // (width * len(self.spec["bands"])))
         for top in range(0, height, rows): yield self.window(top, 0, min(rows, height - top), width)
 
-# %% ../../nbs/data/119_mask_files.ipynb #00242ad9
+# %% ../../nbs/data/119_mask_files.ipynb #76e7f826
 def _sizes_agree(raster: Raster, mask: np.ndarray, mask_file: str) -> None:
     if mask.shape != raster.shape[:2]:
         raise PictureError(f"{mask_file}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels and {raster.name} "
@@ -252,7 +256,7 @@ def open_scene(
         _sizes_agree(raster, values := read_mask(mask_file), mask_file)
         mask = to_classes(values, table, labels, mask_file)
     if spec["presize"] is None and mask.size > WHOLE: return Scene(raster, mask, spec)
-    pixels = select_bands(raster.pixels, spec, raster.name)
+    pixels = select_bands(raster.pixels, spec, raster.name, raster.nodata)
     raster.close()
     if not has_value(pixels).any():
         raise PictureError(f"{file}: no pixel has a value in any of {', '.join(spec['bands'])}: leave the row out")

@@ -6,7 +6,7 @@ sampler's formula."""
 # %% auto #0
 __all__ = ['SAMPLED', 'measure_bands', 'fact_name', 'mask_facts']
 
-# %% ../../nbs/data/120_mask_measure.ipynb #69b651e3
+# %% ../../nbs/data/120_mask_measure.ipynb #f540ea54
 import re
 from collections.abc import Callable, Iterator
 
@@ -20,7 +20,7 @@ from ..core.recipe import Recipe
 from .mask_files import (NOT_JUDGED, Scene, bands_spec, class_table, file_band_names, mask_classes,
                                           mask_path, open_scene, read_mask)
 from ..ship.picture import PictureError
-from ..ship.raster import has_value, read_raster
+from ..ship.raster import has_value
 
 # %% ../../nbs/data/120_mask_measure.ipynb #2114e231
 SAMPLED = 2_000_000  # pixels whose values are kept for the quantiles
@@ -105,7 +105,7 @@ def measure_bands(
     _MEASURED[key] = measured
     return measured
 
-# %% ../../nbs/data/120_mask_measure.ipynb #8cf2b7ed
+# %% ../../nbs/data/120_mask_measure.ipynb #885ffc2d
 def _file_values(rows: pd.DataFrame, recipe: Recipe, labels: list[str]) -> list[int]:  # of each class, in files
     table = class_table(recipe, labels)
     if len(labels) == 2 and table.get(1) == table.get(255) == 1:  # painted with 1 or with 255?
@@ -122,11 +122,6 @@ def _tell(measured: dict, rows: pd.DataFrame, recipe: Recipe) -> None:
         if share == 1: say(f"band {band!r} has no value in any training picture: leave it out of Recipe.bands")
     for name, pixels in zip(measured["classes"], measured["pixels"]):
         if pixels == 0: say(f"class {name!r} has no pixel in any training mask: the model can't learn it")
-    try:
-        with read_raster(str(rows["file"].iloc[0])) as raster: nodata = raster.nodata
-    except PictureError: return
-    if nodata is not None and nodata == nodata and np.float32(nodata) not in np.float32(recipe.missing):
-        say(f"{raster.name} says that {nodata:g} stands for no value: set missing=({nodata:g},) in the recipe")
 
 # %% ../../nbs/data/120_mask_measure.ipynb #7bd6765b
 def fact_name(

@@ -73,7 +73,7 @@ def _check_arguments(table: pd.DataFrame, valid: float, test: float, group: str 
         raise ValueError(f"method={method!r} needs groups and the table has no column 'group': name the column with "
                          "group=, or make one with group_duplicates(table)")
 
-# %% ../../nbs/data/13_splits.ipynb #7f9ab13b
+# %% ../../nbs/data/13_splits.ipynb #739ac0c4
 def _with_split(table: pd.DataFrame, shares: tuple, group: str | None, seed: int, target: str,
                 stratified: bool = True) -> pd.DataFrame:
     units, names = find_units(table, group)
@@ -81,7 +81,18 @@ def _with_split(table: pd.DataFrame, shares: tuple, group: str | None, seed: int
     if stratified: strata, labels = _strata(table, target)
     sides = divide(units, names, strata, labels, shares, seed)
     if stratified and holds_classes(table, target): _tell_small(units, strata, labels, sides, shares)
+    _tell_sizes(units, sides, (1 - sum(shares), *shares), SPLITS)
     return table.assign(split=pd.Series(np.array(SPLITS, object)[sides], index=table.index, dtype="str"))
+
+# %% ../../nbs/data/13_splits.ipynb #07ce49f0
+def _tell_sizes(units: np.ndarray, sides: np.ndarray, shares: tuple, names: tuple) -> None:
+    "One line about the sides that are off by more than two points of all rows, and by more than a row"
+    reached, total = np.bincount(sides, minlength=len(names)), len(sides)
+    off = [side for side, share in enumerate(shares) if abs(reached[side] - share * total) > max(.02 * total, 1)]
+    if not off or np.bincount(units).max() == 1: return  # without groups only small classes do this, and they are told
+    told = ", ".join(f"{names[side]} has {reached[side] / total:.1%} of the rows, {shares[side]:.1%} was asked" for side in off)
+    say(f"{told}: the groups leave nothing nearer, the largest of {len(np.unique(units))} has "
+        f"{np.bincount(units).max():,} of {total:,} rows")
 
 # %% ../../nbs/data/13_splits.ipynb #bc766323
 def _tell_small(units: np.ndarray, strata: np.ndarray, labels: np.ndarray, sides: np.ndarray, shares: tuple) -> None:
@@ -180,7 +191,7 @@ def _complete(table: pd.DataFrame, valid: float, test: float, group: str | None,
         sides[pool] = pd.Categorical(made, SPLITS).codes
     return table.assign(split=pd.Series(np.array(SPLITS, object)[sides], index=table.index, dtype="str"))
 
-# %% ../../nbs/data/13_splits.ipynb #4dffb96f
+# %% ../../nbs/data/13_splits.ipynb #7ecde8df
 def kfold_table(
     table: pd.DataFrame,       # columns `file`, the target, maybe a group
     k: int = 5,                # folds, 2 or more
@@ -191,7 +202,9 @@ def kfold_table(
     "Divide a table into folds by group and class, for cross-validation"
     if group is not None and group not in table: raise missing_column(group, table, "what must stay together")
     units, names = find_units(table, group)
-    return table.assign(fold=divide_folds(units, names, _strata(table, target)[0], k, seed))
+    folds = divide_folds(units, names, _strata(table, target)[0], k, seed)
+    _tell_sizes(units, folds, (1 / k,) * k, tuple(f"fold {fold}" for fold in range(k)))
+    return table.assign(fold=folds)
 
 # %% ../../nbs/data/13_splits.ipynb #daccc97b
 def split_balance(

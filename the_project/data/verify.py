@@ -18,7 +18,7 @@ import pandas as pd
 from fastprogress.fastprogress import NBProgressBar, ProgressBar
 from PIL import Image
 
-from ..core.env import in_notebook, say
+from ..core.env import in_notebook, say, usable_cpus
 from ..core.problems import missing_column
 from ..ship.picture import PictureError, open_picture
 from ..ship.raster import read_raster
@@ -43,8 +43,7 @@ def with_progress(
 # %% ../../nbs/data/11_verify.ipynb #c22e3e94
 def default_workers() -> int:  # 1..8
     "As many threads as this process may use processors, 8 at most"
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 8)
+    return min(usable_cpus(), 8)
 
 # %% ../../nbs/data/11_verify.ipynb #39cac97e
 def _each(function: Callable, items: list) -> list: return [function(item) for item in items]

@@ -6,7 +6,7 @@ for the price of one pass over the pictures."""
 # %% auto #0
 __all__ = ['REGRESSORS', 'features_of', 'baseline_answers']
 
-# %% ../../nbs/evaluate/139_baseline.ipynb #4c5f775d
+# %% ../../nbs/evaluate/139_baseline.ipynb #a52f3ddb
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from ..core.env import seed_for, set_seed
 from ..core.recipe import nearest
 from ..data.loaders import make_loader
+from ..data.unreadable import unreadable_rows
 from .numbers import apply_margin, fit_margin
 from ..models.backbone import create_backbone, input_stats
 from ..models.probe import frozen_features
@@ -36,19 +37,19 @@ def _forest(n: int):
 
 REGRESSORS: dict[str, Callable] = dict(ridge=_ridge, svr=_svr, forest=_forest)
 
-# %% ../../nbs/evaluate/139_baseline.ipynb #6033b4c7
+# %% ../../nbs/evaluate/139_baseline.ipynb #2bce6ba7
 def features_of(
     run,                # a Run, or anything with .table .recipe .labels .task
     rows: pd.DataFrame,  # with `file` and the targets
-) -> tuple[np.ndarray, np.ndarray]:  # features (N, F), truth (N, n) in their own units
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:  # features (N, F), truth (N, n) in their own units, the rows that can be read
     "The pretrained backbone's features of these rows, at the size that is scored"
     recipe, blocks = run.recipe, run.task.blocks(run.recipe)
     set_seed(seed_for(recipe.seed, "weights"))
     loader = make_loader(rows, recipe, blocks, run.labels, *input_stats(recipe), recipe.last_size, device="cpu")
     x, y = frozen_features(create_backbone(recipe), loader)
-    return x.double().numpy(), y.double().numpy()
+    return x.double().numpy(), y.double().numpy(), rows.drop(index=rows.index[unreadable_rows(loader)])
 
-# %% ../../nbs/evaluate/139_baseline.ipynb #f003ed1f
+# %% ../../nbs/evaluate/139_baseline.ipynb #fd7f7882
 def baseline_answers(
     run,                    # a run of numbers
     split: str = "valid",   # train, valid or test; a read of test is not counted: it chooses nothing
@@ -69,7 +70,7 @@ def baseline_answers(
     model = make_pipeline(StandardScaler(), REGRESSORS[method](len(numbers["names"])))
     model.fit(data["train"][0], to_scale(data["train"][1], numbers))
     said = {name: model.predict(data[name][0]) for name in ("valid", split)}
-    tables = {name: _table(parts[name], data[name][1], said[name], numbers) for name in said}
+    tables = {name: _table(data[name][2], data[name][1], said[name], numbers) for name in said}
     return apply_margin(tables[split], numbers, fit_margin(tables["valid"], numbers))
 
 def _table(rows: pd.DataFrame, truth: np.ndarray, said: np.ndarray, numbers: dict) -> pd.DataFrame:  # without intervals

@@ -6,9 +6,8 @@
 __all__ = ['LABELS', 'NUMBERS', 'MASKS', 'ANYTHING', 'peak_memory', 'duration_text', 'Judge', 'Asked', 'add_answers',
            'save_trust', 'judge_of', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/evaluate/140_page.ipynb #fb7b522d
+# %% ../../nbs/evaluate/140_page.ipynb #6a4ba3b6
 import math
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,8 @@ import pandas as pd
 import torch
 
 from ..core.env import say
-from ..core.files import atomic_write
+from ..core.files import atomic_write, read_json
+from ..data.unreadable import unreadable_line
 from .answer_masks import plot_masks
 from .baseline import baseline_answers
 from .calibrate import apply_temperature, calibrate, plot_reliability, reliability
@@ -32,16 +32,17 @@ from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
 from .offsets import keep_offsets
-from .predictions import update_scores
+from .predictions import read_scores, rows_answered, update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, score_text
 from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
 
 # %% ../../nbs/evaluate/140_page.ipynb #cf2b8599
-def peak_memory() -> float:  # MB of this process, and of the GPU when there is one
+def peak_memory() -> float:  # MB of this process, and of the GPU when there is one; 0 where the system doesn't tell
     "The most memory this process has held"
-    unit = 1 if sys.platform == "darwin" else 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    try: import resource
+    except ModuleNotFoundError: used = 0  # Windows has no such module
+    else: used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     if torch.cuda.is_available(): used += torch.cuda.max_memory_allocated()
     return used / 2**20
 
@@ -74,7 +75,7 @@ class Asked:
     baseline: str | None = None        # of `evaluate.baseline.REGRESSORS`
     views: int = 0                     # that every picture was looked at in
 
-# %% ../../nbs/evaluate/140_page.ipynb #62afb819
+# %% ../../nbs/evaluate/140_page.ipynb #d1851bc4
 def add_answers(
     page: Report,               # of a split
     run,                        # with `rules`
@@ -82,7 +83,8 @@ def add_answers(
     split: str,                 # its name
 ) -> Report:                    # the page, with a section before its last; also in scores.json
     "Say what the run's rules are worth: what may be said, sets, priors, costs and strangers"
-    rules, rows, scores = run.rules, run.table[run.table["split"] == split], run.scores
+    rules, scores = run.rules, run.scores
+    rows = rows_answered(run.table[run.table["split"] == split], predictions)
     numbers = score_rules(predictions, rules, rows)
     update_scores(run.folder, dict(answers=scores.get("answers", {}) | {split: numbers}))
     section = answer_section(numbers, rules, scores.get("strangers"))
@@ -131,7 +133,7 @@ def _heat_plot(run, predictions: pd.DataFrame) -> list[Path]:
     if figure is None: return []
     return [save_plot(figure, worst_mistakes(predictions, 8), run.folder/"plots", "worst_heat")]
 
-# %% ../../nbs/evaluate/140_page.ipynb #9ccb1d8c
+# %% ../../nbs/evaluate/140_page.ipynb #aeec962d
 def _number_scores(run, predictions: pd.DataFrame) -> dict:
     return number_scores(predictions, run.measured, run.scores.get("margin"))
 
@@ -142,6 +144,7 @@ def _number_settle(run, valid: pd.DataFrame) -> dict:
 
 def _number_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
     train, here = (run.table[run.table["split"] == split] for split in ("train", asked.split))
+    here = rows_answered(here, predictions)
     named = {f"frozen features, {asked.baseline}": asked.baseline} if asked.baseline else {}
     others = {name: baseline_answers(run, asked.split, method) for name, method in named.items()}
     used = {"file", "split", "group", *run.labels}
@@ -228,7 +231,7 @@ def split_scores(
     "Scores of a split with intervals"
     return judge_of(run).scores(run, predictions)
 
-# %% ../../nbs/evaluate/140_page.ipynb #a287551b
+# %% ../../nbs/evaluate/140_page.ipynb #ee646592
 def write_scores(
     run,  # its stages are done
 ) -> None:
@@ -242,20 +245,30 @@ def write_scores(
     scores |= dict(valid=split_scores(run, predictions))
     seconds = float(history["seconds"].sum()) if "seconds" in history else math.nan
     seconds += time.perf_counter() - start
+    lost = read_scores(run.folder).get("unreadable", {}) | _replaced(run)
+    if lost: scores |= dict(unreadable=lost)
     scores |= dict(seconds=seconds, memory_mb=peak_memory(), epochs=len(history), finished=True)
     update_scores(run.folder, scores)
     name, triple = next(iter(scores["valid"].items()))
     used = f"{duration_text(seconds)}, {scores['memory_mb'] / 1024:.1f} GB"
-    say(f"{run.name}: {used}; valid {name} {score_text(triple)}; run.report() prints the page")
+    less = unreadable_line(len(lost.get("valid", [])), len(predictions) + len(lost.get("valid", [])), "valid")
+    say(f"{run.name}: {used}; valid {name} {score_text(triple)}{f' ({less})' if less else ''}; run.report() prints the page")
 
-# %% ../../nbs/evaluate/140_page.ipynb #65157009
+def _replaced(run) -> dict:  # train: files whose places others took
+    file = run.folder/"progress.json"
+    found = read_json(file).get("replaced", []) if file.is_file() else []
+    return dict(train=found) if found else {}
+
+# %% ../../nbs/evaluate/140_page.ipynb #75b3177b
 def row_counts(
     run,  # prepared
-) -> dict:     # table, broken, train, valid, test
+) -> dict:     # table, broken, train, valid, test; unreadable: a count for each split that has some
     "How many rows went where"
     broken = len(pd.read_csv(run.folder/"broken.csv")) if (run.folder/"broken.csv").exists() else 0
     sizes = run.table["split"].value_counts()
-    return dict(table=len(run.table) + broken, broken=broken) | {name: int(count) for name, count in sizes.items()}
+    counts = dict(table=len(run.table) + broken, broken=broken) | {name: int(count) for name, count in sizes.items()}
+    lost = {name: len(files) for name, files in read_scores(run.folder).get("unreadable", {}).items() if files}
+    return counts | (dict(unreadable=lost) if lost else {})
 
 # %% ../../nbs/evaluate/140_page.ipynb #ca9ca98c
 def write_report(

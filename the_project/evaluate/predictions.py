@@ -6,10 +6,10 @@ read."""
 # %% auto #0
 __all__ = ['VIEWS', 'MASK_VIEWS', 'sample_labels', 'sample_predictions', 'make_predictions', 'label_names', 'probability_matrix',
            'label_codes', 'save_predictions', 'read_predictions', 'average_numbers', 'average_predictions', 'View',
-           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'read_scores', 'update_scores', 'count_test_read',
-           'weights_state', 'predict_split']
+           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'rows_answered', 'read_scores', 'update_scores',
+           'count_test_read', 'weights_state', 'predict_split']
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #2a28e0be
+# %% ../../nbs/evaluate/40_predictions.ipynb #98e7abd5
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +28,7 @@ from ..core.files import atomic_write, exact_floats, file_hash, read_json, write
 from ..core.recipe import Recipe, size_hw
 from ..core.task import Blocks, find_task, mean_probability
 from ..data.loaders import make_loader
+from ..data.unreadable import leave_out, unreadable_rows
 from ..models.backbone import input_stats
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #9421bd1e
@@ -248,7 +249,7 @@ def _blanked(answers: pd.DataFrame) -> pd.DataFrame:  # without what was said of
     blank = {name: np.nan if pd.api.types.is_numeric_dtype(answers[name]) else "" for name in truths}
     return answers.assign(**blank, loss=np.nan)
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #9a3517a1
+# %% ../../nbs/evaluate/40_predictions.ipynb #54592127
 def _zoomed(size: int | tuple[int, int], zoom: float) -> int | tuple[int, int]:
     return round(size * zoom) if isinstance(size, int) else tuple(round(side * zoom) for side in size)
 
@@ -259,20 +260,30 @@ def predict_table(
     labels: list[str],    # names in class order
     tta: int = 0,         # views a picture, 0 .. 12, of masks 8; 0 and 1 are the plain answer
 ) -> pd.DataFrame:        # a predictions table, in the rows' order
-    "What a model says about each row"
+    "What a model says about each row that can be read; files of others are in `.attrs`: unreadable"
     task, size, (mean, std) = find_task(recipe.task), recipe.last_size, input_stats(recipe)
     _check_views(tta, task.output)
     blocks, known = task.blocks(recipe), all(name in rows for name in recipe.targets)
     if not known: blocks = blind(blocks)
-    tables, views = [], _views_of(task.output)[:max(tta, 1)]
+    tables, lost, views = [], set(), _views_of(task.output)[:max(tta, 1)]
     several = TurnedViews if task.output == "mask" else ManyViews
     for zoom in dict.fromkeys(view.zoom for view in views):
         same = tuple(view for view in views if view.zoom == zoom)
         loader = make_loader(rows, recipe, blocks, labels, mean, std, _zoomed(size, zoom))
         with _answering(learn, learn.model if tta < 2 else several(learn.model, same, size, task.merge, recipe)):
             tables.append((task.collect(learn, loader, labels), len(same)))
+        lost.update(unreadable_rows(loader))
+    tables = [(leave_out(table, sorted(lost), not place), count) for place, (table, count) in enumerate(tables)]
     answers = tables[0][0] if len(tables) == 1 else average_predictions(*map(list, zip(*tables)))
+    answers.attrs |= tables[0][0].attrs
     return answers if known else _blanked(answers)
+
+def rows_answered(
+    rows: pd.DataFrame,         # of a split
+    predictions: pd.DataFrame,  # of that split
+) -> pd.DataFrame:              # those that could be read, in the order of the predictions
+    "The rows of a table that were answered"
+    return rows if len(rows) == len(predictions) else rows[rows["file"].astype(str).isin(set(predictions["file"]))]
 
 # %% ../../nbs/evaluate/40_predictions.ipynb #d2abeeae
 def read_scores(
@@ -311,7 +322,7 @@ def weights_state(
     threshold = read_scores(folder).get("threshold", .5)
     return file_hash(Path(folder)/"best.safetensors") + ("" if threshold == .5 else f" at {threshold:g}")
 
-# %% ../../nbs/evaluate/40_predictions.ipynb #aa9aa21e
+# %% ../../nbs/evaluate/40_predictions.ipynb #b626dae3
 def predict_split(
     run,                  # a Run, or anything with .folder .table .recipe .labels .learner()
     split: str = "valid",  # train, valid or test; test is counted
@@ -332,5 +343,8 @@ def predict_split(
     if known: return read_predictions(path)
     answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
     save_predictions(answers, path)
-    update_scores(run.folder, dict(answered=read_scores(run.folder).get("answered", {}) | {name: weights}))
+    scores, lost = read_scores(run.folder), answers.attrs.get("unreadable", [])
+    update_scores(run.folder, dict(answered=scores.get("answered", {}) | {name: weights}))
+    known = scores.get("unreadable", {})
+    if lost or split in known: update_scores(run.folder, dict(unreadable=known | {split: lost}))
     return answers

@@ -8,13 +8,14 @@ __all__ = ['Section', 'Report', 'text_table', 'markdown_table', 'score_text', 'n
            'advice_from_history', 'class_section', 'pair_section', 'short_name', 'mistake_section', 'make_report',
            'count_lines', 'calibration_line']
 
-# %% ../../nbs/evaluate/42_report.ipynb #90b18b3c
+# %% ../../nbs/evaluate/42_report.ipynb #9bc098ec
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from ..core.recipe import Recipe
+from ..data.unreadable import unreadable_line
 from .metrics import (confused_pairs, group_codes, label_scores, per_class, roll_up_genus,
                                           worst_mistakes)
 from .predictions import label_names
@@ -236,11 +237,11 @@ def make_report(
     filled = tuple(section for section in sections if section.lines or section.table is not None)
     return Report(title, filled, dict(split=split, **scores))
 
-# %% ../../nbs/evaluate/42_report.ipynb #2cce63a9
+# %% ../../nbs/evaluate/42_report.ipynb #e0f9f01c
 def count_lines(
-    rows: dict | None,        # counts: table, broken, train, valid, test
+    rows: dict | None,        # counts: table, broken, train, valid, test; unreadable: of each split
     test_reads: dict | None,  # count, dates, looks
-) -> list[str]:               # one or two lines
+) -> list[str]:               # some lines
     "What went in, and how often the test was read"
     lines = []
     if rows:
@@ -248,6 +249,10 @@ def count_lines(
         parts = ", ".join(f"{rows[split]} {split}" for split in ("train", "valid", "test") if rows.get(split))
         total, broken = rows.get("table", used), rows.get("broken", 0)
         lines.append(f"{total} rows, {broken} left out as broken, {used} used: {parts}")
+        lost = {name: count for name, count in rows.get("unreadable", {}).items() if count}
+        lines += [f"{unreadable_line(count, rows[name], name)} of every score" for name, count in lost.items() if name != "train"]
+        if "train" in lost: lines.append(f"{lost['train']} of {rows['train']} train rows could not be read when their turn came: "
+                                         "other pictures took their place")
     if test_reads is not None:
         count, (dates, looks) = test_reads.get("count", 0), (test_reads.get(name, []) for name in ("dates", "looks"))
         first = f", first on {dates[0][:10]}" if count > 1 and dates else ""

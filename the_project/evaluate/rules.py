@@ -20,7 +20,8 @@ from .costs import cost_saving, find_danger, read_costs, score_costs
 from .doubt import (area_under_risk, design_effect, first_answer, fit_set, least_risk,
                                         risk_coverage, score_set, threshold_for_risk)
 from .metrics import group_codes, jackknife_mean
-from .predictions import label_codes, label_names, probability_matrix, read_scores, update_scores
+from .predictions import (label_codes, label_names, probability_matrix, read_scores, rows_answered,
+                                              update_scores)
 from .priors import fit_priors, with_priors
 from .report import Section
 from .strangers import (Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness,
@@ -118,6 +119,7 @@ def fit_rules(
     "Everything an answer needs, fitted on validation rows"
     labels, own = label_names(predictions), isinstance(costs, pd.DataFrame)
     train, valid = (table[table["split"] == split] for split in ("train", "valid"))
+    valid = rows_answered(valid, predictions)
     score = "probability" if strange is None else "distance"
     known = 1 - first_answer(predictions)[0] if strange is None else strange
     steps = find_ranks(table, labels, target, ranks)

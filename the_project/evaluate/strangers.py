@@ -24,6 +24,7 @@ from ..core.files import load_tensors, save_tensors
 from ..core.recipe import Recipe
 from ..core.task import find_task
 from ..data.loaders import make_loader
+from ..data.unreadable import unreadable_rows
 from .plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..models.backbone import input_stats
 
@@ -154,14 +155,14 @@ def plot_strangers(
     set_title(panel, "Strangers", f"AUROC {score_strangers(known, strange)['auroc']:.3f}")
     return figure
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #4f5e9003
+# %% ../../nbs/evaluate/131_strangers.ipynb #0473d2e7
 def row_features(
     model: nn.Module,      # the trained one
     rows: pd.DataFrame,    # with `file`
     recipe: Recipe,        # how pictures are prepared
     labels: list[str],     # in class order
     limit: int = 5000,     # pictures at most, drawn by the recipe's seed
-) -> np.ndarray:           # float32 (N, F), in the rows' order
+) -> np.ndarray:           # float32 (N, F), in the rows' order, without those that can't be read
     "Features of a table's pictures, prepared as for serving"
     if len(rows) > limit:
         rows = rows.iloc[np.sort(rng_for(recipe.seed, "features").choice(len(rows), limit, replace=False))]
@@ -169,4 +170,5 @@ def row_features(
     blocks = find_task(recipe.task).blocks(recipe)
     loader = make_loader(rows, recipe, blocks, labels, *input_stats(recipe), recipe.last_size,
                          device=next(model.parameters()).device)
-    return picture_features(model, (batch[0].as_subclass(torch.Tensor).float() for batch in loader))
+    found = picture_features(model, (batch[0].as_subclass(torch.Tensor).float() for batch in loader))
+    return np.delete(found, unreadable_rows(loader), 0)

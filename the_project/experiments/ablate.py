@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['BASE', 'Arm', 'make_arms', 'ArmResult', 'Ablation', 'arm_jobs', 'collect_arm', 'ablate']
 
-# %% ../../nbs/experiments/63_ablate.ipynb #2a481284
+# %% ../../nbs/experiments/63_ablate.ipynb #143ad3e8
 import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,11 @@ from ..core.recipe_text import diff
 from ..core.task import find_task
 from ..data.share import share_of_rows
 from ..evaluate.page import duration_text
-from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,
-                                          usual_metric, difference_text)
+from ..evaluate.paired import (difference_text, mean_score, noise_floor, one_score, score_mode, usual_metric)
 from ..evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, number_text, score_text
-from .crossval import fold_tables, series_name
+from ..evaluate.verdict import RecipeDifference, RunNoise, contrast, holm, pool_noise, recipe_difference, run_noise
+from .crossval import INNER, fold_tables, judge_apart, judged_answers, series_name
 from .prepare import check_input, ensure_split
 from .run import Run
 from .sweep import Job, find_runner
@@ -77,13 +77,13 @@ def _arm(recipe: Recipe, changes: dict[str, dict], parts: tuple[str, ...]) -> Ar
     if changed.hash == recipe.hash and rows == 1: raise ValueError(f"change {parts[0]!r} changes nothing: leave it out")
     return Arm(" + ".join(parts), changed, rows, parts)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #752195de
+# %% ../../nbs/experiments/63_ablate.ipynb #f9caef0b
 @dataclass
 class ArmResult:
     "What came of an arm"
     arm: Arm
     runs: list[Run] = field(default_factory=list)                   # finished ones
-    answers: dict[int, pd.DataFrame] = field(default_factory=dict)  # seed -> validation answers, folds joined
+    answers: dict[int, pd.DataFrame] = field(default_factory=dict)  # seed -> answers to the judged rows, folds joined
     note: str = ""                                                  # "failed", or where it was dropped
 
     @property
@@ -91,7 +91,7 @@ class ArmResult:
         "Seconds of a training, on average"
         return float(np.mean([run.scores["seconds"] for run in self.runs])) if self.runs else math.nan
 
-# %% ../../nbs/experiments/63_ablate.ipynb #d604cd11
+# %% ../../nbs/experiments/63_ablate.ipynb #f57029e9
 class Ablation:
     "A base, its changes, and what each did to the score"
 
@@ -106,24 +106,38 @@ class Ablation:
             raise ValueError("the base has no finished run: mend it first, its log.json has the error")
         self.base_scores = [one_score(answers, metric) for _, answers in sorted(self.base.answers.items())]
         seeds = max((len(result.answers) for result in results[1:]), default=1) or 1
-        self.floor: float = noise_floor([self.base_scores], seeds)
+        self.floor: float = noise_floor([self.base_scores], seeds)  # of the changes that all seeds finished
 
     def difference(
         self,
-        name: str,       # of a change
-    ) -> Difference:     # to the base, on the same rows and seeds
+        name: str,            # of a change
+    ) -> RecipeDifference:    # to the base, on the same rows and seeds; `together` counts all changes of the table
         "What a change did"
-        result = next((result for result in self.results if result.arm.name == name and result.answers), None)
-        if result is None:
-            names = ", ".join(result.arm.name for result in self.results[1:] if result.answers)
-            raise ValueError(f"no finished change {name!r}: this ablation has {names}")
+        if name not in self.differences:
+            raise ValueError(f"no finished change {name!r}: this ablation has {', '.join(self.differences)}")
+        return self.differences[name]
+
+    @cached_property
+    def differences(self) -> dict[str, RecipeDifference]:
+        "What each finished change did, corrected for their number"
+        names = [result.arm.name for result in self.results[1:] if result.answers]
+        found = [self._compare(result) for result in self.results[1:] if result.answers]
+        return {name: replace(each, together=luck)
+                for name, each, luck in zip(names, found, holm([each.luck for each in found]))}
+
+    def _compare(self, result: ArmResult) -> RecipeDifference:
         seeds = sorted(result.answers.keys() & self.base.answers.keys())
-        return paired_difference([result.answers[seed] for seed in seeds], [self.base.answers[seed] for seed in seeds],
-                                 self.metric, self.floor)
+        floor = noise_floor([self.base_scores], len(seeds))  # of as many runs as this change has, not as others have
+        noise = pool_noise([self._base_noise, run_noise(list(result.answers.values()), self.metric)])
+        return recipe_difference([result.answers[seed] for seed in seeds], [self.base.answers[seed] for seed in seeds],
+                                 self.metric, noise, floor)
+
+    @cached_property
+    def _base_noise(self) -> RunNoise: return run_noise(list(self.base.answers.values()), self.metric)
 
     def __repr__(self) -> str: return f"Ablation({len(self.results) - 1} changes, noise floor {number_text(self.floor)})"
 
-# %% ../../nbs/experiments/63_ablate.ipynb #a5d656bb
+# %% ../../nbs/experiments/63_ablate.ipynb #dba2da41
 @patch(as_prop=True)
 def table(self: Ablation) -> pd.DataFrame:
     "One row an arm: what changed, score, difference to the base with its interval, verdict, seconds"
@@ -136,9 +150,10 @@ def table(self: Ablation) -> pd.DataFrame:
         if result.answers and result is not self.base:
             found = self.difference(result.arm.name)
             row |= dict(difference=found.value, difference_low=found.low, difference_high=found.high, luck=found.luck,
-                        verdict=found.verdict)
+                        luck_together=found.together, verdict=found.verdict)
         rows.append(row | (dict(verdict=result.note) if result.note else {}))
-    names = "name change seeds score low high difference difference_low difference_high luck verdict seconds".split()
+    names = ("name change seeds score low high difference difference_low difference_high luck luck_together verdict "
+             "seconds").split()
     return pd.DataFrame(rows).reindex(columns=names)
 
 # %% ../../nbs/experiments/63_ablate.ipynb #ef1c87ae
@@ -160,16 +175,21 @@ def markdown(self: Ablation) -> str:
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
     return "\n".join([*markdown_table(text), "", _how_to_read(self)])
 
-# %% ../../nbs/experiments/63_ablate.ipynb #04ed1340
+# %% ../../nbs/experiments/63_ablate.ipynb #8a568724
 def _how_to_read(self: Ablation) -> str:
-    compared = sum(bool(result.answers) for result in self.results[1:])
     floor = (f"Noise floor {number_text(self.floor)}: {len(self.base_scores)} runs of the base differ by so much from seed to "
-             f"seed, for means of as many "
-             "runs as a change has." if np.isfinite(self.floor) else "No noise floor: the base ran once.")
-    chance = f" Of {compared} comparisons {compared / 20:.1g} would leave zero out by luck." if compared > 4 else ""
-    return f"{floor} Intervals are 95 %, paired, by group and seed, on the same validation rows.{chance}"
+             "seed, for means of as many runs as a change has." if np.isfinite(self.floor) else
+             "No noise floor: the base ran once.")
+    compared = len(self.differences)
+    chance = (f" Verdicts are corrected for the {compared} changes that were looked at (Holm): that any of them is false has a "
+              "chance of 5 % at most." if compared > 1 else "")
+    chosen = " They chose no epoch and nothing else." if any(_is_apart(run) for run in self.base.runs) else ""
+    return (f"{floor} Intervals are 95 %, by group and training, on the same rows; each is of its own change.{chosen}{chance}")
 
-# %% ../../nbs/experiments/63_ablate.ipynb #480b8672
+# %% ../../nbs/experiments/63_ablate.ipynb #69467728
+def _is_apart(run: Run) -> bool: return (run.table["split"] == "test").any()
+
+# %% ../../nbs/experiments/63_ablate.ipynb #e733beca
 @patch
 def plot(
     self: Ablation,
@@ -186,12 +206,11 @@ def plot(
     panel.set_yticks(y, table["name"], fontsize=8)
     panel.set_ylim(-.7, len(table) - .3)
     panel.set_xlabel(f"difference in {self.metric} to the base", fontsize=9, color=GREY)
-    panel.grid(False)
-    panel.grid(axis="x", color="#e6e8eb", linewidth=.8)
+    panel.grid(False, axis="y")
     set_title(panel, "What each change did", "grey: noise floor" if np.isfinite(self.floor) else "")
     return figure
 
-# %% ../../nbs/experiments/63_ablate.ipynb #a3699ff2
+# %% ../../nbs/experiments/63_ablate.ipynb #09001183
 def arm_jobs(
     arm: Arm,                   # what to train
     tables: list[pd.DataFrame], # one with a split, or one a fold
@@ -199,14 +218,16 @@ def arm_jobs(
 ) -> list[Job]:                 # one a seed and fold
     "The trainings of an arm"
     jobs, series = [], series_name(tables[0], len(tables)) if len(tables) > 1 else ""
+    apart = (tables[0]["split"] == "test").any()
     for seed, (fold, table) in itertools.product(seeds, enumerate(tables)):
         recipe = arm.recipe.replace(seed=seed)
         rows = share_of_rows(table, arm.rows, target=recipe.targets[0])
         note = dict(arm=arm.name, share=arm.rows) | (dict(series=series, fold=fold) if series else {})
+        if apart: note["judged"] = "apart"
         jobs.append(Job(recipe, rows, note))
     return jobs
 
-# %% ../../nbs/experiments/63_ablate.ipynb #aa8aa69c
+# %% ../../nbs/experiments/63_ablate.ipynb #9c465d2b
 def collect_arm(
     arm: Arm,                # what was trained
     runs: list[Run | None],  # of `arm_jobs`; None: failed
@@ -218,24 +239,23 @@ def collect_arm(
         part = runs[start:start + folds]
         if any(run is None for run in part): result.note = "failed"
         else:
-            result.answers[part[0].recipe.seed] = pd.concat([run.predictions("valid") for run in part],
-                                                            ignore_index=True)
+            result.answers[part[0].recipe.seed] = pd.concat([judged_answers(run) for run in part], ignore_index=True)
     return result
 
-# %% ../../nbs/experiments/63_ablate.ipynb #0817d189
+# %% ../../nbs/experiments/63_ablate.ipynb #f7982d4e
 def _train_arms(arms: list[Arm], tables: list, seeds: dict[str, list[int]], runs: Path,
-                runner: Callable) -> list[ArmResult]:
-    "All jobs, seed by seed, and what came of each arm"
+                runner: Callable) -> dict[str, list[Run | None]]:
+    "All jobs, seed by seed; the runs of each arm"
     jobs = [(arm, job) for arm in arms for job in arm_jobs(arm, tables, seeds[arm.name])]
     jobs.sort(key=_seed_of)  # stable: within a seed the arms stay in order
     done = {arm.name: [] for arm in arms}
     for (arm, _), run in zip(jobs, runner([job for _, job in jobs], runs)): done[arm.name].append(run)
-    return [collect_arm(arm, done[arm.name], len(tables)) for arm in arms]
+    return done
 
 # %% ../../nbs/experiments/63_ablate.ipynb #415fcf5d
 def _seed_of(pair: tuple[Arm, Job]) -> int: return pair[1].recipe.seed
 
-# %% ../../nbs/experiments/63_ablate.ipynb #cce8b7bb
+# %% ../../nbs/experiments/63_ablate.ipynb #965dfa35
 def _halve(arms: list[Arm], tables: list, cheap: Sequence, keep: float, seed: int, runs: Path, runner: Callable,
            metric: str) -> tuple[list[Arm], list[ArmResult]]:  # those that go on, those that were dropped
     "Successive halving over cheap schedules"
@@ -245,9 +265,10 @@ def _halve(arms: list[Arm], tables: list, cheap: Sequence, keep: float, seed: in
         tried = [arm for arm in arms if arm not in fixed]
         if len(tried) < 2: break
         short = [replace(arm, recipe=arm.recipe.replace(stages=tuple(stages))) for arm in tried]
-        results = _train_arms(short, tables[:1], {arm.name: [seed] for arm in short}, runs, runner)
+        done = _train_arms(short, tables[:1], {arm.name: [seed] for arm in short}, runs, runner)
         sign = 1 if score_mode(metric) == "max" else -1
-        scores = {r.arm.name: sign * one_score(r.answers[seed], metric) if r.answers else -math.inf for r in results}
+        scores = {name: sign * one_score(run.predictions("valid"), metric) if run is not None else -math.inf
+                  for name, (run,) in done.items()}
         best = sorted(scores, key=scores.get, reverse=True)[:math.ceil(len(tried) * keep)]
         dropped += [ArmResult(arm, note=f"dropped at cheap stage {rung}" if scores[arm.name] > -math.inf else "failed")
                     for arm in tried if arm.name not in best]
@@ -255,7 +276,7 @@ def _halve(arms: list[Arm], tables: list, cheap: Sequence, keep: float, seed: in
         say(f"cheap stage {rung}: {len(arms) - 1} of {len(arms) - 1 + len(tried) - len(best)} changes go on")
     return arms, dropped
 
-# %% ../../nbs/experiments/63_ablate.ipynb #7f28084a
+# %% ../../nbs/experiments/63_ablate.ipynb #df0ea5e0
 def ablate(
     recipe: Recipe,                       # the base; its seed is the first one
     table: pd.DataFrame,                  # as for `train`; its test rows are never read
@@ -271,42 +292,46 @@ def ablate(
     metric: str | None = None,            # None: f1_macro, iou of masks, loss of numbers
     runner: Callable | None = None,       # what runs the jobs, from `make_runner`; None: as `engine` says
     engine: str = "local",                # local or ray
+    inner: float = INNER,                 # share of the rows to learn from that chooses the epoch and all else
 ) -> Ablation:
-    "Train a base and its changes with the same rows and seeds, and compare them in pairs"
+    "Train a base and its changes with the same rows and seeds, and compare them on rows that chose nothing"
     check_input(table, recipe)
     arms = make_arms(recipe, changes, mode)
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more")
     metric = metric or usual_metric(find_task(recipe.task).output)
     table = ensure_split(table, recipe)
-    tables = fold_tables(table, folds, group, recipe.seed, recipe.targets[0]) if folds else [table]
+    cut = group, recipe.seed, recipe.targets[0], inner
+    tables = fold_tables(table, folds, *cut) if folds else [judge_apart(table, *cut)]
     first, runner = recipe.seed, runner or find_runner(engine)
     numbers = {arm.name: list(range(first, first + seeds)) for arm in arms}
     numbers[BASE] = list(range(first, first + max(seeds, base_seeds or 2 * seeds)))
     going, dropped = _halve(arms, tables, cheap, keep, first, Path(runs), runner, metric)
-    results = _train_arms(going, tables, numbers, Path(runs), runner) + dropped
+    done = _train_arms(going, tables, numbers, Path(runs), runner)
+    results = [collect_arm(arm, done[arm.name], len(tables)) for arm in going] + dropped
     return Ablation(sorted(results, key=partial(_place, arms)), metric)
 
 # %% ../../nbs/experiments/63_ablate.ipynb #062b71f9
 def _place(arms: list[Arm], result: ArmResult) -> int: return [arm.name for arm in arms].index(result.arm.name)
 
-# %% ../../nbs/experiments/63_ablate.ipynb #02646385
+# %% ../../nbs/experiments/63_ablate.ipynb #0dc25f21
 @patch
 def effects(
     self: Ablation,   # of mode="factorial"
-) -> pd.DataFrame:    # effect (a change, or two joined by " x "), value, low, high; as the score's difference
-    "Main effects and interactions of two, with paired intervals"
+) -> pd.DataFrame:    # effect (a change, or two joined by " x "), value, low, high, luck, luck_together, verdict
+    "Main effects and interactions of two, with intervals and verdicts corrected for their number"
     names = sorted({part for result in self.results for part in result.arm.parts}, key=_order_of(self))
     whole = [result for result in self.results if result.answers]
     if len(whole) < 2**len(names):
         raise ValueError(f"{2**len(names) - len(whole)} combinations are missing: use mode='factorial', and mend what "
                          f"failed")
-    rows = []
+    cells, found = [list(result.answers.values()) for result in whole], {}
+    noise, half = pool_noise([run_noise(cell, self.metric) for cell in cells]), len(cells) / 2
     for chosen in [(name,) for name in names] + list(itertools.combinations(names, 2)):
         signs = [math.prod(1 if name in result.arm.parts else -1 for name in chosen) for result in whole]
-        sides = [[t for s, result in zip(signs, whole) if s == side for t in result.answers.values()]
-                 for side in (1, -1)]
-        found = paired_difference(*sides, self.metric)
-        rows.append(dict(effect=" x ".join(chosen), value=found.value, low=found.low, high=found.high))
+        found[" x ".join(chosen)] = contrast(cells, [sign / half for sign in signs], self.metric, noise)
+    together = holm([each.luck for each in found.values()])
+    rows = [dict(effect=name, value=each.value, low=each.low, high=each.high, luck=each.luck, luck_together=luck,
+                 verdict=replace(each, together=luck).verdict) for (name, each), luck in zip(found.items(), together)]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/experiments/63_ablate.ipynb #5e84d9be

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SoftTargets', 'Distilled', 'distill']
 
-# %% ../../nbs/experiments/65_distill.ipynb #eeffc99c
+# %% ../../nbs/experiments/65_distill.ipynb #c3d6c4e0
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,17 @@ from ..core.env import say
 from ..core.files import json_hash
 from ..core.recipe import Recipe
 from ..core.task import find_task
-from ..evaluate.ensemble import model_latency
-from ..evaluate.paired import Difference, mean_score, paired_difference
-from .prepare import run_name
+from ..data.loaders import preprocess_for
+from ..evaluate.ensemble import fed_like, model_latency
+from ..evaluate.paired import mean_score
+from ..evaluate.verdict import RecipeDifference, recipe_difference
+from .crossval import judge_apart, judged_answers
+from .prepare import ensure_split, run_name
 from .run import Run
 from .sweep import run_recipe
+from ..models.backbone import input_stats
 
-# %% ../../nbs/experiments/65_distill.ipynb #51d374ab
+# %% ../../nbs/experiments/65_distill.ipynb #e925b844
 class SoftTargets(Callback):
     "Add to the loss how far the model's answers are from a teacher's"
     order, run_valid = 4, False  # the batch is mixed (3), gradients are not yet accumulated (6)
@@ -35,12 +39,22 @@ class SoftTargets(Callback):
         teacher: nn.Module,        # (B, C, H, W) to logits (B, n); never trained
         weight: float = .7,        # of the teacher against the labels, 0 to 1
         temperature: float = 2.,   # softens both answers, above 0
+        given: dict | None = None,  # how the student's pictures are prepared; None: as its loaders say, if they do
     ):
         if not 0 <= weight <= 1 or temperature <= 0:
             raise ValueError(f"weight={weight}, temperature={temperature}: use 0 to 1, and above 0")
         self.teacher, self.weight, self.temperature = teacher.eval().requires_grad_(False), weight, temperature
+        if given: self.teacher = fed_like(self.teacher, given)
+        self.given = given
 
-    def before_fit(self): self.teacher.to(next(self.learn.model.parameters()).device)
+    def before_fit(self):
+        if self.given is None and hasattr(self.teacher, "reads"):
+            self.given = getattr(getattr(self.learn.dls.valid, "dataset", None), "preprocess", None)
+            if self.given is None:
+                raise ValueError("the teacher has statistics and a size of its own, and these loaders don't say theirs: "
+                                 "give SoftTargets(teacher, given=...), as run.preprocess")
+            self.teacher = fed_like(self.teacher, self.given)
+        self.teacher.to(next(self.learn.model.parameters()).device)
 
     def after_loss(self):
         if hasattr(self.learn, "lr_finder"): return
@@ -55,42 +69,55 @@ class SoftTargets(Callback):
         self.learn.loss_grad = self.weight * gap + (1 - self.weight) * self.learn.loss_grad
         self.learn.loss = self.learn.loss_grad.detach()
 
-# %% ../../nbs/experiments/65_distill.ipynb #4c000b8c
+# %% ../../nbs/experiments/65_distill.ipynb #d8716025
 @dataclass(frozen=True)
 class Distilled:
-    "A student that was taught, the same recipe without a teacher, and what either is worth"
-    run: Run                     # the student that was taught
-    plain: Run                   # the same recipe, with labels alone
-    difference: Difference       # taught - plain, on the validation rows
+    "A student that was taught, and what teaching is worth to its recipe"
+    run: Run                        # the student that was taught, on all training rows
+    taught: list[Run]               # trainings with the teacher, a seed each, whose validation rows judge and choose nothing
+    plain: list[Run]                # the same with labels alone
+    difference: RecipeDifference    # taught - plain, on the validation rows
     milliseconds: dict[str, float]  # teacher and student: a picture on one thread, by the models as trained
 
     @property
     def table(self) -> pd.DataFrame:
-        "Score of both students with intervals, and what an answer costs"
-        rows = [dict(zip(("score", "low", "high"), mean_score([run.predictions("valid")], self.difference.metric)))
-                for run in (self.plain, self.run)]
+        "Mean score of the trainings on either side with intervals, and what an answer costs"
+        rows = [dict(zip(("score", "low", "high"), mean_score([judged_answers(run) for run in side], self.difference.metric)))
+                for side in (self.plain, self.taught)]
         return pd.DataFrame(rows, index=["student, labels alone",
                                          "student, taught"]).assign(milliseconds=self.milliseconds["student"])
 
-# %% ../../nbs/experiments/65_distill.ipynb #4d5122b2
+# %% ../../nbs/experiments/65_distill.ipynb #221fb8bc
 def distill(
-    teacher: nn.Module,          # logits of the table's labels, e.g. `run.model()` or `SoftVote(...)`
+    teacher: nn.Module | Run,    # a run, or logits of the table's labels, e.g. `run.model()` or `SoftVote(...)`
     recipe: Recipe,              # of the student
     table: pd.DataFrame,         # as for `train`; the teacher must not have learned its validation rows
     runs: str | Path = "runs",   # where runs are kept
     weight: float = .7,          # of the teacher against the labels, 0 to 1
     temperature: float = 2.,     # softens both answers
-    metric: str = "f1_macro",    # that the two students are compared by
+    metric: str = "f1_macro",    # that the two sides are compared by
+    seeds: int = 3,              # trainings a side, for the verdict; 1: a difference, no verdict
 ) -> Distilled:
-    "Train a student on a teacher's answers, and beside it one on labels alone"
+    "Train a student on a teacher's answers, and say whether that is better than labels alone"
     if (output := find_task(recipe.task).output) != "label":
         raise ValueError(f"a teacher's soft answers are of labels: task {recipe.task!r} answers with a {output}")
-    lesson = SoftTargets(teacher, weight, temperature)
-    mark = json_hash([weight, temperature, *(float(p.double().sum()) for p in teacher.parameters())])
-    plain = run_recipe(recipe, table, runs)
-    taught = run_recipe(recipe, table, runs, parent=plain.name, cbs=[lesson],
-                        name=f"{run_name(table, recipe)}-taught-{mark}", note=dict(arm="taught"))
-    difference = paired_difference(taught.predictions("valid"), plain.predictions("valid"), metric)
+    if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")
+    teacher = teacher if isinstance(teacher, nn.Module) else teacher.model()
+    given = preprocess_for(recipe, recipe.last_size, *input_stats(recipe))
+    lesson, table = SoftTargets(teacher, weight, temperature, given), ensure_split(table, recipe)
+    own = [] if lesson.teacher is teacher else ["own input"]
+    mark = json_hash([weight, temperature, *(float(p.double().sum()) for p in teacher.parameters()), *own])
+
+    def teach(student: Recipe, rows: pd.DataFrame, **note: str) -> Run:
+        return run_recipe(student, rows, runs, cbs=[SoftTargets(teacher, weight, temperature, given)],
+                          name=f"{run_name(rows, student)}-taught-{mark}", note=dict(arm="taught") | note)
+
+    apart = judge_apart(table, None, recipe.seed, recipe.targets[0])
+    students = [recipe.replace(seed=recipe.seed + i) for i in range(seeds)]
+    plain = [run_recipe(student, apart, runs, note=dict(arm="labels alone", judged="apart")) for student in students]
+    taught = [teach(student, apart, judged="apart") for student in students]
+    difference = recipe_difference(*([judged_answers(run) for run in side] for side in (taught, plain)), metric)
     say(f"taught against labels alone: {metric} {difference}")
-    times = model_latency(dict(teacher=teacher, student=taught.model()), recipe.last_size, recipe.channels)
-    return Distilled(taught, plain, difference, times)
+    run = teach(recipe, table)
+    times = model_latency(dict(teacher=lesson.teacher, student=run.model()), recipe.last_size, recipe.channels)
+    return Distilled(run, taught, plain, difference, times)

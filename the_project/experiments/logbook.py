@@ -6,7 +6,7 @@ folders."""
 # %% auto #0
 __all__ = ['Entry', 'read_entries', 'changes_between', 'find_parent', 'metric_of', 'Line', 'make_lines', 'Logbook', 'merge_page']
 
-# %% ../../nbs/experiments/161_logbook.ipynb #d46962de
+# %% ../../nbs/experiments/161_logbook.ipynb #ed70ab5a
 import io
 import re
 from collections.abc import Sequence
@@ -25,15 +25,16 @@ from ..core.recipe import Recipe
 from ..core.recipe_text import diff
 from ..core.task import find_task
 from ..evaluate.page import duration_text
-from ..evaluate.paired import (Difference, mean_score, noise_floor, one_score, paired_difference, score_mode,
-                                          usual_metric)
+from ..evaluate.paired import difference_text, mean_score, noise_floor, one_score, score_mode, usual_metric
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, number_text, score_text
+from ..evaluate.verdict import RecipeDifference, RunNoise, pool_noise, recipe_difference, run_noise
+from .crossval import judged_answers
 from .prepare import run_name
 from .run import Run
 from .sweep import read_log
 
-# %% ../../nbs/experiments/161_logbook.ipynb #e24346dd
+# %% ../../nbs/experiments/161_logbook.ipynb #f6611b93
 @dataclass
 class Entry:
     "Trainings of one recipe on the same rows, with one seed or several"
@@ -56,16 +57,22 @@ class Entry:
         "Predictions of the validation rows, one table a seed; the folds of a seed are joined"
         by_seed = {}
         for run, log in zip(self.runs, map(read_log, (run.folder for run in self.runs))):
-            by_seed.setdefault(run.recipe.seed, {})[log.get("fold")] = run.predictions("valid")
+            said = judged_answers(run) if log.get("judged") == "apart" else run.predictions("valid")
+            by_seed.setdefault(run.recipe.seed, {})[log.get("fold")] = said
         whole = max(map(len, by_seed.values()), default=0)  # a seed with folds still missing has no score yet
         return [pd.concat(folds.values(), ignore_index=True) for seed,
                 folds in sorted(by_seed.items()) if len(folds) == whole]
+
+    @property
+    def judged(self) -> str:
+        "What its score is of: valid (which chose the epoch too) or apart (rows that chose nothing)"
+        return "apart" if any(log.get("judged") == "apart" for log in self.logs) else "valid"
 
     @cached_property
     def rows(self) -> str:
         "A name for the rows that were answered and what was asked; entries with the same one can be compared"
         if not self.answers: return ""
-        return json_hash([self.recipe.task, self.recipe.target, sorted(self.answers[0]["file"])])
+        return json_hash([self.recipe.task, self.recipe.target, self.judged, sorted(self.answers[0]["file"])])
 
 # %% ../../nbs/experiments/161_logbook.ipynb #4babf02f
 def read_entries(
@@ -104,15 +111,15 @@ def _log_of(folder: Path) -> dict | None:
                    seconds=scores.get("seconds") or 0., memory_mb=scores.get("memory_mb"), error=None)
     return made_up | log | dict(finished=bool(scores.get("finished")))
 
-# %% ../../nbs/experiments/161_logbook.ipynb #e2fa9671
+# %% ../../nbs/experiments/161_logbook.ipynb #d1da19d7
 def _key(recipe: Recipe, folder: Path, log: dict) -> tuple:
     "What runs of one entry have in common"
     if log.get("fold") is not None: rows = log.get("series", "")
     elif (folder/"table.csv").exists(): rows = json_hash((folder/"table.csv").read_text())
     else: rows = ""
-    return recipe.replace(seed=0).hash, rows, log.get("share", 1.)
+    return recipe.replace(seed=0).hash, rows, log.get("share", 1.), log.get("arm") == "taught"
 
-# %% ../../nbs/experiments/161_logbook.ipynb #9ff954b5
+# %% ../../nbs/experiments/161_logbook.ipynb #2c09b874
 def changes_between(
     parent: Entry,  # the earlier one
     entry: Entry,   # the later one
@@ -122,6 +129,7 @@ def changes_between(
     changed = [_short_paths(line) for line in diff(parent.recipe.replace(**same), entry.recipe.replace(**same))]
     shares = [log.get("share", 1.) for log in (parent.logs[0], entry.logs[0])]
     if shares[0] != shares[1]: changed.append(f"training rows: {shares[0]:.0%} -> {shares[1]:.0%}")
+    if entry.logs[0].get("arm") == "taught" != parent.logs[0].get("arm"): changed.append("taught by another model")
     return changed
 
 # %% ../../nbs/experiments/161_logbook.ipynb #490148d5
@@ -146,7 +154,7 @@ def metric_of(
     "The score that a logbook follows"
     return usual_metric(find_task(recipe.task).output)
 
-# %% ../../nbs/experiments/161_logbook.ipynb #0ba8b07d
+# %% ../../nbs/experiments/161_logbook.ipynb #3a8ecee9
 @dataclass(frozen=True)
 class Line:
     "An entry of the logbook and what is said about it"
@@ -154,41 +162,41 @@ class Line:
     parent: Entry | None
     changes: tuple[str, ...]
     score: tuple[float, float, float]    # value, low, high; NaN where there is none
-    difference: Difference | None        # to the parent, on the same rows
+    difference: RecipeDifference | None  # to the parent, on the same rows
 
     @property
     def verdict(self) -> str:
-        "helped, hurt, no evidence; or first, failed, stopped (by a search), unfinished, other rows"
+        "helped, hurt, no evidence, no verdict; or first, failed, stopped (by a search), unfinished, other rows"
         if self.entry.error: return "stopped" if self.entry.error.startswith("Pruned") else "failed"
         if not self.entry.answers: return "unfinished"
         if self.difference: return self.difference.verdict
         return "first" if self.parent is None else "other rows"
 
-# %% ../../nbs/experiments/161_logbook.ipynb #1024905d
+# %% ../../nbs/experiments/161_logbook.ipynb #f72994e3
 def make_lines(
     entries: list[Entry],       # the earliest first
     metric: str | None = None,  # f1_macro, accuracy, top_<k> or loss; None: what suits each task
 ) -> list[Line]:                # in the same order
     "What is to be said about each entry"
-    lines, scores = [], {}
+    lines, scores, noises = [], {}, {}
     for entry in entries:
         name = metric or metric_of(entry.recipe)
-        for answers in entry.answers: scores.setdefault((entry.rows, entry.name), []).append(one_score(answers, name))
+        scores.setdefault(entry.rows, []).append([one_score(answers, name) for answers in entry.answers])
+        if len(entry.answers) > 1: noises.setdefault(entry.rows, []).append(run_noise(entry.answers, name))
     for at, entry in enumerate(entries):
         name, parent = metric or metric_of(entry.recipe), find_parent(entry, entries[:at])
-        repeats = [values for (rows, _), values in scores.items() if rows == entry.rows]
         score = mean_score(entry.answers, name) if entry.answers else (np.nan,) * 3
         lines.append(Line(entry, parent, tuple(changes_between(parent, entry)) if parent else (), score,
-                          _difference(entry, parent, name, repeats)))
+                          _difference(entry, parent, name, scores[entry.rows], pool_noise(noises.get(entry.rows, [])))))
     return lines
 
-# %% ../../nbs/experiments/161_logbook.ipynb #ccdca615
-def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list) -> Difference | None:
+# %% ../../nbs/experiments/161_logbook.ipynb #43bc472f
+def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list, noise: RunNoise) -> RecipeDifference | None:
     if parent is None or not entry.answers or parent.rows != entry.rows: return None
     n = min(len(entry.answers), len(parent.answers))
-    return paired_difference(entry.answers[:n], parent.answers[:n], metric, noise_floor(repeats, n))
+    return recipe_difference(entry.answers[:n], parent.answers[:n], metric, noise, noise_floor(repeats, n))
 
-# %% ../../nbs/experiments/161_logbook.ipynb #3c91c677
+# %% ../../nbs/experiments/161_logbook.ipynb #ba7b6392
 class Logbook:
     "The runs of a folder: what was tried, whether it helped, what it cost"
 
@@ -205,8 +213,7 @@ class Logbook:
     def table(self) -> pd.DataFrame:
         "One row an entry: date, name, change, parent, seeds, score and difference with intervals, verdict, cost, error"
         names = ("date name change parent seeds score low high difference difference_low difference_high luck floor "
-                 "verdict "
-                 "seconds memory_mb notes error").split()
+                 "verdict seconds memory_mb notes error judged").split()
         return pd.DataFrame([_row(line) for line in self.lines]).reindex(columns=names)
 
     def __len__(self) -> int: return len(self.lines)
@@ -222,7 +229,7 @@ class Logbook:
         path = self.runs/name/"notes.md"
         atomic_write(path, (path.read_text() if path.exists() else "") + " ".join(text.split()) + "\n")
 
-# %% ../../nbs/experiments/161_logbook.ipynb #fde5efaf
+# %% ../../nbs/experiments/161_logbook.ipynb #2ef0cc30
 def _row(line: Line) -> dict:
     "A line as plain cells"
     entry, found = line.entry, line.difference
@@ -232,7 +239,7 @@ def _row(line: Line) -> dict:
                parent=line.parent.name if line.parent else "",
                seeds=len(entry.answers), **dict(zip(("score", "low", "high"), line.score)), verdict=line.verdict,
                seconds=entry.seconds, memory_mb=max((log.get("memory_mb") or 0 for log in entry.logs), default=0),
-               notes="; ".join(filter(None, notes)), error=entry.error)
+               notes="; ".join(filter(None, notes)), error=entry.error, judged=entry.judged)
     if found:
         row |= dict(difference=found.value, difference_low=found.low, difference_high=found.high, luck=found.luck,
                     floor=found.floor)
@@ -241,19 +248,23 @@ def _row(line: Line) -> dict:
 # %% ../../nbs/experiments/161_logbook.ipynb #0d09f5bb
 def _sign(line: Line) -> str: return "; ".join(line.changes) or line.entry.name
 
-# %% ../../nbs/experiments/161_logbook.ipynb #d37522be
+# %% ../../nbs/experiments/161_logbook.ipynb #8a3d4d6f
 def _list(lines: list[Line]) -> str:
     said = []
     for line in sorted(lines, key=_size_of, reverse=True):
         seeds = f", {line.difference.seeds} seeds" if line.difference and line.difference.seeds > 1 else ""
-        said.append(f"- {_sign(line)}: {line.difference or line.entry.error or line.verdict}{seeds}"
+        what = f"{_difference_text(line)}, {line.verdict}" if line.difference else line.entry.error or line.verdict
+        said.append(f"- {_sign(line)}: {what}{seeds}"
                     + (f" (against {line.parent.name})" if line.parent else ""))
     return "\n".join(said) or "- nothing yet"
+
+# %% ../../nbs/experiments/161_logbook.ipynb #04facbc8
+def _difference_text(line: Line) -> str: return difference_text((line.difference.value, line.difference.low, line.difference.high))
 
 # %% ../../nbs/experiments/161_logbook.ipynb #24a67cec
 def _size_of(line: Line) -> float: return abs(line.difference.value) if line.difference else 0.
 
-# %% ../../nbs/experiments/161_logbook.ipynb #6ed4983a
+# %% ../../nbs/experiments/161_logbook.ipynb #43df4b9a
 def _text_rows(lines: list[Line]) -> pd.DataFrame:
     cells = []
     for line in lines:
@@ -261,13 +272,13 @@ def _text_rows(lines: list[Line]) -> pd.DataFrame:
         cells.append({"date": row["date"][:16].replace("T", " "), "run": row["name"],
                       "what changed": row["change"] or "(the first)",
                       "seeds": str(row["seeds"]),
-                      "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
-                      "difference": str(line.difference).rpartition(",")[0] if line.difference else "-",
+                      "rows": line.entry.judged, "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
+                      "difference": _difference_text(line) if line.difference else "-",
                       "verdict": row["verdict"],
                       "time": duration_text(row["seconds"]), "notes": row["notes"]})
     return pd.DataFrame(cells)
 
-# %% ../../nbs/experiments/161_logbook.ipynb #9a61bf6b
+# %% ../../nbs/experiments/161_logbook.ipynb #8c78d4df
 @patch
 def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each part that the library keeps
     "The page in parts"
@@ -277,12 +288,17 @@ def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each 
                      and np.isfinite(line.difference.floor)})
     floor = (f"Noise floor {number_text(floors[0])}" + (f" to {number_text(floors[-1])}" if floors[1:]
                                                else "") + ": smaller differences are what seeds do."
-             if floors else "No recipe was run with two seeds yet: the intervals know the luck of the pictures alone.")
+             if floors else "No recipe was run with two seeds yet: the intervals know the luck of the pictures alone, and "
+             "there are no verdicts. Train one or both sides with two seeds more.")
+    floor += ("\n\nScores of *valid* are of rows that also chose the epoch (and threshold, offsets, when to stop): a little too "
+              "good, the more so the fewer rows and the more epochs. Scores of *apart* (folds, ablations) are of rows that "
+              "chose nothing.")
     table = "\n".join(markdown_table(_text_rows(self.lines))) if self.lines else "no runs yet"
     parts = [("runs", f"## Runs\n\n{table}\n\n{floor}")]
     parts.append(("worked", "## What worked\n\n" + _list(by.get("helped", []))))
     parts.append(("did not", "## What did not\n\n" + _list(by.get("hurt", []))))
     parts.append(("no evidence", "## No evidence either way\n\n" + _list(by.get("no evidence", []))))
+    if "no verdict" in by: parts.append(("no verdict", "## No verdict without seeds\n\n" + _list(by["no verdict"])))
     if "failed" in by: parts.append(("failed", "## Failed\n\n" + _list(by["failed"])))
     return parts
 

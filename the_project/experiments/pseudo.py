@@ -5,16 +5,20 @@
 # %% auto #0
 __all__ = ['confident_rows', 'unseen_rows', 'Pseudo', 'pseudo_label']
 
-# %% ../../nbs/experiments/68_pseudo.ipynb #41e54ee7
-from dataclasses import dataclass
+# %% ../../nbs/experiments/68_pseudo.ipynb #5456f9a9
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..core.env import say
+from ..core.files import file_hash
+from ..data.groups import group_duplicates
 from ..evaluate.calibrate import apply_temperature
-from ..evaluate.paired import Difference, paired_difference
 from ..evaluate.predictions import predict_table
+from ..evaluate.verdict import RecipeDifference, recipe_difference
+from .crossval import judge_apart, judged_answers
 from .run import Run
 from .sweep import run_recipe
 
@@ -35,36 +39,63 @@ def confident_rows(
     most = max(1, int(len(sure) * max(share, 1 / labels)))
     return sure[sure.groupby("prediction").cumcount() < most].reset_index(drop=True)
 
-# %% ../../nbs/experiments/68_pseudo.ipynb #33af221e
+# %% ../../nbs/experiments/68_pseudo.ipynb #27b40489
+def _same_files(unlabelled: pd.DataFrame, table: pd.DataFrame) -> pd.Series:  # (rows,) in the table by name or by bytes
+    known, same = [Path(file) for file in table["file"]], unlabelled["file"].isin(table["file"])
+    sizes = {path.stat().st_size for path in known if path.is_file()}
+    likely = [Path(file).is_file() and Path(file).stat().st_size in sizes for file in unlabelled["file"]]
+    if not any(likely): return same
+    bytes_of = {file_hash(path) for path in known if path.is_file()}
+    return same | np.array([maybe and file_hash(file) in bytes_of for maybe, file in zip(likely, unlabelled["file"])])
+
+def _near_held(unlabelled: pd.DataFrame, held: pd.DataFrame) -> pd.Series:  # (rows,) a near-copy of a held row
+    both = pd.concat([held[["file"]], unlabelled[["file"]]]).drop_duplicates("file")
+    alike = group_duplicates(both, progress=False).set_index("file")["group"] if len(held) else pd.Series(dtype=str)
+    return unlabelled["file"].map(alike).isin(alike[alike.index.isin(held["file"])])
+
+# %% ../../nbs/experiments/68_pseudo.ipynb #2dceadca
 def unseen_rows(
     unlabelled: pd.DataFrame,  # with `file`, maybe `group`
     table: pd.DataFrame,       # the run's, with its split
-) -> pd.DataFrame:             # without rows that are in the table or share a group with its valid or test rows
+) -> pd.DataFrame:             # without rows of the table, copies of its valid and test rows, and rows of their groups
     "Unlabelled rows that can't leak"
     held = table[table["split"] != "train"]
-    wrong = unlabelled["file"].isin(table["file"])
+    why = {"are in the table": _same_files(unlabelled, table)}
+    found = unlabelled[~why["are in the table"]]
+    why["are near-copies of rows that valid or test is scored on"] = _near_held(found, held)
     if "group" in unlabelled and "group" in table:
-        wrong |= unlabelled["group"].notna() & unlabelled["group"].isin(held["group"].dropna())
-    if wrong.any():
-        say(f"{wrong.sum()} of {len(unlabelled)} unlabelled rows left out: they are in the table, or of a group that "
-            f"valid or test is scored on")
-    return unlabelled[~wrong].reset_index(drop=True)
+        why["are of their groups"] = found["group"].notna() & found["group"].isin(held["group"].dropna())
+    wrong = pd.DataFrame(why).reindex(unlabelled.index).fillna(False).astype(bool)
+    counts = ", ".join(f"{count} {name}" for name, count in wrong.sum().items() if count)
+    if counts: say(f"{wrong.any(axis=1).sum()} of {len(unlabelled)} unlabelled rows left out: {counts}")
+    return unlabelled[~wrong.any(axis=1)].reset_index(drop=True)
 
-# %% ../../nbs/experiments/68_pseudo.ipynb #d00754dc
+# %% ../../nbs/experiments/68_pseudo.ipynb #a6eb9abb
 @dataclass(frozen=True)
 class Pseudo:
     "What came of pseudo-labels"
-    before: Run                     # the model that gave the labels
-    after: Run | None               # trained with them; None: no answer was sure enough
-    added: pd.DataFrame             # file, prediction, probability
-    difference: Difference | None   # after - before, on the same validation rows
+    before: Run                           # the model that gave the labels
+    after: Run | None                     # trained with them; None: no answer was sure enough
+    added: pd.DataFrame                   # file, prediction, probability
+    difference: RecipeDifference | None   # with the added rows - without, on the validation rows
+    judged: dict[str, list[Run]] = field(default_factory=dict)  # "without" and "with": the trainings it was measured on
 
     @property
     def best(self) -> Run:
         "The one to use: the new one only if it helped"
         return self.after if self.difference is not None and self.difference.verdict == "helped" else self.before
 
-# %% ../../nbs/experiments/68_pseudo.ipynb #67bb3690
+# %% ../../nbs/experiments/68_pseudo.ipynb #2c040fb6
+def _answered(run: Run, rows: pd.DataFrame) -> pd.DataFrame:  # calibrated
+    said = predict_table(run.learner(), rows.drop(columns=[run.recipe.target], errors="ignore"), run.recipe, run.labels)
+    return apply_temperature(said.assign(truth=run.labels[0]), run.temperature)
+
+def _with_added(run: Run, rows: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:  # training rows of the run's columns
+    known = rows.set_index("file").loc[added["file"]].reset_index()
+    known = known.assign(**{run.recipe.target: added["prediction"].to_numpy(), "split": "train"})
+    return known[[name for name in run.table if name in known]]
+
+# %% ../../nbs/experiments/68_pseudo.ipynb #3c8f6993
 def pseudo_label(
     run: Run,                    # finished
     unlabelled: pd.DataFrame,    # with `file`, maybe `group`
@@ -72,24 +103,24 @@ def pseudo_label(
     threshold: float = .9,       # least calibrated probability
     share: float = .25,          # of the added rows that one label may have at most
     metric: str = "f1_macro",    # that decides
+    seeds: int = 3,              # trainings with and without the added rows, for the verdict; 1: a difference, no verdict
 ) -> Pseudo:
-    "Train a run's recipe again with its own sure answers, and check on valid whether it helped"
+    "Train a run's recipe again with its own sure answers, and check on valid whether that helps the recipe"
     if run.task.output != "label":
         raise ValueError(f"pseudo-labels are labels: task {run.task.name!r} answers with a {run.task.output}")
+    if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")
     rows = unseen_rows(unlabelled, run.table)
     if not len(rows): raise ValueError("no unlabelled row is left: give rows that are not in the table")
-    answers = apply_temperature(predict_table(run.learner(), rows.drop(columns=[run.recipe.target], errors="ignore"),
-                                              run.recipe, run.labels).assign(
-        truth=run.labels[0]), run.temperature)
-    added = confident_rows(answers, threshold, share)
+    added = confident_rows(_answered(run, rows), threshold, share)
     say(f"{len(added)} of {len(rows)} unlabelled rows are answered with {threshold:.0%} or more, shares kept")
     if not len(added): return Pseudo(run, None, added, None)
-    known = rows.set_index("file").loc[added["file"]].reset_index()
-    known = known.assign(**{run.recipe.target: added["prediction"].to_numpy(),
-                            "split": "train"})[[c for c in run.table if c in known
-                                                or c in (run.recipe.target, "split")]]
-    after = run_recipe(run.recipe, pd.concat([run.table, known], ignore_index=True), runs, parent=run.name,
-                       note=dict(arm="pseudo-labels"))
-    difference = paired_difference(after.predictions("valid"), run.predictions("valid"), metric)
+    more, apart, judged = _with_added(run, rows, added), judge_apart(run.table, None, run.recipe.seed, run.recipe.target), {}
+    tables = {"without": apart, "with": pd.concat([apart, more], ignore_index=True)}
+    for name, table in tables.items():
+        judged[name] = [run_recipe(run.recipe.replace(seed=run.recipe.seed + i), table, runs,
+                                   note=dict(arm=f"{name} pseudo-labels", judged="apart")) for i in range(seeds)]
+    difference = recipe_difference(*([judged_answers(each) for each in judged[name]] for name in ("with", "without")), metric)
     say(f"with pseudo-labels: {metric} {difference}")
-    return Pseudo(run, after, added, difference)
+    after = run_recipe(run.recipe, pd.concat([run.table, more], ignore_index=True), runs, parent=run.name,
+                       note=dict(arm="pseudo-labels"))
+    return Pseudo(run, after, added, difference, judged)

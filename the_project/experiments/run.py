@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Run', 'train', 'resume']
 
-# %% ../../nbs/experiments/60_run.ipynb #9792e4a5
+# %% ../../nbs/experiments/60_run.ipynb #fc110d84
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from torch import nn
 
 from ..core.env import rank
 from ..core.files import load_tensors, read_json, table_hash
-from ..core.processes import first_says, join_processes, world_size
+from ..core.processes import first_says, hold_folder, join_processes, world_size
 from ..core.recipe import Recipe
 from ..core.recipe_text import diff, load_recipe
 from ..core.task import Task, find_task
 from ..data.loaders import make_loader, make_loaders, preprocess_for
+from ..data.unreadable import unreadable_rows
 from ..evaluate.answer_masks import answer_masks
 from ..evaluate.facts import run_facts
 from ..evaluate.mirrors import make_trackers
@@ -105,7 +107,7 @@ def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
     return preprocess_for(self.recipe, self.recipe.last_size, *input_stats(self.recipe))
 
-# %% ../../nbs/experiments/60_run.ipynb #2a3e5295
+# %% ../../nbs/experiments/60_run.ipynb #de00cff8
 def _load_best(run: Run, model: nn.Module) -> nn.Module:
     path = run.folder/"best.safetensors"
     if not path.is_file(): raise ValueError(f"run {run.name} has no best weights yet: resume(run) goes on with it")
@@ -116,7 +118,9 @@ def _load_best(run: Run, model: nn.Module) -> nn.Module:
 def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
     "The best model; nothing is downloaded"
     recipe = self.recipe.replace(weights=None)
-    return _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
+    model = _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
+    if self.task.output == "label": model.reads = self.preprocess  # for whoever feeds it another model's batches
+    return model
 
 # %% ../../nbs/experiments/60_run.ipynb #4b81b035
 @patch
@@ -139,18 +143,19 @@ def predictions(
     "What the best model says about a split; answered once and kept in the folder"
     return predict_split(self, split, tta)
 
-# %% ../../nbs/experiments/60_run.ipynb #2b4161e4
+# %% ../../nbs/experiments/60_run.ipynb #8f7c8d14
 @patch
 def answers(
     self: Run,
     files: list,  # pictures
-) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; of numbers middles and spreads (N, 2n)
+) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; NaN for a file that can't be read; of numbers middles and spreads (N, 2n)
     "What the run's `learn` says of any pictures, as `BundleModel.answers` tells it"
     if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
     blocks = blind(self.task.blocks(recipe))
     loader = make_loader(rows, recipe, blocks, self.labels, *input_stats(recipe), recipe.last_size)
     with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
+    outputs[unreadable_rows(loader)] = np.nan  # no answer, and the loader has said why
     if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)
     return to_probabilities(outputs, self.temperature)
 
@@ -241,15 +246,24 @@ def train(
     check_input(table, recipe)
     join_processes()
     folder = Path(runs)/(name or run_name(table, recipe))
-    first_says(partial(_prepare_once, table, recipe, folder))
+    with _held(folder):
+        first_says(partial(_prepare_once, table, recipe, folder))
+        return resume(_same_run(folder, table, recipe), cbs)
+
+# %% ../../nbs/experiments/60_run.ipynb #22cf0f2f
+def _held(folder: Path) -> AbstractContextManager:
+    "The lock on a run's folder; a finished run needs none, it is only read"
+    done = first_says(lambda: (folder/"recipe.json").is_file() and Run(folder).finished)
+    return nullcontext() if done else hold_folder(folder)
+
+def _same_run(folder: Path, table: pd.DataFrame, recipe: Recipe) -> Run:
     run = Run(folder)
     if changes := diff(run.recipe.replace(notes="", trackers=()), recipe.replace(notes="", trackers=())):
         raise ValueError(f"{folder} holds a run of another recipe ({'; '.join(changes)}): give another name, or none")
     if table_hash(table) not in (read_json(folder/"environment.json")["table"], table_hash(run.table)):
         raise ValueError(f"{folder} holds a run of another table ({len(run.table)} rows): give another name, or none")
-    return resume(run, cbs)
+    return run
 
-# %% ../../nbs/experiments/60_run.ipynb #22cf0f2f
 def _prepare_once(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
     if not (folder/"recipe.json").exists(): prepare_run(table, recipe, folder)
 
@@ -260,6 +274,9 @@ def resume(
     "Go on with a run until it is finished"
     join_processes()
     if first_says(partial(getattr, run, "finished")): return run
+    with hold_folder(run.folder): return _train_on(run, cbs)
+
+def _train_on(run: Run, cbs: Sequence[Callback]) -> Run:
     trackers = make_trackers(run.recipe, run.folder) if rank() == 0 else []
     parallel = [Parallel()] if world_size() > 1 else []
     try:

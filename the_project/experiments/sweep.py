@@ -7,7 +7,6 @@ __all__ = ['read_log', 'reset_peak_memory', 'RunFailed', 'check_alone', 'run_rec
            'run_jobs', 'find_runner']
 
 # %% ../../nbs/experiments/61_sweep.ipynb #9694e876
-import fcntl
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from filelock import FileLock
 
 from ..core.env import say
 from ..core.files import read_json, write_json
@@ -39,9 +39,7 @@ def read_log(
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder/".lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    with FileLock(folder/".lock"): yield
 
 # %% ../../nbs/experiments/61_sweep.ipynb #ac34cfa7
 def reset_peak_memory() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from ..core.env import require, say
+from ..core.env import require, say, usable_cpus
 from ..core.recipe import nearest
 from .prepare import run_name
 from .run import Run
@@ -67,7 +67,7 @@ class WarmWorkers:
     ):
         if n < 1 or retries < 0:
             raise ValueError(f"n={n}, retries={retries}: use 1 process or more, and 0 retries or more")
-        self.threads = threads or max(1, len(os.sched_getaffinity(0)) // n)
+        self.threads = threads or max(1, usable_cpus() // n)
         self.n, self.retries, self.folder, self.key = n, retries, tempfile.TemporaryDirectory(), secrets.token_bytes(16)
         self.listener = Listener(str(Path(self.folder.name)/"jobs"), "AF_UNIX", authkey=self.key)
         self.lines: dict[Connection, subprocess.Popen] = {}

@@ -6,7 +6,7 @@ fine-tuning from."""
 # %% auto #0
 __all__ = ['frozen_features', 'fit_linear', 'Probe', 'fit_probe', 'set_head', 'start_head']
 
-# %% ../../nbs/models/24_probe.ipynb #26eeb856
+# %% ../../nbs/models/24_probe.ipynb #d3b94afe
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,14 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# %% ../../nbs/models/24_probe.ipynb #730ebae8
+from ..data.unreadable import unreadable_rows
+
+# %% ../../nbs/models/24_probe.ipynb #252da881
 @torch.no_grad()
 def frozen_features(
     backbone: nn.Module,     # (B, C, H, W) -> (B, F)
     loader: Iterable,        # yields (x (B, C, H, W), y (B, ...)); rows in order, nothing dropped
     mirrored: bool = False,  # a second view of every picture, flipped left to right
 ) -> tuple[torch.Tensor, torch.Tensor]:  # features (N or 2N, F) float32, targets (N or 2N, ...), on the CPU
-    "Features of every row in evaluation mode; the modules' own modes are put back"
+    "Features of every row that can be read, in evaluation mode; the modules' own modes are put back"
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     device, views, targets = next(backbone.parameters()).device, [[] for _ in range(1 + mirrored)], []
@@ -29,7 +31,11 @@ def frozen_features(
         for flip, view in enumerate(views): view.append(backbone((x.flip(-1) if flip else x).to(device)).float().cpu())
         targets.append(y.cpu())
     for module, mode in modes.items(): module.training = mode
-    return torch.cat([torch.cat(view) for view in views]), torch.cat(targets * len(views))
+    lost, parts = unreadable_rows(loader), [*(torch.cat(view) for view in views), torch.cat(targets)]
+    if lost:
+        kept = torch.tensor([row for row in range(len(parts[0])) if row not in set(lost)], dtype=torch.int64)
+        parts = [part[kept] for part in parts]
+    return torch.cat(parts[:-1]), torch.cat(parts[-1:] * len(views))
 
 # %% ../../nbs/models/24_probe.ipynb #d380d42d
 def fit_linear(

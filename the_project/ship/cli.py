@@ -7,11 +7,13 @@ __all__ = ['ADDERS', 'command_names', 'main']
 
 # %% ../../nbs/ship/75_cli.ipynb #e6b29143
 import argparse
+import errno
 import os
 import re
 import shlex
 import sys
 import warnings
+from functools import cache
 
 from ..commands.experiments import add_ablate, add_crossval, add_logbook, add_search
 from ..commands.audit import add_audit
@@ -20,6 +22,7 @@ from ..commands.publish import add_publish
 from ..commands.show import add_app, add_bundle, add_demo
 from ..commands.train import add_recipe, add_report, add_train
 from ..commands.trust import add_compare, add_leaks
+from ..core.env import printable
 
 # %% ../../nbs/ship/75_cli.ipynb #5e8f9104
 ADDERS = (add_demo, add_audit, add_train, add_report, add_compare, add_leaks, add_ablate, add_crossval, add_search,
@@ -76,21 +79,57 @@ _GO_ON = {"ablate": ": the same command does what is missing", "crossval": ": th
           "search": ": the same command goes on with its trials",
           "train": ": the same command goes on after the last finished epoch",
           "demo": ": the same command goes on after the last finished epoch",
-          "predict": ": an --output file is as it was before"}
+          "predict": ": an --output file is as it was before, the same command with --resume goes on"}
 
 # %% ../../nbs/ship/75_cli.ipynb #bfc0c0bd
-def _as_options(text: str) -> str:
-    "Arguments of Python calls, as a message names them, as options of the command line"
+_ARGUMENT = re.compile(r"(?<![\w'.=])([a-z_]+)=('[^']*'|\"[^\"]*\"|[\w.*<>/-]*[\w>*])?")
+_CALLS = {"resume(run)": "the_project train --resume RUN", "made by export_bundle": "made by the_project bundle",
+          "read_table ": "the_project ", "without resume": "without --resume"}
+
+@cache
+def _options_of(command: str) -> frozenset[str]:
+    "The options that a command of the shell has"
+    choices = next(a for a in _make_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    return frozenset(choices[command]._option_string_actions) if command in choices else frozenset()
+
+def _as_options(
+    text: str,      # a message of the library
+    command: str,   # that was called
+) -> str:
+    "Arguments of Python calls, as a message names them, as options that this command has; others stay as they are"
+    from the_project.core.recipe import Recipe
+
+    options = _options_of(command)
+    fields = Recipe.__dataclass_fields__ if "--set" in options else {}
     pair = r"(?:read_table )?columns=\{'([^']*)': '([^']*)'\}"
-    text = re.sub(pair, lambda match: "--column " + shlex.quote(f"{match[1]}={match[2]}"), text)
-    return re.sub(r"\broot=", "--root ", text).replace("--root ,", "--root,")
+    if "--column" in options: text = re.sub(pair, lambda found: f"--column {shlex.quote(f'{found[1]}={found[2]}')}", text)
+    for call, words in _CALLS.items(): text = text.replace(call, words)
+    return _ARGUMENT.sub(lambda match: _as_option(match, options, fields), text)
+
+def _as_option(match: re.Match, options: set[str], fields: dict) -> str:
+    name, value = match[1], (match[2] or "").strip("'\"")
+    flag = {"columns": "--column"}.get(name, "--" + name.replace("_", "-"))
+    if re.search(r"--[\w-]+ ([\w=.,]+ )*$", match.string[:match.start()]): return match[0]  # an option's value already
+    if flag in options: return f"no {flag}" if value == "None" else flag if value in ("", "True") else f"{flag} {value}"
+    return f"--set {name}={value.replace('None', 'none')}" if name in fields else match[0]
 
 # %% ../../nbs/ship/75_cli.ipynb #f6fb1b64
-def _tell(error: Exception) -> str:
+_FULL = "make room there, or give another place, then run the same command again"
+_MENDS = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL,
+          errno.EFBIG: "files may not grow that large here (ulimit -f shows the limit)", errno.EACCES: "change its owner or mode, or give another place", errno.EROFS: "give another place",
+          errno.ENOENT: "check the path", errno.EMFILE: "raise the limit with ulimit -n"}
+
+def _tell(
+    error: Exception,
+    command: str = "",  # that was called
+) -> str:
     "An exception in one line"
+    if isinstance(error, MemoryError): return "not enough memory: use a smaller size or batch, or fewer --workers"
+    if isinstance(error, OSError) and error.strerror and error.errno in _MENDS:
+        return printable(f"{error.filename or 'the output'}: {error.strerror.lower()}: {_MENDS[error.errno]}")
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror.lower()}"
-    return _as_options(" ".join(str(error).split())) or type(error).__name__
+        return printable(f"{error.filename}: {error.strerror.lower()}")
+    return printable(_as_options(" ".join(str(error).split()), command)) or type(error).__name__
 
 # %% ../../nbs/ship/75_cli.ipynb #9cbb03da
 def main(
@@ -108,13 +147,19 @@ def main(
     except SystemExit as leaving:  # argparse: help, version, a wrong argument
         return leaving.code or 0
     except BrokenPipeError:  # the reader, e.g. `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return 141
     except KeyboardInterrupt:
         print(f"\nstopped{_GO_ON.get(argv[0] if argv else '', '')}", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("THE_PROJECT_DEBUG") == "1":
             raise
-        print(f"the_project: {_tell(error)}", file=sys.stderr)
+        print(f"the_project: {_tell(error, argv[0] if argv else '')}", file=sys.stderr)
+        _drop_output()
         return 2
+
+def _drop_output() -> None:
+    "Let what is left in the buffer of stdout go nowhere: Python would try to write it once more when it ends"
+    try: sys.stdout.flush()
+    except (OSError, ValueError): os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -173,6 +173,7 @@ _FILES = {
     "int8.f1_macro": Field("number or null", 2, "its macro-F1 on valid"),
     "int8.f1_macro_float32": Field("number or null", 2, "that of model.onnx on the same pictures"),
     "int8.pictures": Field("integer", 2, "of valid, that both were scored on"),
+    "int8.rules": Field("text", 2, "whose answers temperature and thresholds were fitted on"),
     "int8.calibrated_on": Field("integer", 2, "training pictures that set the ranges"),
 }
 

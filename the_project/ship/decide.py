@@ -218,7 +218,8 @@ def make_answer(
     if mask is not None: p = restrict(p, mask)
     if known["stranger"] and known["stranger"]["score"] == "probability": strange = 1 - float(np.max(raw))
     order, rolled = order_of(p), roll_up(p, labels, known["ranks"])
-    return {"top": [(labels[i], float(p[i])) for i in order[:k]], "probabilities": dict(zip(labels, map(float, p))),
+    said = order if mask is None else order[mask[order]]
+    return {"top": [(labels[i], float(p[i])) for i in said[:k]], "probabilities": dict(zip(labels, map(float, p))),
             "given": taken, "subset": mask if mask is None else [label for label, on in zip(labels, mask) if on],
             "roll_up": rolled, "doubt": doubt_of(p, rolled, known, strange) if known["ranks"] else None,
             "set": _set_of(p, labels, order, known["set"]), **_costly(p, labels, order, known, mask)}

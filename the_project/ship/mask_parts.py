@@ -16,7 +16,7 @@ from PIL import Image
 from ..core.mask_view import colour_bytes, over, visible, visible_bands
 from .raster import Raster, select_bands
 
-# %% ../../nbs/ship/155_mask_parts.ipynb #841525bf
+# %% ../../nbs/ship/155_mask_parts.ipynb #7d59b41d
 def view_scene(
     raster: Raster,       # from `read_raster`
     bands: dict,          # of config.json: file_bands, missing, hide_band
@@ -31,7 +31,7 @@ def view_scene(
     names, step = bands["file_bands"], -(-max(height, width) // longest)
     spec, rows = bands | {"bands": [names[i] for i in visible_bands(names)]}, step * max(1, 256 // step)
     strips = (raster.window(top, 0, min(rows, height - top), width)[::step, ::step] for top in range(0, height, rows))
-    return visible(np.concatenate([select_bands(strip, spec, raster.name) for strip in strips]))
+    return visible(np.concatenate([select_bands(strip, spec, raster.name, raster.nodata) for strip in strips]))
 
 # %% ../../nbs/ship/155_mask_parts.ipynb #73e85b9f
 NO_VALUE = 255  # in a mask: no band had a value there

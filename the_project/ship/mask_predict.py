@@ -32,7 +32,7 @@ def softmax(
     powers = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float32)
     return powers / powers.sum(1, keepdims=True)
 
-# %% ../../nbs/ship/153_mask_predict.ipynb #0db5b6a9
+# %% ../../nbs/ship/153_mask_predict.ipynb #3a96a43d
 class SceneModel:
     "Scenes in, probabilities of each pixel's classes out"
     def __init__(
@@ -76,7 +76,7 @@ class SceneModel:
         yield from predict_tiles(read, *size, self.answer, self.bands)
 
     def _values(self, raster: Raster, *window: int) -> np.ndarray:
-        return select_bands(raster.window(*window), self.bands, raster.name)
+        return select_bands(raster.window(*window), self.bands, raster.name, raster.nodata)
 
 # %% ../../nbs/ship/153_mask_predict.ipynb #5636952f
 def _check_session(predictor: SceneModel) -> None:

@@ -13,17 +13,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..core.files import named_errors
 from .raster import Raster
 
 # %% ../../nbs/ship/156_mask_write.ipynb #c22d7a95
 def _written(path: Path, write) -> Path:
     "Make a file under another name, then move it to its place: whole or not at all"
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        write(new)
-        os.replace(new, path)
-    finally: new.unlink(missing_ok=True)
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(new)
+            os.replace(new, path)
+        finally: new.unlink(missing_ok=True)
     return path
 
 def write_mask(

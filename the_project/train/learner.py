@@ -7,7 +7,7 @@ to nothing."""
 __all__ = ['model_device', 'QuickLearner', 'QuickRecorder', 'TrimMemory', 'align_optimiser', 'Precision', 'LonePicture',
            'make_learner']
 
-# %% ../../nbs/train/30_learner.ipynb #74cec009
+# %% ../../nbs/train/30_learner.ipynb #81f8fab3
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from torch import nn
 from ..core.env import say, seed_for, set_seed, trim_memory, tune_allocator
 from ..core.recipe import Recipe
 from ..core.task import find_task
+from ..data.unreadable import LeaveUnreadable
 from ..models.heads import param_groups
 from ..models.optim import make_opt_func
 
@@ -245,7 +246,7 @@ class LonePicture(Callback):
 
     def after_error(self): self.after_pred()
 
-# %% ../../nbs/train/30_learner.ipynb #e0641bec
+# %% ../../nbs/train/30_learner.ipynb #fcf101df
 def make_learner(
     recipe: Recipe,                     # what to train and how
     dls: DataLoaders,                   # loaders of the first stage; any fastai DataLoaders
@@ -263,5 +264,6 @@ def make_learner(
     model = task.model(recipe, task.n_out(labels, recipe), measured)
     return QuickLearner(dls, model, loss_func=task.loss(recipe, measured), metrics=task.metrics(recipe),
                         opt_func=make_opt_func(recipe), splitter=param_groups, train_bn=False, path=folder,
-                        cbs=[*basics, *task.callbacks(recipe), LonePicture(), Precision(*fixed), TrimMemory()],
+                        cbs=[*basics, *task.callbacks(recipe), LonePicture(), Precision(*fixed), LeaveUnreadable(),
+                             TrimMemory()],
                         default_cbs=False)

@@ -6,7 +6,7 @@ metrics taken over all rows once."""
 # %% auto #0
 __all__ = ['Parallel', 'own_folder']
 
-# %% ../../nbs/train/135_parallel.ipynb #0919dc06
+# %% ../../nbs/train/135_parallel.ipynb #e2620cd9
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core.env import rank, seed_for, set_seed
-from .stability import counted, mean_of_all
 from ..core.processes import average, copy_from_first, gather_rows, wait_for_all, world_size
+from .accumulate import counted, mean_of_all
 
 # %% ../../nbs/train/135_parallel.ipynb #cb7f12f5
 class Parallel(Callback):
