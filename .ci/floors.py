@@ -35,7 +35,7 @@ GROUND = {
     # a model's numbers to values and intervals
     "ship.numbers": set(),
     # colours of classes, a raster as a picture, a mask over it
-    "core.mask_view": set(),
+    "core.mask_view": {"core.figure"},  # inside functions, where a figure is drawn
     # a scene of any size under its mask, and what is covered, as HTML
     "ship.mask_parts": {"core.mask_view", "ship.raster"},
     # checks a bundle's bands and classes of masks

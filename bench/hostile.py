@@ -1,12 +1,13 @@
 """What a stranger may send to the page: each input gets one sentence or an answer, and the page still answers a good
 photo after it.
 
-    python bench/hostile.py [--bundle DIR] [--model mobilenetv3_small_100]
+    python bench/hostile.py [--bundle DIR] [--model mobilenetv3_small_100] [--quick]
 
 The page runs in a process of its own. Printed: a table of inputs and answers, the serving process' memory after each,
 and how many failed. An input fails when it gets no single line, a trace, an answer where a refusal is meant (or the
 other way round), when the good photo after it gets another answer than before, or when something in the server's log
-was not foreseen. Pictures are made in a temporary folder.
+was not foreseen. Then one slow file is sent, and other visitors are timed meanwhile; last the page is stopped by SIGTERM,
+and nothing of the visitors' may be left. Pictures are made in a temporary folder. --quick takes every fourth input.
 """
 import argparse
 import contextlib
@@ -14,10 +15,12 @@ import http.client
 import http.server
 import io
 import json
+import signal
 import struct
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -29,7 +32,8 @@ from load import call, file_data, memory, serve, upload
 from PIL import Image
 from predict import draw_photos, make_bundle
 
-FETCH, SENT, DOOR = "fetches nothing from the web", "was not sent to this page", "no such door"
+FETCH, SENT, DOOR = "fetches nothing from the web", "was not sent to this page", "no such address"
+HOST, ONLY = "not known as", "serves only what it was sent"
 
 
 def saved(picture, kind, **options):
@@ -42,6 +46,13 @@ def saved(picture, kind, **options):
 def chunk(kind, data):
     "One chunk of a PNG"
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def many_scans(n):
+    "A progressive JPEG whose last scan comes again and again: each is decoded in full"
+    data = saved(Image.new("L", (8000, 8000), 128), "JPEG", progressive=True, quality=30)
+    last = data[data.rindex(b"\xff\xda"):-2]
+    return data[:-2] + last * n + data[-2:]
 
 
 def files(good):
@@ -62,6 +73,9 @@ def files(good):
     huge_header[start + 5:start + 9] = struct.pack(">HH", 65_500, 65_500)
     loop = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 256, 3, 1, 1) + struct.pack("<I", 8)
     return {
+        "JPEG of 400 scans more": ("scans.jpg", many_scans(400), ""),
+        "16-bit PNG of 100 megapixels": ("deep.png", saved(Image.new("I;16", (10_000, 10_000)), "PNG"), ""),
+        "name with $, backticks and an escape": ("$0_$50 `id` \x1b[31m.jpg", good, None),
         "bomb: 400 megapixels in 50 KB": ("bomb.png", saved(Image.new("1", (20_000, 20_000)), "PNG"), "the limit is"),
         "119 megapixels, just allowed": ("wide.png", saved(Image.new("1", (11_900, 10_000)), "PNG"), None),
         "JPEG that claims 65500 x 65500": ("claim.jpg", bytes(huge_header), "the limit is"),
@@ -116,9 +130,9 @@ def requests(url, known, picture):
     for _ in range(100):
         deep = [deep]
 
-    def raw(path, body, method="POST", kind="application/json"):
+    def raw(path, body, method="POST", kind="application/json", **headers):
         "A request made by hand: status and text"
-        request = urllib.request.Request(f"{url}{path}", body, {"Content-Type": kind}, method=method)
+        request = urllib.request.Request(f"{url}{path}", body, {"Content-Type": kind} | headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as reply:
                 return {"error": reply.read(400).decode(errors="replace")}
@@ -158,7 +172,17 @@ def requests(url, known, picture):
         "request: an endpoint that is none": (lambda: raw(f"{api}/call/nothing", b'{"data": []}'), "no such endpoint"),
         "request: past the queue": (lambda: raw(f"{api}/run/identify", b'{"data": [null, null, null]}'),
                                     "join the queue"),
-        "request: /file= of /etc/passwd": (lambda: raw(f"{api}/file=/etc/passwd", None, "GET"), "not allowed"),
+        "request: /file= of /etc/passwd": (lambda: raw(f"{api}/file=/etc/passwd", None, "GET"), ONLY),
+        "request: /file= of the bundle": (lambda: raw(f"{api}/file={picture.parent.parent}/bundle/config.json", None, "GET"),
+                                          ONLY),
+        "request: /file= of a temporary file": (lambda: raw(f"{api}/file={picture}", None, "GET"), ONLY),
+        "request: /file= beside the uploads": (lambda: raw(f"{api}/file={known}/../../../server.log", None, "GET"), ONLY),
+        "host: another name": (lambda: raw("/config", None, "GET", Host="evil.example"), HOST),
+        "host: another name, a file": (lambda: raw(f"{api}/file={known}", None, "GET", Host="evil.example:7860"), HOST),
+        "host: another name, an upload": (lambda: raw(f"{api}/upload", b"x", Host="localhost.evil.example"), HOST),
+        "host: another name, an event": (lambda: raw(f"{api}/queue/data?session_hash=a", None, "GET", Host="a.b"), HOST),
+        "host: forwarded for this machine": (lambda: raw("/config", None, "GET", Host="evil.example",
+                                                         **{"X-Forwarded-Host": "localhost"}), HOST),
         "request: /file= of a web address": (lambda: raw(f"{api}/file={web}", None, "GET"), FETCH),
         "request: /proxy=": (lambda: raw(f"{api}/proxy={web}", None, "GET"), DOOR),
         "request: a component's functions": (lambda: raw(f"{api}/component_server", b"{}"), DOOR),
@@ -191,6 +215,31 @@ def promised(url):
     return {"error": f"{reply.status} {reply.read().decode()}"}
 
 
+def beside_slow(url, good):
+    "Seconds of other visitors' answers while a slow file is opened, and what is said of that file"
+    call(url, file_data(upload(url, good)))
+    told, seconds = [], []
+    slow = threading.Thread(target=lambda: told.append(said(call(url, file_data(upload(url, many_scans(3000)))))))
+    slow.start()
+    while slow.is_alive():
+        begin = time.perf_counter()
+        call(url, file_data(upload(url, good)))
+        seconds.append(time.perf_counter() - begin)
+    return seconds, told[0]
+
+
+def add_odd_labels(bundle):
+    "Labels that a page must not take for markup"
+    from the_project.ship.config import seal_of
+    path = Path(bundle) / "config.json"
+    config = json.loads(path.read_text())
+    config["labels"][:2] = ["<img src=x onerror=alert(1)>", "$0_$50 {{7*7}} ${7*7}"]
+    config.pop("genus", None)
+    config["seal"] = seal_of(config)
+    path.write_text(json.dumps(config))
+    return bundle
+
+
 def said(answer):
     "An answer in one line"
     if "error" in answer:
@@ -202,13 +251,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle")
     parser.add_argument("--model", default="mobilenetv3_small_100")
+    parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     listener = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)  # for the addresses below
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(draw_photos(Path(folder) / "photos", 640, 480, 1)[0])
         with contextlib.redirect_stdout(io.StringIO()):
-            bundle = args.bundle or make_bundle(args.model, Path(folder) / "bundle")
+            bundle = args.bundle or add_odd_labels(make_bundle(args.model, Path(folder) / "bundle"))
         good, failed, rows = photo.read_bytes(), 0, 0
         (Path(folder) / "uploads").mkdir()
         with serve(bundle, Path(folder) / "uploads") as (process, url):
@@ -221,7 +271,8 @@ def main():
 
             inputs = {name: (lambda name=file, data=data: ask_file(name, data), words)
                       for name, (file, data, words) in files(good).items()}
-            for name, (ask, words) in (inputs | requests(url, known, photo)).items():
+            asked = list((inputs | requests(url, known, photo)).items())
+            for name, (ask, words) in asked[::4] if args.quick else asked:
                 try:
                     answer = ask()
                 except urllib.error.HTTPError as error:
@@ -235,7 +286,19 @@ def main():
                 wrong |= bool(words) and words not in line
                 failed, rows = failed + wrong, rows + 1
                 print(f"{name[:44]:44} {memory(process)[0]:5.0f}  {line[:150]}{'   <-- FAILED' * wrong}", flush=True)
+            for path in ("/", "/config"):
+                with urllib.request.urlopen(url + path) as reply:
+                    failed += (markup := b"<img src=x" in reply.read())
+                    print(f"a label that is markup, in {path}: {'not escaped   <-- FAILED' if markup else 'escaped'}")
+            seconds, told = beside_slow(url, good)
+            failed += (late := max(seconds) > 2)
+            print(f"beside a slow file ({told[:90]}): {len(seconds)} others, slowest {max(seconds):.2f} s{' <-- FAILED' * late}")
             peak = memory(process)[1]
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            left = [path for path in (Path(folder) / "uploads").rglob("*") if path.is_file() and path.name != "server.log"]
+            failed += bool(left)
+            print(f"left after SIGTERM: {len(left)} files{' <-- FAILED' * bool(left)}")
         log = (Path(folder) / "uploads" / "server.log").read_text()
         strays = [path for path in Path(folder).rglob("*") if path.name in ("x.jpg", "cron.d")
                   and "uploads" not in path.parts]

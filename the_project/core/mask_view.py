@@ -85,7 +85,7 @@ def over_errors(
     grey = np.repeat((picture.mean(2, keepdims=True) * .5 + 110).clip(0, 255), 3, 2).astype(np.uint8)
     return over(grey, kinds, [CLEAR, MISSED, FALSE], 1.)
 
-# %% ../../nbs/core/104_mask_view.ipynb #3c610f83
+# %% ../../nbs/core/104_mask_view.ipynb #05e9d4ca
 def draw_masks(
     pictures: list[np.ndarray],         # uint8 (H, W, 3) each
     truths: list[np.ndarray] | None,    # int (H, W) each, 255 is not judged; None: there are none
@@ -96,13 +96,13 @@ def draw_masks(
     title: str = "",                    # above all
 ) -> "matplotlib.figure.Figure":        # a row a picture: picture, truth, answer, errors; colours below
     "Pictures with their masks, answers and errors"
-    from matplotlib.figure import Figure
+    from the_project.core.figure import PlainFigure
     if not len(pictures): raise ValueError("there are no pictures to draw: give one or more")
     colours = mask_colours(labels)
     columns = ["picture", *["truth"] * (truths is not None), *["answer"] * (answers is not None)]
     if truths is not None and answers is not None: columns.append("errors")
     high = np.median([len(picture) / picture.shape[1] for picture in pictures]) * side + .2 * (notes is not None)
-    figure = Figure(figsize=(side * len(columns), high * len(pictures) + .5 + .25 * bool(title)), layout="constrained",
+    figure = PlainFigure(figsize=(side * len(columns), high * len(pictures) + .5 + .25 * bool(title)), layout="constrained",
                     dpi=88, facecolor="white")
     axes = figure.subplots(len(pictures), len(columns), squeeze=False)
     for i, picture in enumerate(pictures):
@@ -120,8 +120,9 @@ def draw_masks(
 
 def _legend(figure: "matplotlib.figure.Figure", labels: list[str], colours: list[str], errors: bool) -> None:
     from matplotlib.patches import Patch
+    from the_project.core.figure import shown_text
     parts = [(name, colour) for name, colour in zip(labels, colours) if colour != CLEAR]
     if errors: parts += [("missed", MISSED), ("false", FALSE)] if len(labels) == 2 else [("wrong", MISSED)]
-    handles = [Patch(facecolor=colour, label=name) for name, colour in parts]
+    handles = [Patch(facecolor=colour, label=shown_text(name)) for name, colour in parts]
     figure.legend(handles=handles, loc="outside lower left", ncols=min(len(parts), 6), fontsize=7.5, frameon=False,
                   handlelength=1, columnspacing=1.2)

@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..core.figure import PlainFigure
 from ..core.cache import PictureCache, picture_key
 from ..ship.colour import to_srgb
 from ..ship.picture import DRAFT_FACTOR, PictureError, open_picture
@@ -113,7 +114,7 @@ def load_cached(
     if (pixels := cache.get(key)) is None: cache.put(key, pixels := make(path))
     return pixels
 
-# %% ../../nbs/data/14_image.ipynb #908fd014
+# %% ../../nbs/data/14_image.ipynb #595a1675
 def picture_grid(
     pictures: list[np.ndarray],       # (H, W, C) or (H, W): uint8 of 0..255 or floats of 0..1
     titles: list[str] | None = None,  # one a picture; "" for none
@@ -124,7 +125,7 @@ def picture_grid(
     if len(pictures) == 0: raise ValueError("there are no pictures to show: the list is empty")
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = Figure(figsize=(columns * side, rows * side), dpi=80, layout="constrained")
+    figure = PlainFigure(figsize=(columns * side, rows * side), dpi=80, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel in panels: panel.axis("off")
     for panel, picture, title in zip(panels, pictures, titles or [""] * len(pictures)):
@@ -132,12 +133,12 @@ def picture_grid(
         panel.set_title(title, fontsize=8)
     return figure
 
-# %% ../../nbs/data/14_image.ipynb #0aa43e85
+# %% ../../nbs/data/14_image.ipynb #eff11dee
 def picture_beside(
     picture: Image.Image | np.ndarray,  # RGB
 ) -> tuple[Figure, Axes]:               # the figure, and an empty panel at the right
     "A picture, with room beside it for an answer"
-    figure = Figure(figsize=(5.6, 2.4), layout="constrained")
+    figure = PlainFigure(figsize=(5.6, 2.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
     left.imshow(np.asarray(picture))
     left.set_axis_off()

@@ -77,7 +77,7 @@ def mix_targets(
     if not y.is_floating_point(): y = one_hot(y, n).float()
     return torch.lerp(y, y.roll(-mixture.shift, 0), 1 - mixture.lam)
 
-# %% ../../nbs/data/18_mixture.ipynb #fae58046
+# %% ../../nbs/data/18_mixture.ipynb #e4a7b030
 def show_mixed(
     x: Tensor,                         # (B, 3, H, W) float pictures, any range
     y: Tensor,                         # (B,) class ids
@@ -86,10 +86,10 @@ def show_mixed(
     n: int = 4,                        # pictures to show
 ) -> "matplotlib.figure.Figure":       # a row of mixed pictures over their shares
     "Show the first pictures of a batch as they are mixed"
-    from matplotlib.figure import Figure
+    from the_project.core.figure import PlainFigure
     mixed, partners, n = mix_pictures(x, mixture), y.roll(-mixture.shift, 0), min(n, len(x))
     low, high, names = x.min(), x.max(), labels or list(range(int(y.max()) + 1))
-    figure = Figure(figsize=(1.5*n, 1.9), dpi=72, layout="constrained")
+    figure = PlainFigure(figsize=(1.5*n, 1.9), dpi=72, layout="constrained")
     for i, axis in enumerate(figure.subplots(1, n, squeeze=False).flat):
         axis.imshow(((mixed[i] - low)/(high - low)).permute(1, 2, 0).cpu())
         axis.set_title(f"{mixture.lam:.0%} {names[y[i]]}\n{1 - mixture.lam:.0%} {names[partners[i]]}", fontsize=6)

@@ -7,13 +7,14 @@ __all__ = ['constant_masks', 'mask_score_table', 'mask_class_section', 'mask_pai
            'mask_slice_section', 'mask_advice', 'make_mask_report', 'plot_class_iou', 'coverage_table', 'plot_coverage',
            'plot_threshold', 'save_mask_plots']
 
-# %% ../../nbs/evaluate/130_mask_page.ipynb #4060c807
+# %% ../../nbs/evaluate/130_mask_page.ipynb #63781e27
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..core.figure import shown_text
 from ..core.mask_view import CLEAR, mask_colours
 from ..core.recipe import Recipe
 from .masks import (iou_of, mask_classes, mask_classes_table, mask_scores, over_classes,
@@ -217,7 +218,7 @@ def coverage_table(
                                said=100 * counts[:, :, i].sum(1) / whole)) for i, name in enumerate(classes)]
     return pd.concat(parts[1:] if len(classes) == 2 else parts, ignore_index=True)
 
-# %% ../../nbs/evaluate/130_mask_page.ipynb #ca84e240
+# %% ../../nbs/evaluate/130_mask_page.ipynb #8028310c
 def plot_coverage(
     predictions: pd.DataFrame,  # a predictions table of masks
 ) -> Figure:
@@ -231,7 +232,7 @@ def plot_coverage(
     for i, name in enumerate(names):
         part = table[table["class"] == name]
         panel.scatter(part.truth, part.said, s=11, alpha=.8, lw=0, zorder=3, color=colours[i],
-                      label=name)
+                      label=shown_text(name))
     if len(names) > 1: figure.legend(frameon=False, fontsize=7, loc="outside right upper")
     panel.set_xlabel("truth, % of the picture", fontsize=9, color=GREY)
     panel.set_ylabel("said, %", fontsize=9, color=GREY)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SCALES', 'confusion_counts', 'f1_scores', 'f1_macro', 'accuracy', 'truth_ranks', 'top_k', 'draw_weights',
            'sum_by_group', 'group_codes', 'interval', 't_interval', 'jackknife_error', 'jackknife', 'jackknife_sums',
-           'jackknife_mean', 'label_scores', 'bootstrap', 'per_class', 'confusion', 'confused_pairs', 'worst_mistakes',
-           'roll_up_genus']
+           'jackknife_mean', 'label_scores', 'bootstrap', 'per_class', 'confusion', 'confused_counts', 'confused_pairs',
+           'worst_mistakes', 'roll_up_genus']
 
 # %% ../../nbs/evaluate/41_metrics.ipynb #5ca7867e
 from collections.abc import Callable, Iterator
@@ -305,8 +305,8 @@ def per_class(
     "Precision, recall and F1 of each class, with its number of pictures"
     labels = label_names(predictions)
     truth, answer = label_codes(predictions), label_codes(predictions, "prediction")
-    counts = confusion_counts(truth, answer, len(labels))
-    hits, said, support = counts.diagonal(), counts.sum(0), counts.sum(1)
+    counted = truth[truth == answer], answer, truth
+    hits, said, support = (np.bincount(codes, minlength=len(labels)) for codes in counted)
     classes = _by_class(truth, answer, group_codes(predictions), len(labels))
     low, high = np.full((2, len(labels)), np.nan) if n == 0 else _class_interval(classes)
     table = pd.DataFrame(dict(label=labels, f1=classes.f1, low=low, high=high,
@@ -326,31 +326,40 @@ def confusion(
     if percent: counts = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return pd.DataFrame(counts, index=pd.Index(labels, name="truth"), columns=pd.Index(labels, name="prediction"))
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #65183808
+# %% ../../nbs/evaluate/41_metrics.ipynb #aa0bf0cd
+def confused_counts(
+    predictions: pd.DataFrame,  # a predictions table
+) -> pd.DataFrame:              # truth, prediction, count, percent (of the truth's pictures); a row a pair that was met
+    "The confusion matrix without its noughts, for very many classes"
+    labels, n = np.array(label_names(predictions), dtype=object), len(label_names(predictions))
+    truth = label_codes(predictions)
+    pairs, count = np.unique(truth * n + label_codes(predictions, "prediction"), return_counts=True)
+    support = np.bincount(truth, minlength=n)[pairs // n]
+    return pd.DataFrame(dict(truth=labels[pairs // n], prediction=labels[pairs % n], count=count,
+                             percent=100 * count / support))
+
 def confused_pairs(
     predictions: pd.DataFrame,  # a predictions table
     n: int = 10,                # at most so many
 ) -> pd.DataFrame:              # truth, prediction, count, percent (of the truth's pictures); most frequent first
     "Which class is taken for which, most often first"
-    counts, percent = confusion(predictions), confusion(predictions, percent=True)
-    rows, columns = np.nonzero(counts.to_numpy() * (1 - np.eye(len(counts), dtype=int)))
-    labels = np.array(counts.index, dtype=object)
-    pairs = pd.DataFrame(dict(truth=labels[rows], prediction=labels[columns], count=counts.to_numpy()[rows, columns],
-                              percent=percent.to_numpy()[rows, columns]))
+    pairs = confused_counts(predictions)
+    pairs = pairs[pairs.truth != pairs.prediction]
     return pairs.sort_values(["count", "percent", "truth"], ascending=[False, False, True], ignore_index=True).head(n)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #b0a387de
+# %% ../../nbs/evaluate/41_metrics.ipynb #91376cf4
 def worst_mistakes(
     predictions: pd.DataFrame,  # a predictions table
     n: int = 9,                 # at most so many
 ) -> pd.DataFrame:              # file, truth, prediction, probability (of it), truth_probability; worst first
     "The wrong answers with the highest loss"
     p = probability_matrix(predictions)[np.arange(len(predictions)), label_codes(predictions)]
-    wrong = predictions.assign(truth_probability=p)[predictions.truth != predictions.prediction]
     columns = ["file", "truth", "prediction", "probability", "truth_probability"]
+    few = predictions[[*columns[:4], "loss"]].assign(truth_probability=p)  # a copy without the columns of all classes
+    wrong = few[few.truth != few.prediction]
     return wrong.sort_values(["loss", "file"], ascending=[False, True], ignore_index=True)[columns].head(n)
 
-# %% ../../nbs/evaluate/41_metrics.ipynb #f28b0b03
+# %% ../../nbs/evaluate/41_metrics.ipynb #2d8cc3f8
 def roll_up_genus(
     predictions: pd.DataFrame,  # a predictions table over species
 ) -> pd.DataFrame | None:       # a predictions table over genera, or None when the labels have no genus
@@ -359,7 +368,10 @@ def roll_up_genus(
     of_label = genus_of(labels)
     if of_label is None: return None
     genera = sorted(set(of_label))
-    codes = np.array([genera.index(genus) for genus in of_label])
-    sums = probability_matrix(predictions) @ np.eye(len(genera))[codes]
+    place = {genus: i for i, genus in enumerate(genera)}
+    codes = np.array([place[genus] for genus in of_label])
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(genera)))
+    sums = np.add.reduceat(probability_matrix(predictions)[:, order], starts, axis=1)
     groups = predictions.group if "group" in predictions else None
     return make_predictions(predictions.file.tolist(), codes[label_codes(predictions)], sums, genera, groups)

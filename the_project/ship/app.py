@@ -197,16 +197,16 @@ def _choices(gradio, page: Page) -> list:
 
 _LIMITS = dict(concurrency_id="photos", concurrency_limit=2)  # a third place is for the tab of many photos
 
-# %% ../../nbs/ship/73_app.ipynb #406429f4
+# %% ../../nbs/ship/73_app.ipynb #ebb8eecb
 def make_app(
     bundle: str | Path,           # folder made by `export_bundle`
     examples: list | None = None,  # picture files to try; None: the first six of the bundle's probes
     workers: int = 3,             # processes that open files at the same time; 0: the page's own process does
-    seconds: float | None = None,  # that a file may take; None: 10, a scene of masks 300
+    seconds: float | None = None,  # that a file may take; None: 20, a scene of masks 300
 ) -> "gradio.Blocks":             # not started: `app.launch(**launch_options())`
     "The page over a bundle"
     gradio = _gradio()
-    most, longest = (MAX_SCENE, 300) if read_config(bundle)["output"] == "mask" else (MAX_PIXELS, 10)
+    most, longest = (MAX_SCENE, 300) if read_config(bundle)["output"] == "mask" else (MAX_PIXELS, 20)
     page = Page(Predictor(bundle, max_pixels=most), Workers(bundle, most, seconds or longest, workers) if workers else None)
     labels, title = page.predictor.labels, page.predictor.config.get("title")
     title = title or ("What is where in this scene?" if page.predictor.masks else "What is in this photo?")

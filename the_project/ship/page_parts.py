@@ -195,7 +195,7 @@ def csv_text(
         rows.append(cells)
     return csv_rows(rows, "\r\n")
 
-# %% ../../nbs/ship/62_page_parts.ipynb #a213c2ae
+# %% ../../nbs/ship/62_page_parts.ipynb #0638ebf4
 STYLE = """<style>
 :root { --color-accent: #047857; } .dark { --color-accent: #34d399; }
 .answer.answer { font-size: 1rem; line-height: 1.4; }
@@ -234,7 +234,7 @@ STYLE = """<style>
   white-space: nowrap; }
 .answer.answer :is(table, thead, tbody, tr) { border: 0; } .answer.answer thead th { font-weight: 600; } .answer.answer th[scope=row] { width: 38%; }
 .page-title h1 { margin: 0 0 .25rem; font-size: 1.6rem; } .page-title p { margin: 0; }
-.page-title p.kept { color: var(--body-text-color-subdued); font-size: .875rem; }
+.page-title p.kept { font-size: .875rem; }
 .photo.photo img { object-fit: contain; }
 :is(button, a, input, label, [tabindex]):focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
 </style>"""

@@ -113,22 +113,22 @@ class _Worker:
         self.process.kill()
         self.process.wait()
 
-# %% ../../nbs/ship/51_page_worker.ipynb #cdbaac2d
+# %% ../../nbs/ship/51_page_worker.ipynb #01b8545d
 class Workers:
     "Processes that answer a page's files, at most so many and each file within so many seconds"
     def __init__(
         self,
         bundle: str | Path,    # folder made by `export_bundle`
         max_pixels: int,       # width x height of a picture allowed
-        seconds: float = 10,   # a file may take
+        seconds: float = 20,   # a file may take
         most: int = 3,         # processes
     ):
         self.bundle, self.max_pixels, self.seconds = Path(bundle).absolute(), max_pixels, seconds
-        self._idle, self._all, self._places = [], set(), threading.Semaphore(most)
+        self._idle, self._all, self._places, self.most = [], set(), threading.Semaphore(most), most
 
     def start(self) -> None:
-        "Have one ready before the first visitor asks"
-        if not self._idle: self._idle.append(self._new())
+        "Have two ready before the first visitor asks, one for whoever comes while the other is busy"
+        while len(self._idle) < min(2, self.most): self._idle.append(self._new())
 
     def _new(self) -> _Worker:
         worker = _Worker(self.bundle, self.max_pixels)

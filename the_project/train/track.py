@@ -140,16 +140,16 @@ class TerminalLine(Callback):
 
     def after_fit(self): self.learn.logger = self.old_logger
 
-# %% ../../nbs/train/35_track.ipynb #c9dbb21e
+# %% ../../nbs/train/35_track.ipynb #e9180604
 def draw_curves(
     rows: list[dict],               # of the history
     metric: str | None = None,      # drawn on the right; None: the first one that is no loss
 ) -> "matplotlib.figure.Figure":    # losses on the left axis, the metric on the right one
     "The curves of a training so far"
-    from matplotlib.figure import Figure
+    from the_project.core.figure import PlainFigure
     names = [name for name in _columns(rows) if name not in (*PLACE, "lr", "seconds", "train_loss", "valid_loss")]
     metric, epochs = metric or (names[0] if names else None), range(1, len(rows) + 1)
-    figure = Figure(figsize=(5, 2.4), dpi=72, layout="constrained")
+    figure = PlainFigure(figsize=(5, 2.4), dpi=72, layout="constrained")
     left = figure.subplots()
     for name, colour in (("train_loss", "tab:blue"), ("valid_loss", "tab:orange")):
         left.plot(epochs, [_height(row.get(name)) for row in rows], color=colour, marker=".", label=name)
@@ -201,15 +201,15 @@ def add_output(
     if not hasattr(learn, "progress"): learn.add_cb(ProgressCallback())
     return learn.add_cb(LiveCurves())
 
-# %% ../../nbs/train/35_track.ipynb #2ff70b5a
+# %% ../../nbs/train/35_track.ipynb #5dab190f
 def draw_answers(
     pictures: np.ndarray,     # (n, H, W, 3) uint8
     truth: list[str],         # n names
     prediction: list[str],    # n names
 ) -> np.ndarray:              # (height, width, 3) uint8
     "Pictures in a row, each under what it is and what it was taken for"
-    from matplotlib.figure import Figure
-    figure = Figure(figsize=(1.5*len(pictures), 1.9), dpi=100, layout="constrained")
+    from the_project.core.figure import PlainFigure
+    figure = PlainFigure(figsize=(1.5*len(pictures), 1.9), dpi=100, layout="constrained")
     for i, axis in enumerate(figure.subplots(1, len(pictures), squeeze=False).flat):
         axis.imshow(pictures[i])
         right = truth[i] == prediction[i]
@@ -223,10 +223,10 @@ def draw_confusion(
     labels: list[str],       # names of the classes
 ) -> np.ndarray:             # (height, width, 3) uint8
     "The confusion matrix in shares of each true class; numbers too while they can be read"
-    from matplotlib.figure import Figure
+    from the_project.core.figure import PlainFigure
     n = len(labels)
     counts = np.bincount(truth*n + prediction, minlength=n*n).reshape(n, n)
-    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
+    figure = PlainFigure(figsize=(5, 5), dpi=100, layout="constrained")
     axis = figure.subplots()
     axis.imshow(counts/np.maximum(counts.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     axis.set(xlabel="prediction", ylabel="truth")
