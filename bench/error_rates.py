@@ -296,7 +296,6 @@ def slices(repeats: int, seed: int):
 
 
 
-||||||| 0612a8b
 
 # ---------------------------------------------------------------- verdicts on recipes
 
