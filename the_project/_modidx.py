@@ -712,6 +712,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'the_project/core/recipe.py'),
                                          'the_project.core.recipe.parse_size': ( 'core/recipe.html#parse_size',
                                                                                  'the_project/core/recipe.py'),
+                                         'the_project.core.recipe.shown': ('core/recipe.html#shown', 'the_project/core/recipe.py'),
                                          'the_project.core.recipe.size_hw': ('core/recipe.html#size_hw', 'the_project/core/recipe.py'),
                                          'the_project.core.recipe.size_text': ('core/recipe.html#size_text', 'the_project/core/recipe.py')},
             'the_project.core.recipe_text': { 'the_project.core.recipe_text._from_text': ( 'core/recipe_text.html#_from_text',
