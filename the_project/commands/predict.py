@@ -117,7 +117,7 @@ def _predict(args) -> int:
     check_folders(args.paths)
     if args.out: args.output = _file_in(args)
     if args.resume and (args.format != "csv" or not args.output):
-        raise ValueError("--resume goes on with a CSV in a file: give --output FILE or --out DIR, without --format json")
+        raise ValueError("--resume goes on with a CSV in a file: give --output FILE or --out DIR, and no --format json")
     large = args.output and args.format == "csv"
     done, bad = _write_answers(args, asked) if large else _print_answers(args, question)
     if bad: say(f"{bad} of {done} pictures could not be read: see their error")

@@ -24,7 +24,7 @@ from pathlib import Path
 def named_errors(
     path: str | Path,  # of the file that is written in the `with` block
 ) -> Iterator[None]:
-    "A full disk says no name, and a temporary file's means nothing to a person: errors of the system get the file's own"
+    "A full disk names no file, and a temporary file's name means nothing to a person: the error gets this one"
     try: yield
     except OSError as error:
         if error.errno is None: raise

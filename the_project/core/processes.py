@@ -144,7 +144,7 @@ def hold_folder(
     finally:
         if lock.lock_counter == 1:  # the outermost `with` of the process that holds it
             (folder/".training.json").unlink(missing_ok=True)
-            with suppress(PermissionError): (folder/".training.lock").unlink(missing_ok=True)  # Windows keeps open files
+            with suppress(PermissionError): (folder/".training.lock").unlink(missing_ok=True)  # open: Windows keeps it
             with suppress(OSError): folder.rmdir()  # nothing came of it
         lock.release()
 

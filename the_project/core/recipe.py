@@ -7,14 +7,15 @@ another."""
 __all__ = ['PIPELINES', 'AUGMENTS', 'SINGLE_AUGMENTS', 'FITS', 'RESIZE_MODES', 'FEATURES', 'FEATURES_MODES', 'POOLS', 'LOSSES',
            'HEADS', 'TARGET_SCALES', 'CLASS_WEIGHTS', 'OPTIMISERS', 'SCHEDULES', 'PRECISIONS', 'MEMORY_FORMATS',
            'BATCH_NORMS', 'OFFSETS', 'SAMPLERS', 'TRACKERS', 'BAND_SCALES', 'DECODERS', 'MASK_LOSSES', 'NEWER_FIELDS',
-           'FORMULA_CALLS', 'nearest', 'parse_size', 'size_hw', 'size_text', 'mean_side', 'Stage', 'Recipe',
+           'FORMULA_CALLS', 'shown', 'nearest', 'parse_size', 'size_hw', 'size_text', 'mean_side', 'Stage', 'Recipe',
            'parse_formula']
 
-# %% ../../nbs/core/02_recipe.ipynb #c25b5fa2
+# %% ../../nbs/core/02_recipe.ipynb #5f9cfce1
 import ast
 import dataclasses
 import difflib
 import json
+import reprlib
 import types
 import typing
 from dataclasses import dataclass
@@ -52,24 +53,33 @@ DECODERS = ("unet", "unetplusplus", "manet", "linknet", "fpn", "pspnet", "pan", 
             "segformer")
 MASK_LOSSES = ("dice", "jaccard", "lovasz", "tversky", "focal", "cross_entropy")
 
-# %% ../../nbs/core/02_recipe.ipynb #b7b96347
+# %% ../../nbs/core/02_recipe.ipynb #cbbd4030
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 90, 60, 90
+
+def shown(
+    value: object,  # what somebody gave
+) -> str:           # as Python writes it, 90 letters or so
+    "A value in an error line, cut where it is long"
+    return _SHORT.repr(value)
+
 def nearest(
     name: str,          # what was typed
     names: typing.Iterable[str],  # what is allowed
 ) -> str:               # " did you mean 'x'?" with a leading semicolon, or ""
     "A suggestion to end an error line with"
-    close = difflib.get_close_matches(str(name).lower(), list(names), n=3, cutoff=.6)
+    close = difflib.get_close_matches(str(name)[:90].lower(), list(names), n=3, cutoff=.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
-# %% ../../nbs/core/02_recipe.ipynb #80f10bb8
+# %% ../../nbs/core/02_recipe.ipynb #784879cf
 def _one_of(field: str, value: object, names: tuple) -> None:
     if value not in names:
-        raise ValueError(f"{field}={value!r} is not known: use one of {', '.join(names)}{nearest(value, names)}")
+        raise ValueError(f"{field}={shown(value)} is not known: use one of {', '.join(names)}{nearest(value, names)}")
 
 def _in_range(field: str, value: float, low: float, high: float, what: str) -> None:
-    if not low <= value <= high: raise ValueError(f"{field}={value!r} is out of range: {what}")
+    if not low <= value <= high: raise ValueError(f"{field}={shown(value)} is out of range: {what}")
 
-# %% ../../nbs/core/02_recipe.ipynb #3f621631
+# %% ../../nbs/core/02_recipe.ipynb #17ee7d9a
 def _convert(field: str, value: object, kind: object) -> object:
     "`value` as the annotated type `kind` of `field`; ValueError in one line"
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
@@ -78,14 +88,15 @@ def _convert(field: str, value: object, kind: object) -> object:
         origin = typing.get_origin(option) or option
         if origin is tuple and isinstance(value, (list, tuple)):
             inner = typing.get_args(option)[0]
-            return tuple(inner.from_dict(v) if isinstance(v, dict) else _convert(field, v, inner) for v in value)
+            return tuple(inner.from_dict(v) if isinstance(v, dict) and hasattr(inner, "from_dict") else _convert(field, v, inner)
+                         for v in value)
         if origin is float and isinstance(value, int) and not isinstance(value, bool): return float(value)
         if isinstance(value, bool) and origin is not bool: continue
         if origin is not type(None) and isinstance(value, origin): return value
     names = " or ".join("none" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
-    raise ValueError(f"{field}={value!r} has the wrong type: it takes {names}")
+    raise ValueError(f"{field}={shown(value)} has the wrong type: it takes {names}")
 
-# %% ../../nbs/core/02_recipe.ipynb #61a87219
+# %% ../../nbs/core/02_recipe.ipynb #4f1adea1
 class _Settings:
     "What `Stage` and `Recipe` share: typed on construction, to a dict and back, changed by copying"
 
@@ -105,15 +116,18 @@ class _Settings:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in names:
-                raise ValueError(f"{cls.__name__} has no field {name!r}: it has "
+                raise ValueError(f"{cls.__name__} has no field {shown(name)}: it has "
                                  f"{', '.join(names)}{nearest(name, names)}")
+        lacking = [f.name for f in dataclasses.fields(cls)
+                   if f.name not in fields and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+        if lacking: raise ValueError(f"{cls.__name__} needs {' and '.join(lacking)}")
         return cls(**fields)
 
     def replace(self, **fields) -> "_Settings":
         "A copy with some fields changed; checked like a new one"
         return type(self).from_dict({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | fields)
 
-# %% ../../nbs/core/02_recipe.ipynb #4e52e9a0
+# %% ../../nbs/core/02_recipe.ipynb #404bb319
 def parse_size(
     size: int | str | tuple[int, int],  # 224, (192, 256), "224" or "192x256": height and width, pixels
 ) -> int | tuple[int, int]:             # one number where both sides are equal
@@ -122,7 +136,7 @@ def parse_size(
     try: whole = [int(side) for side in sides] if isinstance(size, str) else list(sides)
     except ValueError: whole = []
     if len(whole) not in (1, 2) or any(isinstance(side, bool) or not isinstance(side, int) for side in whole):
-        raise ValueError(f"size={size!r} can't be read: write pixels, 224, or height and width, (192, 256) or "
+        raise ValueError(f"size={shown(size)} can't be read: write pixels, 224, or height and width, (192, 256) or "
                          "'192x256'")
     for side in whole: _in_range("size", side, 8, 4096, "pixels on a side, 8 to 4096")
     return whole[0] if len(set(whole)) == 1 else tuple(whole)

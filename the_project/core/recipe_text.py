@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['load_recipe', 'set_fields', 'diff']
 
-# %% ../../nbs/core/106_recipe_text.ipynb #fe45bf71
+# %% ../../nbs/core/106_recipe_text.ipynb #48398a39
 import dataclasses
 import json
 import types
@@ -13,7 +13,7 @@ import typing
 from pathlib import Path
 
 from .files import read_json
-from .recipe import Recipe, Stage, nearest, size_text
+from .recipe import Recipe, Stage, nearest, shown, size_text
 
 # %% ../../nbs/core/106_recipe_text.ipynb #2413d750
 def load_recipe(
@@ -26,7 +26,7 @@ def load_recipe(
     try: return Recipe.from_dict(fields)
     except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
-# %% ../../nbs/core/106_recipe_text.ipynb #653fd830
+# %% ../../nbs/core/106_recipe_text.ipynb #24cb13da
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() in ("none", "null"): return None  # null: as JSON has it
@@ -34,15 +34,15 @@ def _from_text(field: str, text: str, kind: object) -> object:
     if field == "stages" and not text.startswith("["):
         try: return tuple(Stage(size, *map(int, more)) for size, *more in (part.split(":") for part in text.split(",")))
         except TypeError as e:
-            raise ValueError(f"stages={text!r} can't be read: write size:epochs[:frozen_epochs],...") from e
-        except ValueError as e: raise ValueError(f"stages={text!r}: {e} (write size:epochs[:frozen_epochs],...)") from e
+            raise ValueError(f"stages={shown(text)} can't be read: write size:epochs[:frozen_epochs],...") from e
+        except ValueError as e: raise ValueError(f"stages={shown(text)}: {e} (write size:epochs[:frozen_epochs],...)") from e
     if typing.get_origin(kind) is tuple and not text.startswith("["):
         return tuple(_from_text(field, part, typing.get_args(kind)[0]) for part in text.split(",") if part)
     if options == (str,) or options == (str, type(None)): return text
     try: return float(text) if float in options else json.loads(text)  # JSON has no ".01"
     except ValueError: return text
 
-# %% ../../nbs/core/106_recipe_text.ipynb #9f19e094
+# %% ../../nbs/core/106_recipe_text.ipynb #5075b2c1
 def set_fields(
     recipe: Recipe,        # to start from
     settings: list[str],   # each "field=value"
@@ -51,8 +51,8 @@ def set_fields(
     hints, fields = typing.get_type_hints(Recipe), {}
     for setting in settings:
         field, equals, text = setting.partition("=")
-        if not equals: raise ValueError(f"{setting!r} is no setting: write field=value, e.g. arch=resnet18")
-        if field not in hints: raise ValueError(f"Recipe has no field {field!r}{nearest(field, hints)}")
+        if not equals: raise ValueError(f"{shown(setting)} is no setting: write field=value, e.g. arch=resnet18")
+        if field not in hints: raise ValueError(f"Recipe has no field {shown(field)}{nearest(field, hints)}")
         fields[field] = _from_text(field, text, hints[field])
     return recipe.replace(**fields)
 

@@ -182,6 +182,7 @@ def _read_source(source: object, text_columns: set) -> tuple[pd.DataFrame, Path 
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
         raise FileNotFoundError(f"no file or folder {str(path)!r}{nearest(path.name, beside)}")
+    if not path.is_file(): raise ValueError(f"{path}: is a pipe or device, which is read only once: save it as a file first")
     kind = path.suffix.lower()
     if kind in (".parquet", ".pq"):
         require("pyarrow", "parquet")

@@ -178,7 +178,7 @@ def difference_text(
     value, low, high = (f"{'+' if x >= 0 else ''}{number_text(x, like)}" for x in triple)
     return f"{value} [{low}, {high}]" if np.isfinite(triple[1]) else f"{value} [no interval: one group]"
 
-# %% ../../nbs/evaluate/144_paired.ipynb #2941b38d
+# %% ../../nbs/evaluate/144_paired.ipynb #1fceb5bb
 def paired_difference(
     ours: pd.DataFrame | list[pd.DataFrame],    # predictions tables of the trainings in question, one a seed
     theirs: pd.DataFrame | list[pd.DataFrame],  # of what they are compared with, in the same order of seeds
@@ -199,7 +199,8 @@ def paired_difference(
     if len(left) > 1:
         _, error, freedom = jackknife_error(value, sides[1][0].mean(1) - sides[1][1].mean(1), "plain")
         paired = [np.subtract(*sides[0])] if len(ours) == len(theirs) else list(sides[0])
-        error, freedom = _both(error, freedom, _of_seeds(paired))
+        variance, free = _of_seeds(paired)  # the floor counts few trainings where it is known: not a second time
+        error, freedom = _both(error, freedom, (variance, np.inf if np.isfinite(floor) else free))
         low, high = t_interval(value, 0, error, freedom, len(left), "plain")
         luck = 2 * stdtr(freedom, -abs(value) / error) if error > 1e-12 else float(value == 0)
     return Difference(metric, float(value), float(low), float(high), float(luck), len(tables[0]),

@@ -198,7 +198,7 @@ def run_strangeness(
     rules, path = read_rules(run), Path(run.folder)/"strangeness.safetensors"
     return read_strangeness(path) if rules and path.exists() else None
 
-# %% ../../nbs/evaluate/134_rules.ipynb #4c2da28a
+# %% ../../nbs/evaluate/134_rules.ipynb #9a406be2
 def measure_strangers(
     run,                     # finished
     strangers: pd.DataFrame,  # with `file`: pictures of none of the labels
@@ -212,9 +212,8 @@ def measure_strangers(
     if not len(rows):
         raise ValueError(f"no rows in split {split!r}: use one of {', '.join(sorted(set(run.table['split'])))}")
     known, strange = (seen.of(row_features(model, part, run.recipe, run.labels)) for part in (rows, strangers))
-    threshold = rule["threshold"] if rule else np.inf
-    found = score_strangers(known, strange) | dict(caught=float((strange > threshold).mean()),
-                                                   false=float((known > threshold).mean()))
+    found = score_strangers(known, strange) | dict(caught=float((strange > rule["threshold"]).mean()),
+                                                   false=float((known > rule["threshold"]).mean()))
     update_scores(run.folder, dict(strangers=read_scores(run.folder).get("strangers", {}) | {name: found}))
     return found
 

@@ -120,22 +120,22 @@ def score_strangers(
     passing = np.asarray(strange) <= np.quantile(known, kept)
     return dict(auroc=float(auroc), fpr=float(passing.mean()), known=len(known), strangers=len(strange))
 
-# %% ../../nbs/evaluate/131_strangers.ipynb #45ea7bd9
+# %% ../../nbs/evaluate/131_strangers.ipynb #dd745c53
 def fit_stranger(
     known: np.ndarray,         # (N,) strangeness of validation pictures
     kept: float = .95,         # share of them that must pass
     score: str = "distance",   # how it was measured: "distance", or "probability" for 1 minus the highest
-) -> dict | None:              # score, threshold, quantiles: a rule of `ship.decide`; None: too few pictures to promise that
+) -> dict:                     # score, threshold, quantiles: a rule of `ship.decide`
     """From where a picture is called a stranger
 
     Split conformal: the directions come from training pictures, the threshold from validation. On average over validation
-    sets at most `1 - kept` of later pictures of the known kinds are called strangers, however few there were."""
+    sets at most `1 - kept` of later pictures of the known kinds are called strangers; of n pictures 1 in n + 1 at least."""
     if not 0 < kept < 1: raise ValueError(f"kept={kept}: use a share above 0 and below 1, e.g. .95")
     place = math.ceil((len(known) + 1) * kept - 1e-9)
-    if place > len(known): return say(f"no picture will be called a stranger: that takes {math.ceil(kept / (1 - kept) - 1e-9)} "
-                                      f"validation pictures where {kept:.0%} must pass, and there are {len(known)}")
+    if place > len(known): say(f"valid has {len(known)} pictures: {1 / (len(known) + 1):.0%} of the known may be called strangers, "
+                               f"not {1 - kept:.0%}, which takes {math.ceil(kept / (1 - kept) - 1e-9)}")
     quantiles = np.quantile(known, np.linspace(0, 1, 21))
-    return dict(score=score, threshold=float(np.sort(known)[place - 1]), quantiles=quantiles.tolist())
+    return dict(score=score, threshold=float(np.sort(known)[min(place, len(known)) - 1]), quantiles=quantiles.tolist())
 
 # %% ../../nbs/evaluate/131_strangers.ipynb #5e7c5784
 def plot_strangers(

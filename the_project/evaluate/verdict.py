@@ -112,19 +112,20 @@ def recipe_difference(
     "What one recipe is better by than another"
     return contrast((ours, theirs), (1, -1), metric, noise, floor, n, seed)
 
-# %% ../../nbs/evaluate/149_verdict.ipynb #0db51ca0
+# %% ../../nbs/evaluate/149_verdict.ipynb #2e83f9ec
 def _student(value: float, by_rows: float, times: float, noise: RunNoise) -> tuple[float, float, float]:
     "Ends of the 95 % interval, and how often luck is as large; without a noise those of the pictures, and NaN"
-    from scipy.stats import t
+    from scipy.optimize import brentq
+    from scipy.stats import norm, t
     by_runs = times * noise.variance if noise.freedom else np.nan
     if not noise.freedom or not np.isfinite(by_rows):
         reach = 1.96 * by_rows**.5
         return float(value - reach), float(value + reach), float("nan")
-    variance = max(by_rows + by_runs - times * noise.by_rows, by_rows, by_runs)
-    if variance == 0: return float(value), float(value), float(value == 0)
-    freedom = noise.freedom * (variance / by_runs)**2 if by_runs > 0 else np.inf
-    reach = t.ppf(.975, freedom) * variance**.5
-    return float(value - reach), float(value + reach), float(2 * t.sf(abs(value) / variance**.5, freedom))
+    pictures = max(by_rows - times * noise.by_rows, 0)  # what trainings have in common; the rest is in `by_runs`
+    if pictures + by_runs == 0: return float(value), float(value), float(value == 0)
+    def reach(luck: float) -> float: return (norm.isf(luck / 2)**2 * pictures + t.isf(luck / 2, noise.freedom)**2 * by_runs)**.5
+    luck = brentq(lambda luck: reach(luck) - abs(value), 1e-12, 1) if 0 < abs(value) < reach(1e-12) else float(value == 0)
+    return float(value - reach(.05)), float(value + reach(.05)), float(luck)
 
 # %% ../../nbs/evaluate/149_verdict.ipynb #c2e53ff8
 def holm(

@@ -142,10 +142,11 @@ class Question:
     ):
         config, rules = read_config(bundle), {}
         if k < 1: raise ValueError(f"k={k}: use 1 or more")
-        if config["output"] == "mask": raise ValueError("this bundle answers with masks: use ship.mask_folder.write_masks")
+        if config["output"] == "mask": raise ValueError("this bundle answers with masks: use write_masks")
         self.bundle, self.seal, self.labels = Path(bundle), seal_of(config), config["labels"]
         self.numbers = self.labels if config["output"] == "number" else []
-        self.asked = dict(k=min(k, len(self.labels)), given=given or None, subset=None if subset is None else list(subset))
+        wanted = None if subset is None else list(subset)
+        self.asked = dict(k=min(k, len(self.labels)), given=given or None, subset=wanted)
         if not self.numbers: rules = _rules_of(config)
         elif given or subset is not None: raise ValueError("given and subset are for labels: leave them out")
         self.more, n = answer_columns(rules), len(self.labels)

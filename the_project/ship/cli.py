@@ -102,7 +102,8 @@ def _as_options(
     options = _options_of(command)
     fields = Recipe.__dataclass_fields__ if "--set" in options else {}
     pair = r"(?:read_table )?columns=\{'([^']*)': '([^']*)'\}"
-    if "--column" in options: text = re.sub(pair, lambda found: f"--column {shlex.quote(f'{found[1]}={found[2]}')}", text)
+    if "--column" in options:
+        text = re.sub(pair, lambda found: "--column " + shlex.quote(f"{found[1]}={found[2]}"), text)
     for call, words in _CALLS.items(): text = text.replace(call, words)
     return _ARGUMENT.sub(lambda match: _as_option(match, options, fields), text)
 
@@ -116,7 +117,8 @@ def _as_option(match: re.Match, options: set[str], fields: dict) -> str:
 # %% ../../nbs/ship/75_cli.ipynb #f6fb1b64
 _FULL = "make room there, or give another place, then run the same command again"
 _MENDS = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL,
-          errno.EFBIG: "files may not grow that large here (ulimit -f shows the limit)", errno.EACCES: "change its owner or mode, or give another place", errno.EROFS: "give another place",
+          errno.EFBIG: "files may not grow that large here (ulimit -f shows the limit)",
+          errno.EACCES: "change its owner or mode, or give another place", errno.EROFS: "give another place",
           errno.ENOENT: "check the path", errno.EMFILE: "raise the limit with ulimit -n"}
 
 def _tell(

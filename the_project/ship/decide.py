@@ -196,8 +196,9 @@ def doubt_of(
 def _share(value: float, quantiles: list[float]) -> float:  # of known pictures that are less strange
     return float(np.interp(value, quantiles, np.linspace(0, 1, len(quantiles))))
 
-# %% ../../nbs/ship/72_decide.ipynb #bff964d3
-NO_RULES = {"risk": None, "confidence": None, "ranks": [], "stranger": None, "set": None, "priors": {}, "danger": None, "costs": None}
+# %% ../../nbs/ship/72_decide.ipynb #174df40c
+NO_RULES = {"risk": None, "ranks": [], "stranger": None, "set": None, "priors": {}, "danger": None, "costs": None,
+            "confidence": None}
 
 def make_answer(
     p: np.ndarray,                 # float64 (n,), after the temperature, rows sum to 1

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Raster', 'bands_last', 'read_raster', 'check_bands', 'select_bands', 'has_value']
 
-# %% ../../nbs/ship/151_raster.ipynb #8ee1a32e
+# %% ../../nbs/ship/151_raster.ipynb #483cc2ce
 import io
 import logging
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from PIL import Image
 from .colour import is_deep, read_deep
 from .picture import PictureError, check_regular, open_header, open_picture, source_name, what_is_it
 from .place import by_rasterio, crs_by_rasterio, epsg_of, page_facts, place_tags
-from .work import MOST_PIXELS
+from .work import BARE, MOST_PIXELS, check_pages, check_part, check_tiff
 
 # %% ../../nbs/ship/151_raster.ipynb #561bb176
 @contextmanager
@@ -117,13 +118,13 @@ def _from_array(pixels: np.ndarray, name: str, max_pixels: int, bands: int | Non
         return pixels[top:top + height, left:left + width]
     return Raster(name, pixels.shape, pixels.dtype, read)
 
-# %% ../../nbs/ship/151_raster.ipynb #36f738f5
+# %% ../../nbs/ship/151_raster.ipynb #591b8286
 _KEEP = 64e6  # bytes of decoded strips and tiles that a raster keeps
 
 class _Segments:
     "Windows of a compressed page of a TIFF"
-    def __init__(self, page):
-        self.page, self.kept, self.held = page, OrderedDict(), 0
+    def __init__(self, page, name: str):
+        self.page, self.name, self.kept, self.held = page, name, OrderedDict(), 0
         part = slice(-2, None) if page.axes.startswith("S") else slice(0, 2)
         self.side, (self.rows, self.columns) = page.chunks[part], page.chunked[part]
         self.planes = len(page.dataoffsets) // (self.rows * self.columns)
@@ -135,6 +136,7 @@ class _Segments:
         file, tables = self.page.parent.filehandle, self.page.jpegtables
         file.seek(self.page.dataoffsets[index])
         data = file.read(self.page.databytecounts[index]) or None
+        if data and self.page.compression not in BARE: check_part(data, 2 * math.prod(self.side) + 4096, self.name)
         decoded = self.page.decode(data, index, **({"jpegtables": tables} if tables else {}))[0]
         self.kept[index] = pixels = None if decoded is None else decoded[0]
         self.held += 0 if pixels is None else pixels.nbytes
@@ -178,12 +180,15 @@ class _Quiet(threading.local, logging.Filter):
 _quiet = _Quiet()
 logging.getLogger("tifffile").addFilter(_quiet)
 
-# %% ../../nbs/ship/151_raster.ipynb #5a70cb92
+# %% ../../nbs/ship/151_raster.ipynb #eb2a1387
 def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     "A TIFF from a path or from bytes"
     import tifffile
-    with _quiet: file = tifffile.TiffFile(source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source))
+    opened = source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source)
+    alone = dict(_multifile=False, is_mmstack=False, is_ndtiff=False)  # never the other files that a microscope's names
+    with _quiet: file = tifffile.TiffFile(opened, **alone)
     try:
+        check_pages(file.pages, name)
         with _quiet: series, page = file.series[0], file.pages[0]
         _check_whole(file, series, size, name)
         facts = page_facts(page)  # while the file is open: long values are read when they are asked for
@@ -205,18 +210,23 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
     if raster.tags: raster._crs = partial(crs_by_rasterio, source)
     return raster
 
-# %% ../../nbs/ship/151_raster.ipynb #40f931f9
+# %% ../../nbs/ship/151_raster.ipynb #b2aa4e65
 def _from_page(file, series, name: str, max_pixels: int, bands: int | None, last: bool | None) -> Raster:
     "A compressed TIFF: by segments where it is one page, else decoded once"
     page = file.pages[0]
     if len(series.pages) > 1 or page.axes not in ("YX", "YXS", "SYX") or series.shape != page.shape:
         if len(series.shape) == 3: _check_room((*series.shape[:2], series.shape[2]), max_pixels, name)
+        check_tiff(page, series.size * series.dtype.itemsize, name, max_pixels)
+        if page.compression not in BARE:
+            raise PictureError(f"{name}: a picture of several pages compressed as {page.compression.name}: write it with "
+                               "compress=deflate")
         pixels = series.asarray()
         file.close()
         return _from_array(pixels, name, max_pixels, bands, last)
     shape = page.imagelength, page.imagewidth, page.samplesperpixel
     _check_room(shape, max_pixels, name)
-    return Raster(name, shape, page.dtype, _Segments(page).read, close=file.close)
+    check_tiff(page, 0, name, max_pixels)
+    return Raster(name, shape, page.dtype, _Segments(page, name).read, close=file.close)
 
 # %% ../../nbs/ship/151_raster.ipynb #47458689
 def _from_jpeg2000(source, name: str, max_pixels: int) -> Raster:
