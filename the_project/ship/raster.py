@@ -198,7 +198,7 @@ def _say_unfit(nodata: float | None, kind: np.dtype) -> tuple:
     warnings.warn(f"{told}: name the value in the recipe's missing", stacklevel=2)
     return (told,)
 
-# %% ../../nbs/ship/151_raster.ipynb #8a8b432c
+# %% ../../nbs/ship/151_raster.ipynb #5c292725
 def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     "A TIFF from a path or from bytes"
     import tifffile
@@ -206,7 +206,7 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
     alone = dict(_multifile=False, is_mmstack=False, is_ndtiff=False)  # never the other files that a microscope's names
     with _quiet: file = tifffile.TiffFile(opened, **alone)
     try:
-        check_pages(file.pages, name)
+        with _quiet: check_pages(file.pages, name)
         with _quiet: series, page = file.series[0], file.pages[0]
         _check_whole(file, series, size, name)
         facts = page_facts(page)  # while the file is open: long values are read when they are asked for
