@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['edge_histograms', 'describe_by_hand', 'find_arch', 'Embedder', 'make_embedder', 'Looks', 'look_through']
 
-# %% ../../nbs/audit/81_embed.ipynb #17504b16
+# %% ../../nbs/audit/81_embed.ipynb #32ead79b
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ import torch
 
 from .look import Look, look_at
 from ..core.env import say
-from ..core.files import read_json
 from ..core.recipe import Recipe, Stage, mean_side
 from ..core.recipe_text import load_recipe
 from ..data.verify import files_of, in_threads, with_progress
 from ..models.backbone import create_backbone, input_stats
+from ..ship.config import read_config
+from ..ship.config_fields import read_tree
 from ..ship.prepare import normalise
 
 # %% ../../nbs/audit/81_embed.ipynb #fad99568
@@ -67,14 +68,18 @@ def describe_by_hand(
     coarse = cv2.resize(lab, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 200 - .6
     return np.concatenate([*parts, *_colours(lab.reshape(1, -1, 3)), *_colours(quarters), coarse])
 
-# %% ../../nbs/audit/81_embed.ipynb #bee0084d
+# %% ../../nbs/audit/81_embed.ipynb #727c3a98
 def find_arch(
     weights: str | Path,  # a .safetensors file
 ) -> str:                 # a backbone's name
     "Which network a weights file belongs to"
     folder, stem = Path(weights).parent, Path(weights).stem.lower().replace("-", "_")
-    for name in ("recipe.json", "config.json"):
-        if (folder/name).is_file() and "arch" in (settings := read_json(folder/name)): return settings["arch"]
+    if (folder/"recipe.json").is_file(): return load_recipe(folder/"recipe.json").arch
+    if (path := folder/"config.json").is_file():
+        try: settings = read_tree(path)
+        except ValueError as error: raise ValueError(f"{path}: {error}: give arch=, e.g. arch='resnet18'") from error
+        # timm's own folders have a config.json as well, without a schema
+        if "schema" in settings and "arch" in (config := read_config(folder)): return config["arch"]
     names = [name for name in timm.list_models() if stem.startswith(name.lower())]
     if names: return max(names, key=len)
     raise ValueError(f"{weights}: can't tell which network these weights belong to: give arch=, e.g. arch='resnet18', "

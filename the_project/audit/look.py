@@ -6,7 +6,7 @@ pixels for a network."""
 # %% auto #0
 __all__ = ['pixel_facts', 'Look', 'look_at']
 
-# %% ../../nbs/audit/80_look.ipynb #a2c24832
+# %% ../../nbs/audit/80_look.ipynb #60086bd6
 import io
 import os
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from PIL import Image
 from ..core.problems import missing_column
 from ..data.groups import thumbnail
 from ..data.verify import find_fault
-from ..ship.picture import PictureError, open_picture
+from ..ship.picture import PictureError, open_header, open_picture
 
-# %% ../../nbs/audit/80_look.ipynb #b5d5975c
+# %% ../../nbs/audit/80_look.ipynb #86561d77
 _MAKE, _MODEL = 0x010F, 0x0110  # EXIF tags
 
 def _header_facts(data: bytes) -> dict:
     "What a header tells; a fact that it doesn't hold, or not in a readable way, is missing"
     facts = {}
     try:
-        header = Image.open(io.BytesIO(data))
-        facts = dict(format=header.format, mode=header.mode, width=header.width, height=header.height)
-        if tables := getattr(header, "quantization", None): facts["quantisation"] = float(np.mean(tables[min(tables)]))
-        exif = header.getexif()
+        with open_header(data) as header:
+            facts = dict(format=header.format, mode=header.mode, width=header.width, height=header.height)
+            if tables := getattr(header, "quantization", None): facts["quantisation"] = float(np.mean(tables[min(tables)]))
+            exif = header.getexif()
         facts["camera"] = " ".join(str(exif[tag]).strip("\0 ") for tag in (_MAKE, _MODEL) if tag in exif)
         facts["exif"] = len(exif) > 0
     except Exception: return facts  # Pillow's readers raise what they please; `look_at` judges the file by its pixels

@@ -292,15 +292,15 @@ def to_record(
     pixels = np.ascontiguousarray(scene.pixels, np.float32).view(np.uint8)
     return np.concatenate([pixels, scene.mask[..., None]], 2)
 
-# %% ../../nbs/data/119_mask_files.ipynb #c0ef3adb
+# %% ../../nbs/data/119_mask_files.ipynb #15c367f8
 def stored_shape(
     file: str,            # a picture or raster
 ) -> tuple[int, int]:     # upright
     "Height and width, from the header"
     if not file.lower().endswith((".tif", ".tiff", ".npy")):
         try:
-            with Image.open(file) as picture:
+            with open_header(file) as picture:
                 turned = picture.getexif().get(0x0112, 1) >= 5
                 return picture.size if turned else picture.size[::-1]
-        except Exception: pass  # `read_raster` reads more, and says better what is wrong
+        except PictureError: pass  # `read_raster` reads more, and says better what is wrong
     with read_raster(file) as raster: return raster.shape[:2]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PROBLEMS', 'with_progress', 'default_workers', 'in_threads', 'find_fault', 'files_of', 'verify_images', 'drop_broken']
 
-# %% ../../nbs/data/11_verify.ipynb #830e274d
+# %% ../../nbs/data/11_verify.ipynb #f55e9983
 import os
 import re
 import sys
@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 from fastprogress.fastprogress import NBProgressBar, ProgressBar
-from PIL import Image
 
 from ..core.env import in_notebook, say, usable_cpus
 from ..core.problems import missing_column
-from ..ship.picture import PictureError, open_picture
+from ..ship.picture import PictureError, open_header, open_picture
 from ..ship.raster import read_raster
 
 # %% ../../nbs/data/11_verify.ipynb #24bf3e69
@@ -90,15 +89,13 @@ def _read_all(file: str | Path, max_pixels: int) -> None:
         rows = max(1, 4_000_000 // (width * bands))
         for top in range(0, height, rows): source.window(top, 0, min(rows, height - top), width)
 
-# %% ../../nbs/data/11_verify.ipynb #6c585dc2
+# %% ../../nbs/data/11_verify.ipynb #21b699a2
 def _kind_of(file: str | Path, max_pixels: int, detail: str) -> str:  # a name of `PROBLEMS`
     "The kind of fault of a file that could not be opened"
+    if re.search(r"\d megapixels|the limit is|an icon that holds", detail): return "too large"
     try:
-        with Image.open(file) as picture: width, height = picture.size
-    except Image.DecompressionBombError: return "too large"
-    except Exception:  # Pillow's readers raise what they please on damaged headers
-        return "damaged" if re.search("broken|can't be", detail) else "not a picture"
-    if width * height > max_pixels: return "too large"
+        with open_header(file, max_pixels): pass
+    except PictureError: return "damaged" if re.search("broken|can't be|points in circles", detail) else "not a picture"
     return "truncated" if re.search("truncat|unexpected end", detail, re.IGNORECASE) else "damaged"
 
 # %% ../../nbs/data/11_verify.ipynb #0d5a9738

@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['FACTS', 'picture_facts', 'slice_values', 'sliceable', 'slice_scores', 'slice_section']
 
-# %% ../../nbs/evaluate/137_slices.ipynb #442a43ad
+# %% ../../nbs/evaluate/137_slices.ipynb #78d5be65
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.special import stdtr
 
 from ..core.problems import missing_column
@@ -16,14 +15,15 @@ from ..data.groups import thumbnail
 from ..data.verify import in_threads
 from .metrics import group_codes, jackknife_error, jackknife_mean
 from .report import Section
+from ..ship.picture import open_header
 
-# %% ../../nbs/evaluate/137_slices.ipynb #9e687ec0
+# %% ../../nbs/evaluate/137_slices.ipynb #a1ade72d
 FACTS = ("brightness", "contrast", "short side", "aspect")
 
 def _facts(file: str) -> tuple:  # NaN where it can't be opened
     small = thumbnail(file)
     if small is None: return (np.nan,) * len(FACTS)
-    with Image.open(file) as picture: sides = picture.size
+    with open_header(file) as picture: sides = picture.size
     return small.mean() / 255, small.std() / 255, min(sides), max(sides) / min(sides)
 
 def picture_facts(

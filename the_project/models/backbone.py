@@ -35,10 +35,10 @@ def backbone_names(
     "Every name that `Recipe.arch` takes, without timm's weight tags"
     return sorted(name for name in ["small_cnn", *timm.list_models()] if fnmatch(name, pattern))
 
-# %% ../../nbs/models/20_backbone.ipynb #73c355f2
+# %% ../../nbs/models/20_backbone.ipynb #71997803
 def _small_width(arch: str) -> int | None:
     "Width of our own network, from its name; None for timm's"
-    match = re.fullmatch(r"small_cnn(?:_(\d+))?", arch)
+    match = re.fullmatch(r"small_cnn(?:_(\d{1,4}))?", arch)
     return match and int(match[1] or 32)
 
 def _config(arch: str) -> PretrainedCfg | None:

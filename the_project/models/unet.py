@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MaskEncoder', 'LightDecoder', 'MaskModel', 'build_mask_model']
 
-# %% ../../nbs/models/128_unet.ipynb #48a00a5c
+# %% ../../nbs/models/128_unet.ipynb #75da9071
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..core.env import require
 from ..core.files import load_tensors
 from ..core.recipe import Recipe, Stage
-from .backbone import create_body, layer_halves
+from .backbone import create_body, input_stats, layer_halves
 from .band_input import BandInput, band_letter
 from .small_cnn import SmallCNN
 
@@ -127,7 +127,7 @@ def _by_colour(
     free = [kernel for kernel in range(3) if kernel not in named] + [0, 1, 2] * len(inputs)
     return weight[:, [free.pop(0) if kernel is None else kernel for kernel in named]]
 
-# %% ../../nbs/models/128_unet.ipynb #d87e5716
+# %% ../../nbs/models/128_unet.ipynb #c55d7046
 def build_mask_model(
     recipe: Recipe,                # arch, weights, decoder, bands, indices, band_scale, drop_path, sizes of its stages
     n_out: int,                    # classes, 2 or more
@@ -154,6 +154,7 @@ def build_mask_model(
 
 def _check(recipe: Recipe, n_out: int) -> None:
     if n_out < 2: raise ValueError(f"n_out={n_out!r}: a mask has two classes or more")
+    input_stats(recipe)  # refuses a name that timm does not list: the encoder would be looked for on the Hub
     if recipe.features:
         raise ValueError(f"features={recipe.features} are for labels and numbers: masks take indices; leave them out")
     odd = [stage.size for stage in recipe.stages if stage.size % 32]

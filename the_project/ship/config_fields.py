@@ -98,9 +98,10 @@ _ANSWER = {
     "rules": Field("object or null", 2, "thresholds, ranks, sets, priors, costs: see `make_answer`", True),
 }
 
-# %% ../../nbs/ship/160_config_fields.ipynb #97139737
+# %% ../../nbs/ship/160_config_fields.ipynb #1dad2944
 _RULES = {
     "rules.risk": Field("number, 0 to 1 or null", 2, "share of wrong answers allowed among those that are said"),
+    "rules.confidence": Field("number, 0 to 1 or null", 2, "how sure it is that the risk is kept; null: on average alone"),
     "rules.ranks": Field("list of objects", 2, "what may be said, finest first"),
     "rules.ranks[].name": Field("text", 2, "label, genus, family ...", needed=True),
     "rules.ranks[].threshold": Field("number or null", 2, "probability from which it is said; null: never", needed=True),

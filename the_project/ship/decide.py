@@ -240,7 +240,7 @@ def _costly(p: np.ndarray, labels: list[str], order: np.ndarray, rules: dict, ma
                               "venomous": bool(danger["of"][said]) if danger else None}
     return answer
 
-# %% ../../nbs/ship/72_decide.ipynb #388af208
+# %% ../../nbs/ship/72_decide.ipynb #bd60c686
 def check_rules(
     rules: dict | None,  # of config.json
     n: int,              # labels
@@ -263,10 +263,25 @@ def check_rules(
         lists += [(f"prior {column}={value}", weights) for value, weights in prior["weights"].items()]
         low = min((min(weights, default=0) for weights in prior["weights"].values()), default=1)
         if not low > 0: raise ValueError(f"rules prior {column} holds the weight {low}: use numbers above 0")
-    costs = known["costs"] or []
-    lists += [("costs", costs)] * bool(costs) + [(f"costs row {i}", row) for i, row in enumerate(costs)]
+        _check_powers(column, prior)
+    if (costs := known["costs"]) is not None:
+        lists += [("costs", costs), *((f"costs row {i}", row) for i, row in enumerate(costs))]
     wrong = next(((what, len(values)) for what, values in lists if len(values) != n), None)
     if wrong: raise ValueError(f"rules {wrong[0]} has {wrong[1]} entries for {n} labels: give one a label")
-    if known["set"] and known["set"]["method"] not in SETS:
-        raise ValueError(f"rules set method is {known['set']['method']!r}: use one of {', '.join(SETS)}")
+    if known["set"]: _check_set(known["set"])
+    if known["stranger"] and not known["stranger"]["quantiles"]:
+        raise ValueError("rules stranger has no quantiles: give some, of known pictures, or leave stranger out")
     return rules
+
+def _check_set(rule: dict) -> None:
+    if rule["method"] not in SETS:
+        raise ValueError(f"rules set method is {rule['method']!r}: use one of {', '.join(SETS)}")
+    lacks = [name for name in ("penalty", "free") if rule["method"] == "raps" and name not in rule]
+    if lacks: raise ValueError(f"rules set lacks {', '.join(lacks)}, which raps needs: export the bundle again")
+
+def _check_powers(column: str, prior: dict) -> None:
+    for weights in prior["weights"].values():
+        with np.errstate(over="ignore"): powers = np.asarray(weights, float) ** prior["strength"]
+        if not ((1e-100 < powers) & (powers < 1e100)).all():
+            raise ValueError(f"rules prior {column} has strength {prior['strength']}: its weights become too large or "
+                             "too small, use a strength of about 1")

@@ -28,7 +28,7 @@ def from_scale(
     values = np.asarray(scaled, np.float64) * numbers["std"] + numbers["mean"]
     return np.exp(np.minimum(values, 700.0)) if numbers["log"] else values
 
-# %% ../../nbs/ship/65_numbers.ipynb #626fc92a
+# %% ../../nbs/ship/65_numbers.ipynb #957ed0f8
 _FIELDS = {"names": list, "head": str, "loss": str, "log": bool, "mean": list, "std": list, "low": list, "high": list,
            "coverage": float, "outputs": int}
 
@@ -44,6 +44,7 @@ def check_numbers(
     if numbers["names"] != labels or short:
         raise ValueError(f"numbers has {', '.join(short) or 'names'} for others than {', '.join(labels)}: export the "
                          "bundle again")
+    _check_ranges(numbers)
     n, outputs = len(labels), numbers["outputs"]
     fit = outputs == n * (2 if numbers["loss"] == "gaussian" else 1)
     if numbers["head"] == "bins": fit = outputs > 0 and outputs % n == 0
@@ -51,6 +52,17 @@ def check_numbers(
         raise ValueError(f"numbers has {outputs} outputs, std {numbers['std']}, margin {numbers.get('margin')} for {n} "
                          "numbers: export the bundle again")
     return numbers
+
+def _check_ranges(numbers: dict) -> None:
+    again, bounds = "export the bundle again", list(zip(numbers["low"], numbers["high"]))
+    if numbers["head"] not in ("plain", "clamp", "sigmoid", "bins"):
+        raise ValueError(f"numbers has the head {numbers['head']!r:.40}: use plain, clamp, sigmoid or bins")
+    if not 0 < numbers["coverage"] < 1: raise ValueError(f"numbers coverage is {numbers['coverage']}: use 0.9, say")
+    values = [*numbers["mean"], *numbers["std"], *numbers["low"], *numbers["high"], *(numbers.get("margin") or [])]
+    if not all(abs(value) < 1e100 for value in values) or min(numbers["std"], default=1) < 1e-100:
+        raise ValueError(f"numbers holds what is too large or too small to compute with: {again}")
+    if numbers["head"] != "plain" and not all(low <= high and (low > 0 or not numbers["log"]) for low, high in bounds):
+        raise ValueError(f"numbers has the bounds {bounds[:3]}: a low one above its high one, or no logarithm: {again}")
 
 # %% ../../nbs/ship/65_numbers.ipynb #52cefd61
 def _bin_shares(

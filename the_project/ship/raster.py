@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['Raster', 'bands_last', 'read_raster', 'check_bands', 'select_bands', 'has_value']
 
-# %% ../../nbs/ship/151_raster.ipynb #8ee1a32e
+# %% ../../nbs/ship/151_raster.ipynb #09e23550
 import io
 import logging
+import math
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,7 +23,7 @@ from PIL import Image
 from .colour import is_deep, read_deep
 from .picture import PictureError, check_regular, open_header, open_picture, source_name, what_is_it
 from .place import by_rasterio, crs_by_rasterio, epsg_of, page_facts, place_tags
-from .work import MOST_PIXELS
+from .work import BARE, MOST_PIXELS, check_pages, check_part, check_tiff
 
 # %% ../../nbs/ship/151_raster.ipynb #561bb176
 @contextmanager
@@ -117,13 +119,13 @@ def _from_array(pixels: np.ndarray, name: str, max_pixels: int, bands: int | Non
         return pixels[top:top + height, left:left + width]
     return Raster(name, pixels.shape, pixels.dtype, read)
 
-# %% ../../nbs/ship/151_raster.ipynb #36f738f5
+# %% ../../nbs/ship/151_raster.ipynb #591b8286
 _KEEP = 64e6  # bytes of decoded strips and tiles that a raster keeps
 
 class _Segments:
     "Windows of a compressed page of a TIFF"
-    def __init__(self, page):
-        self.page, self.kept, self.held = page, OrderedDict(), 0
+    def __init__(self, page, name: str):
+        self.page, self.name, self.kept, self.held = page, name, OrderedDict(), 0
         part = slice(-2, None) if page.axes.startswith("S") else slice(0, 2)
         self.side, (self.rows, self.columns) = page.chunks[part], page.chunked[part]
         self.planes = len(page.dataoffsets) // (self.rows * self.columns)
@@ -135,6 +137,7 @@ class _Segments:
         file, tables = self.page.parent.filehandle, self.page.jpegtables
         file.seek(self.page.dataoffsets[index])
         data = file.read(self.page.databytecounts[index]) or None
+        if data and self.page.compression not in BARE: check_part(data, 2 * math.prod(self.side) + 4096, self.name)
         decoded = self.page.decode(data, index, **({"jpegtables": tables} if tables else {}))[0]
         self.kept[index] = pixels = None if decoded is None else decoded[0]
         self.held += 0 if pixels is None else pixels.nbytes
@@ -178,12 +181,32 @@ class _Quiet(threading.local, logging.Filter):
 _quiet = _Quiet()
 logging.getLogger("tifffile").addFilter(_quiet)
 
-# %% ../../nbs/ship/151_raster.ipynb #5a70cb92
+# %% ../../nbs/ship/151_raster.ipynb #90581c9a
+def _own_nodata(nodata: float, kind: np.dtype) -> np.generic | None:
+    "A nodata value in the type of the pixels; None where it can't be one of theirs"
+    if kind.kind == "f":
+        with np.errstate(over="ignore"): own = kind.type(nodata)
+        return own if np.isfinite(own) or not np.isfinite(nodata) else None
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    fits = np.isfinite(nodata) and nodata == int(nodata) and low <= nodata <= high
+    return kind.type(int(nodata)) if fits else None
+
+def _say_unfit(nodata: float | None, kind: np.dtype) -> tuple:
+    "Notes; Python itself shows the same warning once"
+    if nodata is None or _own_nodata(nodata, kind) is not None: return ()
+    told = f"the file's nodata value {nodata:g} can't be a pixel of type {kind}, ignored"
+    warnings.warn(f"{told}: name the value in the recipe's missing", stacklevel=2)
+    return (told,)
+
+# %% ../../nbs/ship/151_raster.ipynb #5c292725
 def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     "A TIFF from a path or from bytes"
     import tifffile
-    with _quiet: file = tifffile.TiffFile(source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source))
+    opened = source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source)
+    alone = dict(_multifile=False, is_mmstack=False, is_ndtiff=False)  # never the other files that a microscope's names
+    with _quiet: file = tifffile.TiffFile(opened, **alone)
     try:
+        with _quiet: check_pages(file.pages, name)
         with _quiet: series, page = file.series[0], file.pages[0]
         _check_whole(file, series, size, name)
         facts = page_facts(page)  # while the file is open: long values are read when they are asked for
@@ -202,21 +225,27 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
         file.close()
         raise
     raster.tags, raster.nodata, raster.notes = facts["tags"], facts["nodata"], notes
+    raster.notes += _say_unfit(raster.nodata, raster.dtype)
     if raster.tags: raster._crs = partial(crs_by_rasterio, source)
     return raster
 
-# %% ../../nbs/ship/151_raster.ipynb #40f931f9
+# %% ../../nbs/ship/151_raster.ipynb #b2aa4e65
 def _from_page(file, series, name: str, max_pixels: int, bands: int | None, last: bool | None) -> Raster:
     "A compressed TIFF: by segments where it is one page, else decoded once"
     page = file.pages[0]
     if len(series.pages) > 1 or page.axes not in ("YX", "YXS", "SYX") or series.shape != page.shape:
         if len(series.shape) == 3: _check_room((*series.shape[:2], series.shape[2]), max_pixels, name)
+        check_tiff(page, series.size * series.dtype.itemsize, name, max_pixels)
+        if page.compression not in BARE:
+            raise PictureError(f"{name}: a picture of several pages compressed as {page.compression.name}: write it with "
+                               "compress=deflate")
         pixels = series.asarray()
         file.close()
         return _from_array(pixels, name, max_pixels, bands, last)
     shape = page.imagelength, page.imagewidth, page.samplesperpixel
     _check_room(shape, max_pixels, name)
-    return Raster(name, shape, page.dtype, _Segments(page).read, close=file.close)
+    check_tiff(page, 0, name, max_pixels)
+    return Raster(name, shape, page.dtype, _Segments(page, name).read, close=file.close)
 
 # %% ../../nbs/ship/151_raster.ipynb #47458689
 def _from_jpeg2000(source, name: str, max_pixels: int) -> Raster:
@@ -232,10 +261,20 @@ def _from_jpeg2000(source, name: str, max_pixels: int) -> Raster:
     close = partial(opened.__exit__, None, None, None)
     return Raster(name, shape, np.dtype(file.dtypes[0]), read, place_tags(file), file.nodata, close=close)
 
-# %% ../../nbs/ship/151_raster.ipynb #ff742d82
-def _from_npy(source, name: str, max_pixels: int, bands: int | None) -> Raster:
+# %% ../../nbs/ship/151_raster.ipynb #958ee9bc
+def _from_npy(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     path = isinstance(source, (str, os.PathLike))
-    pixels = np.load(source if path else io.BytesIO(source), mmap_mode="r" if path else None, allow_pickle=False)
+    with open(source, "rb") if path else io.BytesIO(source) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        (shape, by_columns, kind), start = header(file), file.tell()
+    if kind.kind not in "buif": raise PictureError(f"{name}: Python objects in dtype or no numbers ({kind}): save numbers")
+    if start + math.prod(shape) * kind.itemsize > size:
+        raise PictureError(f"{name}: cut short: its header tells of {shape} numbers of type {kind}, only {size:,} bytes "
+                           "are there: copy or download it again")
+    order = "F" if by_columns else "C"
+    if path: pixels = np.memmap(source, kind, "r", start, shape, order)
+    else: pixels = np.frombuffer(source, kind, math.prod(shape), start).reshape(shape, order=order)
     return _from_array(pixels, name, max_pixels, bands)
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -255,7 +294,7 @@ def _from_picture(source, name: str, max_pixels: int, bands: int | None) -> Rast
     raster.notes = picture.info["notes"]
     return raster
 
-# %% ../../nbs/ship/151_raster.ipynb #dd74e685
+# %% ../../nbs/ship/151_raster.ipynb #2f0c7b22
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG2000_STARTS = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 
@@ -283,11 +322,11 @@ def read_raster(
         head, size = _head(source, name)
         if head[:4] in _TIFF_STARTS: return _from_tiff(source, size, name, max_pixels, bands)
         if head.startswith(_JPEG2000_STARTS): return _from_jpeg2000(source, name, max_pixels)
-        if head[:6] == b"\x93NUMPY": return _from_npy(source, name, max_pixels, bands)
+        if head[:6] == b"\x93NUMPY": return _from_npy(source, size, name, max_pixels, bands)
         if str(source).lower().endswith((".tif", ".tiff", ".npy")): raise PictureError(f"{name}: {what_is_it(head)}")
         return _from_picture(source, name, max_pixels, bands)
 
-# %% ../../nbs/ship/151_raster.ipynb #32f617f4
+# %% ../../nbs/ship/151_raster.ipynb #ec1b761d
 def check_bands(
     spec: dict,  # as in a bundle's config.json: file_bands, bands, missing, hide_band
 ) -> dict:       # the same
@@ -300,13 +339,10 @@ def check_bands(
 
 def _is_nodata(pixels: np.ndarray, nodata: float | None) -> np.ndarray | bool:
     "Where pixels are a file's own nodata value, compared in their own type; a value that this can't hold is no pixel's"
-    if nodata is None or not np.isfinite(nodata): return False  # NaN is missing anyway
-    kind = pixels.dtype
-    if kind.kind == "f":  # ten units in the last place, as GDAL compares: tags are rounded texts
-        own = kind.type(nodata)
-        return np.isclose(pixels, own, rtol=10 * np.finfo(kind).eps, atol=0) if np.isfinite(own) else False
-    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-    return pixels == kind.type(int(nodata)) if nodata == int(nodata) and low <= nodata <= high else False
+    own, kind = None if nodata is None else _own_nodata(nodata, pixels.dtype), pixels.dtype
+    if own is None or not np.isfinite(own): return False  # NaN is missing anyway
+    if kind.kind != "f": return pixels == own
+    return np.isclose(pixels, own, rtol=10 * np.finfo(kind).eps, atol=0)  # as GDAL compares: tags are rounded texts
 
 def select_bands(
     pixels: np.ndarray,  # (h, w, bands of the file), as stored
