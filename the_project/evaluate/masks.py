@@ -152,7 +152,7 @@ def mask_scores(
 ) -> dict[str, tuple[float, float, float]]:  # iou, dice ... -> (value, low, high); of a class iou:<class> ...
     """IoU, Dice, boundary F1, pixel accuracy and the pictures' mean IoU with 95 % intervals by group
 
-    Of 20 groups whose sizes differ a lot 93 % of the intervals hold the true IoU (`bench/error_rates.py --only mask`)."""
+    Of 20 groups whose sizes differ a lot 92 % of the intervals hold the true IoU (`bench/error_rates.py --only mask`)."""
     groups = predictions["group"] if "group" in predictions else None
     found, classes = jackknife_sums(mask_sums(predictions), _flat, groups, "ratio"), mask_classes(predictions)
     named = {f"{name}:{label}": found.pop(f"{name}:{i}") for name in ("iou", "dice", "boundary_f1")

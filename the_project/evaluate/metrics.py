@@ -266,7 +266,7 @@ def label_scores(
 ) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high); the ends are NaN with one group
     """Macro-F1, accuracy and top-k with 95 % intervals by group; all NaN where a probability is not a number.
 
-    In `bench/error_rates.py` 94 to 98 % of such intervals hold the true value, with classes of 4 pictures too."""
+    In `bench/error_rates.py` 95 to 97 % of such intervals hold the true value, with classes of 4 pictures too."""
     names = label_names(predictions)
     if labels is not None and list(labels) != names:
         raise ValueError(f"the {len(labels)} labels given are not those of the table: leave labels out")

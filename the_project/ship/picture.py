@@ -57,13 +57,14 @@ def source_name(
     inner = getattr(source, "filename", None) or getattr(source, "name", None)
     return str(inner) if isinstance(inner, (str, Path)) and str(inner) else f"<{type(source).__name__}>"
 
-# %% ../../nbs/ship/58_picture.ipynb #399e057a
+# %% ../../nbs/ship/58_picture.ipynb #88da299b
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 _STARTS = (
     (b"\xff\xd8\xff", "a JPEG whose header is broken: copy or download it again"),
     (b"\x89PNG", "a PNG whose header is broken: copy or download it again"),
     (b"GIF8", "a GIF whose header is broken: copy or download it again"),
     (b"<svg", "an SVG drawing: save it as PNG"),
+    (b"<vrtdataset", "a VRT, which only names other files: write it as GeoTIFF, gdal_translate in.vrt out.tif"),
     (b"<?xml", "an XML file (an SVG drawing?): save it as PNG"),
     (b"<!doctype html", "a web page: download the picture itself"),
     (b"<html", "a web page: download the picture itself"),

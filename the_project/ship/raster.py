@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['Raster', 'bands_last', 'read_raster', 'check_bands', 'select_bands', 'has_value']
 
-# %% ../../nbs/ship/151_raster.ipynb #483cc2ce
+# %% ../../nbs/ship/151_raster.ipynb #09e23550
 import io
 import logging
 import math
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -180,7 +181,24 @@ class _Quiet(threading.local, logging.Filter):
 _quiet = _Quiet()
 logging.getLogger("tifffile").addFilter(_quiet)
 
-# %% ../../nbs/ship/151_raster.ipynb #eb2a1387
+# %% ../../nbs/ship/151_raster.ipynb #90581c9a
+def _own_nodata(nodata: float, kind: np.dtype) -> np.generic | None:
+    "A nodata value in the type of the pixels; None where it can't be one of theirs"
+    if kind.kind == "f":
+        with np.errstate(over="ignore"): own = kind.type(nodata)
+        return own if np.isfinite(own) or not np.isfinite(nodata) else None
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    fits = np.isfinite(nodata) and nodata == int(nodata) and low <= nodata <= high
+    return kind.type(int(nodata)) if fits else None
+
+def _say_unfit(nodata: float | None, kind: np.dtype) -> tuple:
+    "Notes; Python itself shows the same warning once"
+    if nodata is None or _own_nodata(nodata, kind) is not None: return ()
+    told = f"the file's nodata value {nodata:g} can't be a pixel of type {kind}, ignored"
+    warnings.warn(f"{told}: name the value in the recipe's missing", stacklevel=2)
+    return (told,)
+
+# %% ../../nbs/ship/151_raster.ipynb #5c292725
 def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     "A TIFF from a path or from bytes"
     import tifffile
@@ -188,7 +206,7 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
     alone = dict(_multifile=False, is_mmstack=False, is_ndtiff=False)  # never the other files that a microscope's names
     with _quiet: file = tifffile.TiffFile(opened, **alone)
     try:
-        check_pages(file.pages, name)
+        with _quiet: check_pages(file.pages, name)
         with _quiet: series, page = file.series[0], file.pages[0]
         _check_whole(file, series, size, name)
         facts = page_facts(page)  # while the file is open: long values are read when they are asked for
@@ -207,6 +225,7 @@ def _from_tiff(source, size: int, name: str, max_pixels: int, bands: int | None)
         file.close()
         raise
     raster.tags, raster.nodata, raster.notes = facts["tags"], facts["nodata"], notes
+    raster.notes += _say_unfit(raster.nodata, raster.dtype)
     if raster.tags: raster._crs = partial(crs_by_rasterio, source)
     return raster
 
@@ -242,10 +261,20 @@ def _from_jpeg2000(source, name: str, max_pixels: int) -> Raster:
     close = partial(opened.__exit__, None, None, None)
     return Raster(name, shape, np.dtype(file.dtypes[0]), read, place_tags(file), file.nodata, close=close)
 
-# %% ../../nbs/ship/151_raster.ipynb #ff742d82
-def _from_npy(source, name: str, max_pixels: int, bands: int | None) -> Raster:
+# %% ../../nbs/ship/151_raster.ipynb #958ee9bc
+def _from_npy(source, size: int, name: str, max_pixels: int, bands: int | None) -> Raster:
     path = isinstance(source, (str, os.PathLike))
-    pixels = np.load(source if path else io.BytesIO(source), mmap_mode="r" if path else None, allow_pickle=False)
+    with open(source, "rb") if path else io.BytesIO(source) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        (shape, by_columns, kind), start = header(file), file.tell()
+    if kind.kind not in "buif": raise PictureError(f"{name}: Python objects in dtype or no numbers ({kind}): save numbers")
+    if start + math.prod(shape) * kind.itemsize > size:
+        raise PictureError(f"{name}: cut short: its header tells of {shape} numbers of type {kind}, only {size:,} bytes "
+                           "are there: copy or download it again")
+    order = "F" if by_columns else "C"
+    if path: pixels = np.memmap(source, kind, "r", start, shape, order)
+    else: pixels = np.frombuffer(source, kind, math.prod(shape), start).reshape(shape, order=order)
     return _from_array(pixels, name, max_pixels, bands)
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -265,7 +294,7 @@ def _from_picture(source, name: str, max_pixels: int, bands: int | None) -> Rast
     raster.notes = picture.info["notes"]
     return raster
 
-# %% ../../nbs/ship/151_raster.ipynb #dd74e685
+# %% ../../nbs/ship/151_raster.ipynb #2f0c7b22
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG2000_STARTS = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 
@@ -293,11 +322,11 @@ def read_raster(
         head, size = _head(source, name)
         if head[:4] in _TIFF_STARTS: return _from_tiff(source, size, name, max_pixels, bands)
         if head.startswith(_JPEG2000_STARTS): return _from_jpeg2000(source, name, max_pixels)
-        if head[:6] == b"\x93NUMPY": return _from_npy(source, name, max_pixels, bands)
+        if head[:6] == b"\x93NUMPY": return _from_npy(source, size, name, max_pixels, bands)
         if str(source).lower().endswith((".tif", ".tiff", ".npy")): raise PictureError(f"{name}: {what_is_it(head)}")
         return _from_picture(source, name, max_pixels, bands)
 
-# %% ../../nbs/ship/151_raster.ipynb #32f617f4
+# %% ../../nbs/ship/151_raster.ipynb #ec1b761d
 def check_bands(
     spec: dict,  # as in a bundle's config.json: file_bands, bands, missing, hide_band
 ) -> dict:       # the same
@@ -310,13 +339,10 @@ def check_bands(
 
 def _is_nodata(pixels: np.ndarray, nodata: float | None) -> np.ndarray | bool:
     "Where pixels are a file's own nodata value, compared in their own type; a value that this can't hold is no pixel's"
-    if nodata is None or not np.isfinite(nodata): return False  # NaN is missing anyway
-    kind = pixels.dtype
-    if kind.kind == "f":  # ten units in the last place, as GDAL compares: tags are rounded texts
-        own = kind.type(nodata)
-        return np.isclose(pixels, own, rtol=10 * np.finfo(kind).eps, atol=0) if np.isfinite(own) else False
-    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-    return pixels == kind.type(int(nodata)) if nodata == int(nodata) and low <= nodata <= high else False
+    own, kind = None if nodata is None else _own_nodata(nodata, pixels.dtype), pixels.dtype
+    if own is None or not np.isfinite(own): return False  # NaN is missing anyway
+    if kind.kind != "f": return pixels == own
+    return np.isclose(pixels, own, rtol=10 * np.finfo(kind).eps, atol=0)  # as GDAL compares: tags are rounded texts
 
 def select_bands(
     pixels: np.ndarray,  # (h, w, bands of the file), as stored
