@@ -80,7 +80,7 @@ def markdown_text(
     text,     # of a cell or a line: anything
 ) -> str:     # markdown that shows it
     "A text as it is written, whatever it holds"
-    text = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = one_line(text).replace("&", "&amp;").replace("<", "&lt;")  # without it no > means anything
     text = re.sub(r"([`|$*~\\])", r"\\\1", text).replace("](", "]\\(")
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
 

@@ -86,7 +86,7 @@ function dangerOf({labels, rules, venomous}) {
 export function decide(logits, strange, config, {given = {}, subset = null, k = 3} = {}) {
   const {labels, rules} = config, danger = dangerOf(config), seen = softmax(logits, config.temperature)
   const p = weigh(seen, config, given, subset), order = inOrder(p), say = i => labels[i]
-  const answer = {given, subset, top: order.slice(0, k).map(i => [labels[i], p[i]]),
+  const answer = {given, subset, top: order.filter(i => !subset || subset.includes(labels[i])).slice(0, k).map(i => [labels[i], p[i]]),
     probabilities: Object.fromEntries(labels.map((label, i) => [label, p[i]])),
     genus: config.genus ? Object.fromEntries(group(p, config.genus)) : {},
     roll_up: {rank: null, name: null, probability: null}, doubt: null, set: null,

@@ -225,7 +225,7 @@ def _as_wanted(x: object, layout: str = "plain") -> object:
 # %% ../../nbs/train/30_learner.ipynb #171f7529
 class LonePicture(Callback):
     "Batch norms that would see a single value a channel use their running statistics in that step"
-    order, run_valid, rehearses, said = 2, False, True, False
+    order, run_valid, rehearses, said, hooks, still = 2, False, True, False, (), ()
 
     def before_batch(self):
         self.hooks, self.still = [], []
