@@ -206,7 +206,7 @@ def ask_collect(paper: Paper) -> None:
         demand(classes == paper.labels, f"collect has columns edge:{classes[:3]}: give one edge:<class> a class, in order")
         pixels = [f"n:{truth}:{said}" for truth in classes for said in classes]
         demand(set(pixels) <= set(answers), "collect gave no n:<truth>:<said> for each pair of classes")
-        judged = bool((answers[pixels].sum(1) <= answers.height * answers.width).all())
+        judged = bool((answers[pixels].sum(axis=1) <= answers.height * answers.width).all())
         demand(judged, "collect counts more pixels than a picture has: count judged ones only, without padding")
     if paper.task.output == "label":
         columns = [column[2:] for column in answers if column.startswith("p:")]

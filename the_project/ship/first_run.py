@@ -50,7 +50,7 @@ try:
         asked = {given.name: feeds[given.name] for given in session.get_inputs()}
         names = [output.name for output in session.get_outputs()]
         feeds = dict(zip(names, session.run(names, asked)))
-except Exception: pass
+except Exception: pass  # a model that can't run is named by the caller's own run; here only its end counts
 print("done", flush=True)
 """
 _KNOWN: set[str] = set()  # SHA-256 of models that this process made, and of those that ran once
