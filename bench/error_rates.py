@@ -396,7 +396,7 @@ def one_training_by_pictures(repeats: int, seed: int):
     for luck in (.02, .05):
         rng = np.random.default_rng([seed, round(1000 * luck)])
         pairs = [draw_trainings(rng, [(1, 0.), (1, 0.)], luck=luck) for _ in range(repeats)]
-        rate = np.mean([paired_difference(a, b, "accuracy", n=500).verdict != "no evidence" for a, b in pairs])
+        rate = np.mean([paired_difference(a, b, "accuracy").verdict != "no evidence" for a, b in pairs])
         yield f"a training's luck {100 * luck:g} points", "no promise", rate, ""
 
 
@@ -415,7 +415,7 @@ def offsets(repeats: int, seed: int):
             p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
             table = make_predictions([str(i) for i in range(120)], truth, p, list("abcde"))
             chosen.append(fit_offsets(table).way != "none")
-            if at < n // 10: wins.append(_told([paired_difference(offsets_left_out(table), table, n=500)], ("helped",)))
+            if at < n // 10: wins.append(_told([paired_difference(offsets_left_out(table), table)], ("helped",)))
         promised = "power" if lean else "at most 5 %"
         world = "a model that leans to common classes" if lean else "exchangeable classes"
         yield world, promised, np.mean(chosen), f"{n} repeats; on rows left out called a help in {np.mean(wins):.1%} of {len(wins)}"
