@@ -24,7 +24,7 @@ DISTANCES = ("probability", "probability at T=1", "entropy", "generalised entrop
 
 def copied(folder, place):
     "A copy of a run to write into"
-    from the_project.experiments.run import Run
+    from the_project.runs.run import Run
     leave = shutil.ignore_patterns("state.safetensors", "last.safetensors", "cache", "rules.json",
                                    "strangeness.safetensors")
     return Run(shutil.copytree(folder, Path(place) / Path(folder).name, ignore=leave))
@@ -89,8 +89,8 @@ def one_run(folder, others):
     "Everything about one run"
     from the_project.evaluate.calibrate import apply_temperature, calibration_error
     from the_project.evaluate.rules import answer_section, score_rules
-    from the_project.ship.bundle import export_bundle
-    from the_project.ship.predict import Predictor
+    from the_project.bundle.bundle import export_bundle
+    from the_project.answer.predict import Predictor
     with tempfile.TemporaryDirectory() as place:
         run = copied(folder, place)
         rules = run.fit_rules()
@@ -162,7 +162,7 @@ def sample():
     from the_project.core.recipe import Recipe, Stage
     from the_project.core.sample import sample_strangers, sample_table
     from the_project.data.splits import split_table
-    from the_project.experiments.run import train
+    from the_project.runs.run import train
     with tempfile.TemporaryDirectory() as place:
         table = split_table(sample_table(place, n=720, plant=False), valid=.25, test=.25)
         recipe = Recipe(arch="small_cnn", weights=None, stages=(Stage(64, 8),), lr=5e-3, batch_size=32)

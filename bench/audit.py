@@ -71,7 +71,7 @@ def memory() -> float:  # MB, the most this process has held
 def ours(files: list[str], weights: str | None) -> tuple[dict, set]:
     from the_project.audit.copies import copy_pairs
     from the_project.audit.doubtful import doubtful_rows
-    from the_project.audit.embed import look_through, make_embedder
+    from the_project.models.embed import look_through, make_embedder
     from the_project.audit.oddities import odd_pictures
     embedder, cost = make_embedder(weights), {}
     looks, cost["look and embed"] = timed(look_through, files, embedder, progress=False)

@@ -43,7 +43,7 @@ WAYS = dict(mirrored=lambda p, r: ImageOps.mirror(p), cropped=cropped, encoded=l
 def plant(data: Path, name: str, folder: Path, seed: int, copies: int = 24, cut: int = 4) -> pd.DataFrame:
     "The set with its faults: file, label, true, fault, source"
     from the_project.data.table import read_table
-    from the_project.ship.picture import open_picture
+    from the_project.answer.picture import open_picture
     rng, table = np.random.default_rng(seed), read_table(data/name/"labels.csv")[["file", "label"]]
     labels, n = sorted(table["label"].unique()), len(table)
     table = table.assign(true=table["label"], fault="", source="")

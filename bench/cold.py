@@ -25,7 +25,7 @@ from predict import draw_photos, make_bundle, make_learner
 
 OURS = """
 import sys
-from the_project.ship.app import launch_options, make_app
+from the_project.page.app import launch_options, make_app
 _, url, _ = make_app(sys.argv[1]).launch(prevent_thread_lock=True, **launch_options())
 print(url, flush=True)
 sys.stdin.readline()
@@ -35,8 +35,8 @@ import sys, warnings
 warnings.filterwarnings("ignore")
 from pathlib import Path
 from fastai.vision.all import load_learner
-import the_project.ship.app as app
-from the_project.ship.config import read_config
+import the_project.page.app as app
+from the_project.answer.config import read_config
 
 class LearnerPredictor:
     def __init__(self, bundle, max_pixels=None):

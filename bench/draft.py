@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from the_project.data.image import TRAINING_DRAFT, open_image, presize
-from the_project.ship.picture import DRAFT_FACTOR, open_picture
-from the_project.ship.prepare import prepare_uint8
+from the_project.answer.picture import DRAFT_FACTOR, open_picture
+from the_project.answer.prepare import prepare_uint8
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

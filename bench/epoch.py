@@ -45,7 +45,7 @@ def our_arm(files: list[Path], model: str, size: int, folder: Path):
     import pandas as pd
     from fastai.imports import noop
     from the_project.core.recipe import Recipe, Stage
-    from the_project.core.task import find_task
+    from the_project.core.plugs import find_task
     from the_project.data.loaders import make_loaders
     from the_project.models.backbone import input_stats
     from the_project.models.optim import layer_lrs, make_schedule

@@ -29,10 +29,10 @@ from the_project.evaluate.predictions import (average_predictions, predict_table
 from the_project.experiments.crossval import CrossVal, Together, crossval
 from the_project.experiments.distill import distill
 from the_project.experiments.pseudo import pseudo_label
-from the_project.experiments.run import Run
+from the_project.runs.run import Run
 from the_project.experiments.sweep import read_log, run_recipe
-from the_project.ship.bundle import export_bundle
-from the_project.ship.predict import Predictor
+from the_project.bundle.bundle import export_bundle
+from the_project.answer.predict import Predictor
 
 METRICS = ("f1_macro", "accuracy", "top_3")
 SEEDS = (0, 1, 2)

@@ -84,8 +84,8 @@ def pictures(folder: Path):
     from PIL import Image
 
     from the_project.data.verify import verify_images
-    from the_project.ship.picture import open_picture
-    from the_project.ship.raster import read_raster
+    from the_project.answer.picture import open_picture
+    from the_project.answer.raster import read_raster
     random_pixels = np.random.default_rng(0).integers(0, 255, (40, 52, 3), np.uint8)
     photo = Image.fromarray(random_pixels).resize((260, 200))
     grey16 = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 200)
@@ -229,10 +229,10 @@ def configs(folder: Path):
     from the_project.core.recipe import Recipe, Stage
     from the_project.core.sample import sample_table
     from the_project.data.splits import split_table
-    from the_project.experiments.run import train
-    from the_project.ship.bundle import export_bundle
-    from the_project.ship.config import seal_of
-    from the_project.ship.predict import Predictor
+    from the_project.runs.run import train
+    from the_project.bundle.bundle import export_bundle
+    from the_project.answer.config import seal_of
+    from the_project.answer.predict import Predictor
     bundles = []
     drawn = sample_table(folder / "pictures", n=64, plant=False)
     for task, table in dict(classify=drawn, regress=drawn.assign(label=[i % 7 + .5 for i in range(len(drawn))])).items():

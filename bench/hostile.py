@@ -230,7 +230,7 @@ def beside_slow(url, good):
 
 def add_odd_labels(bundle):
     "Labels that a page must not take for markup"
-    from the_project.ship.config import seal_of
+    from the_project.answer.config import seal_of
     path = Path(bundle) / "config.json"
     config = json.loads(path.read_text())
     config["labels"][:2] = ["<img src=x onerror=alert(1)>", "$0_$50 {{7*7}} ${7*7}"]

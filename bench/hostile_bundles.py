@@ -26,7 +26,7 @@ SECRET, SECONDS = b"TOP SECRET", 5
 
 def reseal(bundle, **fields):
     "Change fields of a config as somebody would who knows how seals are made"
-    from the_project.ship.config import seal_of
+    from the_project.answer.config import seal_of
     path = bundle / "config.json"
     config = json.loads(path.read_text()) | fields
     path.write_text(json.dumps(config | dict(seal=seal_of(config))))
@@ -130,9 +130,9 @@ CASES = {
 
 def surfaces(bundle, place):
     "Everything that opens a bundle: name -> function"
-    from the_project.ship.app import make_app
-    from the_project.ship.predict import Predictor
-    from the_project.ship.space import write_model, write_space
+    from the_project.page.app import make_app
+    from the_project.answer.predict import Predictor
+    from the_project.page.space import write_model, write_space
 
     def answer():
         predictor = Predictor(bundle, first_run=SECONDS)
@@ -147,7 +147,7 @@ def surfaces(bundle, place):
 
 def judge(bundle, place, words):
     "What each surface says, and whether that is wrong: [(surface, line, wrong)]"
-    from the_project.ship.config import BundleError
+    from the_project.answer.config import BundleError
     rows, refused = [], False
     for name, ask in surfaces(bundle, place).items():
         if name == "page" and "was stopped after" in rows[0][1]: continue  # it opens the same way, with 60 s

@@ -100,7 +100,7 @@ def fastai_epoch(files, size, batch):
 def our_loader(files, size, batch, presize, cache):
     "A training loader of the default recipe"
     from the_project.core.recipe import Recipe, Stage
-    from the_project.core.task import Blocks
+    from the_project.core.plugs import Blocks
     from the_project.data.loaders import make_loader
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     recipe = Recipe(stages=(Stage(size, 1),), presize=presize, batch_size=batch)

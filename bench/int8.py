@@ -19,7 +19,7 @@ from pathlib import Path
 
 COLD = """
 import sys
-from the_project.ship.predict import Predictor
+from the_project.answer.predict import Predictor
 label = Predictor(sys.argv[1]).top(sys.argv[2])[0][0]
 print(open("/proc/self/status").read().split("VmHWM:")[1].split()[0], flush=True)
 """
@@ -29,8 +29,8 @@ def export_both(run_folder, place):
     "The run's bundle in float32, and the same folder with int8 in use, whether or not its score would let it stay"
     from the_project.all import Run, export_bundle
     from the_project.core.files import write_json
-    from the_project.ship.int8 import try_int8
-    from the_project.ship.config import read_config
+    from the_project.bundle.int8 import try_int8
+    from the_project.answer.config import read_config
 
     shutil.copytree(run_folder, place / "run", ignore=shutil.ignore_patterns("cache", "state.safetensors"))
     run = Run(place / "run")
@@ -76,8 +76,8 @@ def main():
     parser.add_argument("--reps", type=int, default=5)
     parser.add_argument("--photos", type=int, default=48)
     args = parser.parse_args()
-    from the_project.ship.int8 import macro_f1
-    from the_project.ship.predict import Predictor
+    from the_project.bundle.int8 import macro_f1
+    from the_project.answer.predict import Predictor
 
     with tempfile.TemporaryDirectory() as folder:
         run, bundles = export_both(Path(args.run), Path(folder))

@@ -29,7 +29,7 @@ from predict import draw_photos, make_bundle
 
 SERVE = """
 import sys
-from the_project.ship.app import launch_options, make_app
+from the_project.page.app import launch_options, make_app
 _, url, _ = make_app(sys.argv[1]).launch(prevent_thread_lock=True, **launch_options())
 print(url, flush=True)
 sys.stdin.readline()
@@ -105,7 +105,7 @@ def main():
         photos = [Path(photo) for photo in draw_photos(Path(folder) / "photos", 1200, 900, 8)]
         with contextlib.redirect_stdout(io.StringIO()):
             bundle = args.bundle or make_bundle(args.model, Path(folder) / "bundle")
-        from the_project.ship.predict import Predictor
+        from the_project.answer.predict import Predictor
         expected = [label for photo in photos for label in [Predictor(bundle).top(photo)[0][0]]]
         data = [photo.read_bytes() for photo in photos]
         with serve(bundle, folder) as (process, url):

@@ -23,7 +23,7 @@ import numpy as np
 def write_bundle(folder: Path, arch: str) -> None:
     from the_project.core.recipe import Recipe, Stage
     from the_project.models.unet import build_mask_model
-    from the_project.ship.convert import write_mask_onnx
+    from the_project.bundle.convert import write_mask_onnx
     bands = ["blue", "green", "red", "nir"]
     recipe = Recipe(task="segment", arch=arch, weights=None, stages=(Stage(64, 1),), file_bands=tuple(bands))
     model = build_mask_model(recipe, 2, dict(bands=bands, mean=[.5] * 4, std=[.3] * 4)).eval()
@@ -52,7 +52,7 @@ def held() -> float:  # MB
 
 
 def answer(bundle: str, scene: str) -> None:
-    from the_project.ship.predict import Predictor
+    from the_project.answer.predict import Predictor
     predictor = Predictor(bundle)
     predictor.predict(np.zeros((64, 64, 4), np.float32))
     seen, done = [held()], threading.Event()

@@ -25,7 +25,7 @@ from the_project.data.table import read_table
 from the_project.evaluate.masks import mask_scores
 from the_project.evaluate.paired import paired_difference
 from the_project.evaluate.predictions import predict_split, read_predictions, save_predictions
-from the_project.experiments.run import train
+from the_project.runs.run import train
 
 WATER_BANDS = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2", "qa", "dem", "dem2", "landcover",
                "occurrence")

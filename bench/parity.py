@@ -20,8 +20,8 @@ from load import call, file_data, serve, upload
 def in_torch(run, files):
     "As a notebook answers: the run's model, the library's preparation"
     import torch
-    from the_project.experiments.run import Run
-    from the_project.ship.parity import torch_probabilities
+    from the_project.runs.run import Run
+    from the_project.bundle.parity import torch_probabilities
 
     torch.set_num_threads(1)
     run = Run(run)
@@ -33,7 +33,7 @@ def in_onnx(bundle, files, config):
     "As any other program would: onnxruntime and Pillow by hand, after config.json"
     import onnxruntime
     from PIL import Image
-    from the_project.ship.prepare import prepare
+    from the_project.answer.prepare import prepare
 
     session, rows = onnxruntime.InferenceSession(str(Path(bundle) / "model.onnx")), []
     for file in files:
@@ -50,7 +50,7 @@ def main():
     parser.add_argument("photos")
     parser.add_argument("--n", type=int, default=16)
     args = parser.parse_args()
-    from the_project.ship.predict import Predictor
+    from the_project.answer.predict import Predictor
 
     files = sorted(str(file) for file in Path(args.photos).rglob("*")
                    if file.suffix.lower() in (".jpg", ".jpeg", ".png"))[:args.n]

@@ -62,7 +62,7 @@ def make_model(name):
 def make_bundle(name, folder):
     "The same model as a bundle"
     from the_project.core.recipe import Recipe, Stage
-    from the_project.ship.bundle import export_bundle
+    from the_project.bundle.bundle import export_bundle
 
     model = make_model(name)
     run = SimpleNamespace(model=lambda: model, labels=LABELS, preprocess=PREPROCESS, temperature=1.0,
@@ -101,7 +101,7 @@ def interleave(functions, photos, reps):
 def alone(name, bundle, folder, photos, reps):
     "Predictor (one thread, its default, and two) against learn.predict (PyTorch's default threads, and one)"
     import torch
-    from the_project.ship.predict import Predictor
+    from the_project.answer.predict import Predictor
 
     learn, default = make_learner(name, folder), torch.get_num_threads()
 
@@ -143,7 +143,7 @@ def torch_top(name):
 
 def worker(kind, name, bundle, photos):
     "A process of its own: for each line on stdin it answers all photos and prints their milliseconds"
-    from the_project.ship.predict import Predictor
+    from the_project.answer.predict import Predictor
 
     answer = torch_top(name) if kind == "torch" else Predictor(bundle).top
     answer(photos[0])

@@ -54,8 +54,8 @@ def watch(peak: list, stop: threading.Event) -> None:
 def one_way(way: str, path: Path) -> dict:
     "Seconds and peak memory of one way, in this process"
     import numpy as np
-    from the_project.ship.raster import read_raster, select_bands
-    from the_project.ship.tiles import clean_mask, plan_tiles, predict_tiles
+    from the_project.answer.raster import read_raster, select_bands
+    from the_project.answer.tiles import clean_mask, plan_tiles, predict_tiles
     import tifffile  # noqa: F401  before the memory is looked at
     before, stop, start = own_mb(), threading.Event(), time.perf_counter()
     peak = [before]

@@ -28,7 +28,7 @@ from the_project.experiments.sweep import read_log
 
 SPACE = {"lr": {"low": 1e-7, "high": 1e-2, "log": True}, "lr_decay": {"low": .03, "high": 1., "log": True},
          "linear_probe": [True, False], "mixup": {"low": 0., "high": .8}, "augment": ["light", "standard", "strong"]}
-COMMAND = "from the_project.ship.cli import main; raise SystemExit(main())"
+COMMAND = "from the_project.commands.cli import main; raise SystemExit(main())"
 
 
 def prepare(data: Path, weights: str, runs: Path):

@@ -26,7 +26,7 @@ from the_project.models.backbone import input_stats
 from the_project.models.heads import build_model
 from the_project.models.probe import fit_probe, frozen_features
 from the_project.train.stages import StageLoaders, plain_loader
-from the_project.core.task import find_task
+from the_project.core.plugs import find_task
 
 
 def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:

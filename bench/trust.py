@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 
 from the_project.audit.curve import learning_curve
-from the_project.audit.embed import look_through, make_embedder
+from the_project.models.embed import look_through, make_embedder
 from the_project.audit.leaks import fold_answers, leak_report, probe_answers
 from the_project.core.env import rng_for
 from the_project.core.files import plain, read_json, write_json
-from the_project.core.sampling import draw_rows, expected_draws
+from the_project.data.sampling import draw_rows, expected_draws
 from the_project.data.groups import group_duplicates
 from the_project.data.splits import kfold_table, split_balance, split_table
 from the_project.data.table import read_table

@@ -31,12 +31,12 @@ from .audit.leaks import leak_report
 from .audit.masks import area_pairs, audit_masks
 from .core.env import environment, set_seed
 from .core.mask_sample import mask_table
-from .core.mask_view import draw_masks
+from .answer.mask_view import draw_masks
 from .core.processes import join_processes
 from .core.recipe import Recipe, Stage
 from .core.recipe_text import diff, load_recipe, set_fields
 from .core.sample import sample_strangers, sample_table, show_sample
-from .core.task import Blocks, Task, find_task, register_task, task_names
+from .core.plugs import Blocks, Task, find_task, register_task, task_names
 from .data.groups import group_duplicates, show_pairs
 from .data.image import open_image
 from .data.loaders import make_loader, make_loaders, picture_block
@@ -67,8 +67,8 @@ from .experiments.distill import SoftTargets, distill
 from .experiments.gallery import make_gallery
 from .experiments.logbook import Logbook
 from .experiments.pseudo import pseudo_label
-from .experiments.reopen import from_bundle
-from .experiments.run import Run, resume, train
+from .runs.reopen import from_bundle
+from .runs.run import Run, resume, train
 from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
 from .experiments.workers import WarmWorkers, make_runner, run_on_ray
@@ -79,19 +79,19 @@ from .models.losses import make_loss
 from .models.mask_loss import MaskLoss
 from .models.optim import make_opt_func, make_schedule
 from .models.unet import MaskModel, build_mask_model
-from .ship.app import make_app
-from .ship.batch import answer_folder
-from .ship.bundle import export_bundle
-from .ship.decide import make_answer
-from .ship.demo import demo
-from .ship.mask_folder import write_masks
-from .ship.mask_write import write_mask
-from .ship.parity import check_probes
-from .ship.picture import open_picture
-from .ship.predict import Predictor
-from .ship.publish import publish
-from .ship.raster import read_raster
-from .ship.schema import check_files, check_no_pickle
+from .page.app import make_app
+from .bundle.batch import answer_folder
+from .bundle.bundle import export_bundle
+from .answer.decide import make_answer
+from .page.demo import demo
+from .bundle.folder import write_masks
+from .bundle.mask_write import write_mask
+from .bundle.parity import check_probes
+from .answer.picture import open_picture
+from .answer.predict import Predictor
+from .page.publish import publish
+from .answer.raster import read_raster
+from .bundle.schema import check_files, check_no_pickle
 from .train.best import SaveBestCallback
 from .train.learner import make_learner
 from .train.mix import CutMix, MixBoth, MixUp

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .recipe import nearest
-from ..ship.picture import SCENE_SUFFIXES
+from ..answer.picture import SCENE_SUFFIXES
 
 # %% ../../nbs/core/06_problems.ipynb #aeafc6f0
 SPLITS = ("train", "valid", "test")

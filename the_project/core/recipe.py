@@ -187,7 +187,7 @@ NEWER_FIELDS = ("file_bands", "bands", "indices", "band_scale", "missing", "hide
 @dataclass(frozen=True)
 class Recipe(_Settings):
     "Everything that decides a training run"
-    task: str = "classify"              # kind of answer, see `the_project.core.task`
+    task: str = "classify"              # kind of answer, see `the_project.core.plugs`
     target: str = "label"               # column of the table to learn; several numbers: "area,bedrooms"
     arch: str = "convnext_atto"         # any timm backbone, or "small_cnn" (ours)
     weights: str | None = "imagenet"    # None (from scratch), "imagenet" (timm's download) or a .safetensors file
@@ -305,7 +305,7 @@ def _in_formula(node: ast.AST) -> bool:
 
 def parse_formula(
     formula: str,     # arithmetic over columns, 500 characters at most
-) -> ast.Expression:  # of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `core.sampling`
+) -> ast.Expression:  # of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `data.sampling`
     "Read a sampler's formula; anything but arithmetic is refused"
     wrong = f"sampler={formula[:60]!r} is none of {', '.join(SAMPLERS)}{nearest(formula[:60], SAMPLERS)}"
     mend = "write arithmetic over columns, e.g. '1 + 3 * has_kelp' or 'count(label) ** -0.5'"
