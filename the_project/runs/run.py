@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'train', 'resume']
 
-# %% ../../nbs/runs/02_run.ipynb #fc110d84
+# %% ../../nbs/runs/02_run.ipynb #82cfc379
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -31,6 +31,7 @@ from ..evaluate.answer_masks import answer_masks
 from .facts import run_facts
 from ..train.track_others import make_trackers
 from ..evaluate.page import write_report, write_scores
+from ..evaluate.offsets import answers_with_offsets
 from ..evaluate.predictions import blind, predict_split, read_scores
 from ..evaluate.report import Report
 from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
@@ -133,7 +134,7 @@ def learner(self: Run) -> Learner:  # with loaders of the last stage's size
     if self.task.output == "mask": learn.loss_func.threshold = self.scores.get("threshold", .5)  # chosen on valid
     return learn
 
-# %% ../../nbs/runs/02_run.ipynb #9f79ab3a
+# %% ../../nbs/runs/02_run.ipynb #20891bf8
 @patch
 def predictions(
     self: Run,
@@ -141,7 +142,7 @@ def predictions(
     tta: int = 0,          # views a picture, 0 .. 12
 ) -> pd.DataFrame:         # a predictions table, as trained (the temperature is not applied)
     "What the best model says about a split; answered once and kept in the folder"
-    return predict_split(self, split, tta)
+    return predict_split(self, split, tta, answers_with_offsets if self.recipe.offsets == "valid" else None)
 
 # %% ../../nbs/runs/02_run.ipynb #8f7c8d14
 @patch
