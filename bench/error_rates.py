@@ -137,7 +137,7 @@ def number(repeats: int, seed: int):
             for _ in range(repeats):
                 gap, truth = draw(rng), 2 * rng.normal(size=n)
                 sums = np.stack([np.ones(n), abs(gap), gap**2, truth, truth**2], 1)
-                rows.append(jackknife_sums(sums, scores_of_gaps, None, dict(mae="amount", rmse="amount", r2="plain")))
+                rows.append(jackknife_sums(sums, scores_of_gaps, None, dict(mae="amount", rmse="amount", r2="explained")))
             for name, truth in dict(mae=mae, rmse=rmse, r2=1 - rmse**2 / 4).items():
                 yield f"{name}, {tail} errors, {n} rows", "at least 95 %", *held([row[name] for row in rows], truth)
 
@@ -153,6 +153,38 @@ def mask(repeats: int, seed: int):
             area = rng.lognormal(0, 1, n)
             rows.append(jackknife_sums(np.stack([area * rng.beta(6, 2, n), area], 1), ratio, None, "ratio")["iou"])
         yield f"{n} groups", "at least 95 %", *held(rows, .75)
+
+
+@check(2000)
+def auroc(repeats: int, seed: int):
+    "95 % intervals of the AUROC of out-of-distribution pictures"
+    from scipy.stats import norm
+    from the_project.evaluate.strangers import score_strangers
+    for known, strange in ((20, 20), (155, 20), (155, 80)):
+        for apart in (1., 2.5):
+            rng = np.random.default_rng([seed, known, strange, round(10 * apart)])
+            spans = [(0., *score_strangers(rng.normal(size=known), rng.normal(apart, 1, strange))["span"])
+                     for _ in range(repeats)]
+            truth = norm.cdf(apart / 2**.5)
+            yield f"{truth:.2f}, {known} known, {strange} others", "at least 95 %", *held(spans, truth)
+
+
+@check(500)
+def per_class(repeats: int, seed: int):
+    "95 % intervals of the F1 of each class, mean over 14 classes"
+    from the_project.evaluate.metrics import _by_class, _class_interval  # what per_class calls
+    share, called = label_world(14, False)
+    joint = share[:, None] * called
+    f1 = 2 * joint.diagonal() / (joint.sum(0) + joint.sum(1))
+    for rows in (5, 10, 20):
+        for per in (1, 4):
+            rng, found, wide = np.random.default_rng([seed, rows, per]), [], []
+            for _ in range(repeats):
+                classes = _by_class(*draw_labels(rng, share, called, 14 * rows // per, per), 14)
+                low, high = _class_interval(classes)
+                found += ((low <= f1) & (f1 <= high))[classes.shown > 1].tolist()
+                wide += (high - low)[classes.shown > 1].tolist()
+            yield f"{rows} pictures a class, groups of {per}", "at least 95 %", np.mean(found), f"mean width {np.mean(wide):.3f}"
 
 
 def skilled_rows(rng: np.random.Generator, n: int, skill: float, k: int = 14) -> pd.DataFrame:
@@ -421,20 +453,26 @@ def offsets(repeats: int, seed: int):
         yield world, promised, np.mean(chosen), f"{n} repeats; on rows left out called a help in {np.mean(wins):.1%} of {len(wins)}"
 
 
-@check(1000)
+@check(500)
 def search_optimism(repeats: int, seed: int):
-    "The best of twenty equal trials: how far its score is above the truth, and whether the interval of `search.score` holds it"
-    from the_project.experiments.search import without_luck
-    for rows in (60, 240):
-        rng, raw, mended, held = np.random.default_rng([seed, rows]), [], [], []
+    "The best of twenty trials, equal or not: how far its score is above what its own weights are worth, and whether the interval of `search.score` holds that"
+    from the_project.evaluate.verdict import without_luck
+    at = np.linspace(-5, 5, 401)
+    weight = np.exp(-at**2 / 2) / np.exp(-at**2 / 2).sum()  # of pictures' difficulty, in standard deviations
+    for rows, spread in ((60, 0.), (240, 0.), (60, .05), (240, .05)):
+        rng, raw, mended, held = np.random.default_rng([seed, rows, round(100 * spread)]), [], [], []
         for _ in range(repeats):
-            tables = [cell[0] for cell in draw_trainings(rng, [(1, 0.)] * 20, rows)]
+            truth, hard, group = rng.integers(0, 4, rows), rng.normal(0, .2, rows), np.arange(rows) // 2
+            skill = .65 + np.hypot(.02, spread) * rng.normal(size=20)
+            right = rng.random((20, rows)) < np.clip(skill[:, None] + hard + rng.normal(0, .1, (20, rows)), 0, 1)
+            tables = [label_table(truth, np.where(hit, truth, (truth + 1) % 4), group, 4) for hit in right]
             value, low, high = without_luck(tables, "accuracy", n=200)
-            truth = .645  # of this world: the mean of the clipped chances of 1,000 recipes with 4,000 pictures
-            raw.append(max((t.truth == t.prediction).mean() for t in tables) - truth)
-            mended.append(value - truth)
-            held.append(low <= truth <= high)
-        yield (f"{rows} pictures", "at least 95 %", np.mean(held),
+            best = right.mean(1).argmax()
+            worth = (np.clip(skill[best] + np.hypot(.2, .1) * at, 0, 1) * weight).sum()
+            raw.append(right[best].mean() - worth)
+            mended.append(value - worth)
+            held.append(low <= worth <= high)
+        yield (f"{rows} pictures, trials {'of one skill' if not spread else '5 points apart'}", "at least 95 %", np.mean(held),
                f"the best is {100 * np.mean(raw):+.1f} points above the truth, corrected {100 * np.mean(mended):+.1f}")
 
 

@@ -120,11 +120,11 @@ def _data_part(facts: dict, about: dict) -> str:
             f"{rows['table']} rows, {rows.get('broken', 0)} left out as broken: {parts}. Split "
             f"{how.get(facts['split_by'], 'by group, so that no group is on two sides')}.")
 
-# %% ../../nbs/bundle/05_card.ipynb #b5dc16e9
+# %% ../../nbs/bundle/05_card.ipynb #52caa675
 def _score_part(facts: dict) -> str:
     rows = [[split, _metric(name)[1], *_span(*triple)]
             for split, scores in facts["scores"].items() for name, triple in scores.items()]
-    notes = ["Intervals are 95 %, bootstrapped by group. The best epoch was chosen on valid, so valid flatters."]
+    notes = ["Intervals are 95 %, by group (jackknife). The best epoch was chosen on valid, so valid flatters."]
     reads = facts.get("test_reads", 0)
     if "test" in facts["scores"]:
         notes.append(f"Test was read {reads} time{'s' * (reads != 1)}"

@@ -86,10 +86,10 @@ def align_predictions(
                              "runs of the same split, or cross-validate both with the same folds")
     return [table.set_index("file").loc[files].reset_index() for table in tables]
 
-# %% ../../nbs/evaluate/23_paired.ipynb #6bfc2262
+# %% ../../nbs/evaluate/23_paired.ipynb #247dafd1
 def _scale(metric: str) -> str:  # of `evaluate.metrics.SCALES`
     if metric in MASK_SCORES: return "ratio"
-    if metric == "r2": return "plain"
+    if metric == "r2": return "explained"
     return "amount" if score_mode(metric) == "min" else "share"
 
 def _scores(tables: list[pd.DataFrame], metric: str, codes: np.ndarray) -> tuple:

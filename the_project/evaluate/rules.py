@@ -198,13 +198,13 @@ def run_strangeness(
     rules, path = read_rules(run), Path(run.folder)/"strangeness.safetensors"
     return read_strangeness(path) if rules and path.exists() else None
 
-# %% ../../nbs/evaluate/15_rules.ipynb #9a406be2
+# %% ../../nbs/evaluate/15_rules.ipynb #b7aecae2
 def measure_strangers(
     run,                     # finished
     strangers: pd.DataFrame,  # with `file`: pictures of none of the labels
     name: str = "strangers",  # what they are called in the report
     split: str = "test",     # the known ones they are held against
-) -> dict:                   # auroc, fpr, known, strangers; caught and false: share of strangers and known called so
+) -> dict:                   # as `score_strangers`; caught and false: share of strangers and known called so, with _span
     "How well a run tells strangers from its own pictures; also in scores.json"
     seen, rule = run_strangeness(run), read_rules(run)["stranger"]
     if seen is None: raise ValueError("this run's model has no features to measure by: its last layer is not linear")
@@ -212,8 +212,10 @@ def measure_strangers(
     if not len(rows):
         raise ValueError(f"no rows in split {split!r}: use one of {', '.join(sorted(set(run.table['split'])))}")
     known, strange = (seen.of(row_features(model, part, run.recipe, run.labels)) for part in (rows, strangers))
-    found = score_strangers(known, strange) | dict(caught=float((strange > rule["threshold"]).mean()),
-                                                   false=float((known > rule["threshold"]).mean()))
+    groups = group_codes(rows) if len(known) == len(rows) else None  # not where pictures can't be read
+    caught, false = jackknife_mean(strange > rule["threshold"]), jackknife_mean(known > rule["threshold"], groups)
+    found = score_strangers(known, strange, groups=groups) | dict(caught=caught[0], caught_span=list(caught[1:]), false=false[0],
+                                                           false_span=list(false[1:]))
     update_scores(run.folder, dict(strangers=read_scores(run.folder).get("strangers", {}) | {name: found}))
     return found
 
@@ -254,7 +256,7 @@ def _scores(predictions: pd.DataFrame) -> dict:
     right = first_answer(predictions)[1]
     return dict(accuracy=float(right.mean()), loss=float(predictions["loss"].mean()))
 
-# %% ../../nbs/evaluate/15_rules.ipynb #9b422771
+# %% ../../nbs/evaluate/15_rules.ipynb #b3783ee9
 def answer_section(
     numbers: dict,             # what `score_rules` gave
     rules: dict,               # the same
@@ -298,8 +300,12 @@ def _cost_lines(numbers: dict, rules: dict) -> list[str]:
                   f"{least['alarms']} of {first['harmless']}"]
     return lines
 
+def _auroc_span(row: dict) -> str:  # empty in scores that were kept before there was one
+    low, high = row.get("span", (np.nan, np.nan))
+    return f" [{low:.3f}, {high:.3f}]" if np.isfinite([low, high]).all() else ""
+
 def _stranger_lines(strangers: dict) -> list[str]:
-    return [f"{name}: {row['caught']:.0%} of {row['strangers']} told as none of the labels, beside "
-            f"{row['false']:.0%} of "
-            f"the known; AUROC {row['auroc']:.3f}, {row['fpr']:.0%} pass where 95 % of the known do"
+    return [f"{name}: {row['caught']:.0%}{_span((0, *row.get('caught_span', [np.nan])))} of {row['strangers']} told as none "
+            f"of the labels, beside {row['false']:.0%}{_span((0, *row.get('false_span', [np.nan])))} of the known; AUROC "
+            f"{row['auroc']:.3f}{_auroc_span(row)}, {row['fpr']:.0%} pass where 95 % of the known do"
             for name, row in strangers.items()]

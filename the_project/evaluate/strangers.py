@@ -6,7 +6,7 @@
 __all__ = ['last_linear', 'picture_features', 'Strangeness', 'read_strangeness', 'fit_strangeness', 'score_strangers',
            'fit_stranger', 'plot_strangers', 'row_features']
 
-# %% ../../nbs/evaluate/12_strangers.ipynb #39f0f8cd
+# %% ../../nbs/evaluate/12_strangers.ipynb #4e6325d4
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +25,7 @@ from ..core.recipe import Recipe
 from ..core.plugs import find_task
 from ..data.loaders import make_loader
 from ..data.unreadable import unreadable_rows
+from .metrics import group_codes, t_interval
 from .plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..models.backbone import input_stats
 
@@ -106,19 +107,36 @@ def fit_strangeness(
     _, directions = np.linalg.eigh(x.T @ x)
     return Strangeness(mean, directions[:, ::-1][:, :k].copy())
 
-# %% ../../nbs/evaluate/12_strangers.ipynb #90202be8
+# %% ../../nbs/evaluate/12_strangers.ipynb #82ddcc62
 def score_strangers(
     known: np.ndarray,     # (N,) strangeness of pictures of the known kinds
     strange: np.ndarray,   # (M,) of others
     kept: float = .95,     # share of the known that must pass
-) -> dict:                 # auroc, fpr (share of strangers that pass), known, strangers (counts)
-    "How well a number tells strangers from the known"
+    groups: np.ndarray | None = None,  # (N,) of the known pictures; None: each stands for itself
+) -> dict:                 # auroc, its 95 % interval `span`, fpr (share of strangers that pass), known, strangers (counts)
+    """How well a number tells strangers from the known
+
+    The interval of the AUROC is that of DeLong et al. 1988 (https://doi.org/10.2307/2531595): leaving out pictures one at a
+    time, on either side. `fpr` has none: its threshold is read off the same pictures."""
     if not min(len(known), len(strange)):
         raise ValueError(f"{len(known)} known and {len(strange)} strangers: give both")
-    order = pd.Series(np.concatenate([known, strange])).rank().to_numpy()[len(known):]  # ties count half
-    auroc = (order.sum() - len(strange) * (len(strange) + 1) / 2) / (len(known) * len(strange))
+    order = pd.Series(np.concatenate([known, strange])).rank().to_numpy()  # ties count half
+    above = order[len(known):] - pd.Series(strange).rank().to_numpy()      # known pictures below each stranger
+    below = order[:len(known)] - pd.Series(known).rank().to_numpy()        # strangers below each known picture
+    auroc = above.mean() / len(known)
+    low, high = _auroc_span(auroc, 1 - below / len(strange), above / len(known), groups)
     passing = np.asarray(strange) <= np.quantile(known, kept)
-    return dict(auroc=float(auroc), fpr=float(passing.mean()), known=len(known), strangers=len(strange))
+    return dict(auroc=float(auroc), span=[low, high], fpr=float(passing.mean()), known=len(known), strangers=len(strange))
+
+def _auroc_span(auroc: float, known: np.ndarray, strange: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
+    "From how often each picture is on the right side of those of the other kind; NaN with one on a side"
+    codes = np.arange(len(known)) if groups is None else group_codes(pd.DataFrame(index=range(len(known))), groups)
+    sides = np.bincount(codes, known - auroc) / len(known), (strange - auroc) / len(strange)
+    few = min(map(len, sides))
+    if few < 2: return float("nan"), float("nan")
+    error = sum((side**2).sum() * len(side) / (len(side) - 1) for side in sides) ** .5
+    low, high = t_interval(auroc, 0, error, few - 1, few)
+    return float(low), float(high)
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #dd745c53
 def fit_stranger(
@@ -137,7 +155,7 @@ def fit_stranger(
     quantiles = np.quantile(known, np.linspace(0, 1, 21))
     return dict(score=score, threshold=float(np.sort(known)[min(place, len(known)) - 1]), quantiles=quantiles.tolist())
 
-# %% ../../nbs/evaluate/12_strangers.ipynb #5e7c5784
+# %% ../../nbs/evaluate/12_strangers.ipynb #999012eb
 def plot_strangers(
     known: np.ndarray,                # (N,) strangeness of known pictures
     strange: np.ndarray,              # (M,) of others
@@ -152,7 +170,8 @@ def plot_strangers(
     panel.set_xlabel("strangeness", fontsize=9, color=GREY)
     panel.set_ylabel("% of pictures", fontsize=9, color=GREY)
     panel.legend(frameon=False, fontsize=8)
-    set_title(panel, "Strangers", f"AUROC {score_strangers(known, strange)['auroc']:.3f}")
+    found = score_strangers(known, strange)
+    set_title(panel, "Strangers", f"AUROC {found['auroc']:.3f} [{found['span'][0]:.3f}, {found['span'][1]:.3f}]")
     return figure
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #0473d2e7
