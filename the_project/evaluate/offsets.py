@@ -17,7 +17,8 @@ from ..core.env import rng_for, say
 from ..core.files import file_hash, save_tensors
 from .metrics import draw_weights, f1_macro, f1_scores, group_codes, sum_by_group
 from .predictions import (label_codes, label_names, make_predictions, probability_matrix,
-                                              read_scores, save_predictions, update_scores, weights_state)
+                                              save_predictions, weights_state)
+from ..core.run import read_scores, update_scores
 
 # %% ../../nbs/evaluate/17_offsets.ipynb #1a792605
 def _logits(predictions: pd.DataFrame) -> np.ndarray: return np.log(np.maximum(probability_matrix(predictions), 1e-30))

@@ -32,7 +32,8 @@ from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
 from .offsets import keep_offsets
-from .predictions import read_scores, rows_answered, update_scores
+from .predictions import rows_answered
+from ..core.run import read_scores, update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, score_text
 from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
