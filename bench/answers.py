@@ -89,7 +89,7 @@ def one_run(folder, others):
     "Everything about one run"
     from the_project.evaluate.calibrate import apply_temperature, calibration_error
     from the_project.evaluate.rules import answer_section, score_rules
-    from the_project.bundle.bundle import export_bundle
+    from the_project.page.export import export_bundle
     from the_project.answer.predict import Predictor
     with tempfile.TemporaryDirectory() as place:
         run = copied(folder, place)

@@ -31,7 +31,7 @@ from the_project.experiments.distill import distill
 from the_project.experiments.pseudo import pseudo_label
 from the_project.runs.run import Run
 from the_project.experiments.sweep import read_log, run_recipe
-from the_project.bundle.bundle import export_bundle
+from the_project.page.export import export_bundle
 from the_project.answer.predict import Predictor
 
 METRICS = ("f1_macro", "accuracy", "top_3")

@@ -230,7 +230,7 @@ def configs(folder: Path):
     from the_project.core.sample import sample_table
     from the_project.data.splits import split_table
     from the_project.runs.run import train
-    from the_project.bundle.bundle import export_bundle
+    from the_project.page.export import export_bundle
     from the_project.answer.config import seal_of
     from the_project.answer.predict import Predictor
     bundles = []

@@ -62,7 +62,7 @@ def make_model(name):
 def make_bundle(name, folder):
     "The same model as a bundle"
     from the_project.core.recipe import Recipe, Stage
-    from the_project.bundle.bundle import export_bundle
+    from the_project.page.export import export_bundle
 
     model = make_model(name)
     run = SimpleNamespace(model=lambda: model, labels=LABELS, preprocess=PREPROCESS, temperature=1.0,

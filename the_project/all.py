@@ -31,7 +31,7 @@ from .audit.leaks import leak_report
 from .audit.masks import area_pairs, audit_masks
 from .core.env import environment, set_seed
 from .core.mask_sample import mask_table
-from .answer.mask_view import draw_masks
+from .data.mask_draw import draw_masks
 from .core.processes import join_processes
 from .core.recipe import Recipe, Stage
 from .core.recipe_text import diff, load_recipe, set_fields
@@ -81,7 +81,7 @@ from .models.optim import make_opt_func, make_schedule
 from .models.unet import MaskModel, build_mask_model
 from .page.app import make_app
 from .bundle.batch import answer_folder
-from .bundle.bundle import export_bundle
+from .page.export import export_bundle
 from .answer.decide import make_answer
 from .page.demo import demo
 from .bundle.folder import write_masks

@@ -7,11 +7,10 @@ the picture that differs most is named."""
 __all__ = ['torch_outputs', 'torch_probabilities', 'compare_probes', 'compare_tops', 'check_strangeness', 'check_parity',
            'heat_gap', 'check_page', 'check_probes']
 
-# %% ../../nbs/bundle/01_parity.ipynb #32e7021d
+# %% ../../nbs/bundle/01_parity.ipynb #9f5f4a5d
 import base64
 import io
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -136,14 +135,15 @@ def heat_gap(
     expected = scale_heat(coarse, found["heat"].shape, predictor.config["heat"].get("shift", 0))
     return float(np.abs(expected - found["heat"]).max())
 
-# %% ../../nbs/bundle/01_parity.ipynb #280b864a
+# %% ../../nbs/bundle/01_parity.ipynb #9fb787dc
 def check_page(
+    page: Callable,        # makes a page over a predictor, as `page.app.Page` does
     predictor: Predictor,  # over the bundle
     files: list[Path],     # pictures
 ):
     "Does the page's endpoint answer as the predictor does?"
-    page, names = import_module("the_project.page.app").Page(predictor), [file.name for file in files]
-    answers = [page.identify({"path": str(file), "orig_name": file.name}) for file in files]
+    opened, names = page(predictor), [file.name for file in files]
+    answers = [opened.identify({"path": str(file), "orig_name": file.name}) for file in files]
     for name, answer in zip(names, answers):
         if "error" in answer: raise BundleError(f"{name}: the page answers {answer['error']!r}: don't use this bundle")
     expected = [predictor.predict(file) for file in files]

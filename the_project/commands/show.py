@@ -14,7 +14,7 @@ from .train import trusted_split
 def _bundle(args) -> int:
     from the_project.core.files import read_json
     from the_project.runs.run import Run
-    from the_project.bundle.bundle import export_bundle
+    from the_project.page.export import export_bundle
 
     about = read_json(args.about) if args.about else None
     print(export_bundle(Run(args.run), args.out, args.probe, int8=args.int8, about=about))
@@ -34,7 +34,7 @@ def _demo(args) -> int:
     from the_project.core.sample import sample_table
     from the_project.runs.run import train
     from the_project.page.demo import demo
-    from the_project.bundle.bundle import export_bundle
+    from the_project.page.export import export_bundle
 
     torch.set_num_threads(1)  # so small a network gains little from more, and loses much on a busy machine
     say("drawing 720 pictures of 12 invented snakes")

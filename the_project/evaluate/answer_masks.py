@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ..answer.mask_view import draw_masks, visible
+from ..answer.mask_view import visible
+from ..data.mask_draw import draw_masks
 from ..core.recipe import Recipe
 from ..core.plugs import find_task
 from ..data.loaders import make_loader

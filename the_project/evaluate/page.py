@@ -32,7 +32,8 @@ from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
 from .offsets import keep_offsets
-from .predictions import read_scores, rows_answered, update_scores
+from .predictions import rows_answered
+from ..core.run import read_scores, update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, score_text
 from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
@@ -231,13 +232,14 @@ def split_scores(
     "Scores of a split with intervals"
     return judge_of(run).scores(run, predictions)
 
-# %% ../../nbs/evaluate/21_page.ipynb #ee646592
+# %% ../../nbs/evaluate/21_page.ipynb #c3a9a3ff
 def write_scores(
     run,  # its stages are done
 ) -> None:
     "Answer the validation rows, fit what is fitted on them, note time and memory, and call the run finished"
     start, predictions, history = time.perf_counter(), run.predictions("valid"), run.history
-    if run.recipe.offsets == "valid" and run.task.output == "label" and keep_offsets(run, predictions):
+    if run.recipe.offsets == "valid" and run.task.output == "label":
+        keep_offsets(run, predictions)
         predictions = run.predictions("valid")
     scores = judge_of(run).settle(run, predictions)
     update_scores(run.folder, scores)

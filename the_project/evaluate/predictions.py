@@ -6,14 +6,13 @@ read."""
 # %% auto #0
 __all__ = ['VIEWS', 'MASK_VIEWS', 'sample_labels', 'sample_predictions', 'make_predictions', 'label_names', 'probability_matrix',
            'label_codes', 'save_predictions', 'read_predictions', 'average_numbers', 'average_predictions', 'View',
-           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'rows_answered', 'read_scores', 'update_scores',
-           'count_test_read', 'weights_state', 'predict_split']
+           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'rows_answered', 'weights_state', 'kept_answers',
+           'predict_split']
 
-# %% ../../nbs/evaluate/00_predictions.ipynb #98e7abd5
+# %% ../../nbs/evaluate/00_predictions.ipynb #2ca48ba0
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -23,12 +22,13 @@ import torch
 from torch import nn
 
 from ..core.csv_text import csv_table, unescape_table
-from ..core.env import rng_for
-from ..core.files import atomic_write, exact_floats, file_hash, read_json, write_json
+from ..core.env import rng_for, say
+from ..core.files import atomic_write, exact_floats, file_hash
+from ..core.run import count_test_read, read_scores, update_scores
 from ..core.recipe import Recipe, size_hw
 from ..core.plugs import Blocks, find_task, mean_probability
 from ..data.loaders import make_loader
-from ..data.unreadable import leave_out, unreadable_rows
+from ..data.unreadable import any_readable, common_answers, leave_out, unreadable_rows
 from ..models.backbone import input_stats
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #9421bd1e
@@ -146,13 +146,13 @@ def average_numbers(
     told = [name for name in first if name not in ("file", "group") and not name.startswith("truth")]
     return first.assign(**{name: np.average([table[name] for table in tables], 0, weights) for name in told})
 
-# %% ../../nbs/evaluate/00_predictions.ipynb #dd20de37
+# %% ../../nbs/evaluate/00_predictions.ipynb #c5436a00
 def average_predictions(
     tables: list[pd.DataFrame],          # predictions tables of the same rows and labels
     weights: list[float] | None = None,  # one a table; None = equal
 ) -> pd.DataFrame:                       # a predictions table
     "Average probabilities, from which the prediction and loss follow; or numbers, see `average_numbers`"
-    first = tables[0]
+    first, *_ = tables = common_answers(tables)
     if any(name.startswith("edge:") for name in first):
         raise ValueError("answers of masks are kept as counts of pixels, which have no average: let the models answer "
                          "as one, SoftVote(models)")
@@ -162,7 +162,9 @@ def average_predictions(
             raise ValueError("these tables differ in their files or labels: predict the same rows with every model")
     p = np.average([probability_matrix(table) for table in tables], axis=0, weights=weights)
     group = first.group if "group" in first else None
-    return make_predictions(first.file.tolist(), label_codes(first), p, label_names(first), group)
+    vote = make_predictions(first.file.tolist(), label_codes(first), p, label_names(first), group)
+    vote.attrs |= first.attrs
+    return vote
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #f5765286
 @dataclass(frozen=True)
@@ -285,35 +287,6 @@ def rows_answered(
     "The rows of a table that were answered"
     return rows if len(rows) == len(predictions) else rows[rows["file"].astype(str).isin(set(predictions["file"]))]
 
-# %% ../../nbs/evaluate/00_predictions.ipynb #d2abeeae
-def read_scores(
-    folder: str | Path,  # a run's folder
-) -> dict:               # {} when there are none yet
-    "The run's scores.json"
-    path = Path(folder)/"scores.json"
-    return read_json(path) if path.exists() else {}
-
-# %% ../../nbs/evaluate/00_predictions.ipynb #f9dbcd37
-def update_scores(
-    folder: str | Path,  # a run's folder
-    changes: dict,       # entries to set
-) -> dict:               # all of it
-    "Change entries of scores.json, whole or not at all"
-    scores = read_scores(folder) | changes
-    write_json(Path(folder)/"scores.json", scores)
-    return scores
-
-# %% ../../nbs/evaluate/00_predictions.ipynb #60aa0629
-def count_test_read(
-    folder: str | Path,  # a run's folder
-    look: bool = False,  # shown again, not read anew: dated, not counted
-) -> int:                # how often the test was read, this time included
-    "Note that the test split is about to be read"
-    known = dict(count=0, dates=[], looks=[]) | read_scores(folder).get("test_reads", {})
-    known["looks" if look else "dates"].append(datetime.now().astimezone().isoformat(timespec="seconds"))
-    update_scores(folder, dict(test_reads=known | dict(count=len(known["dates"]))))
-    return len(known["dates"])
-
 # %% ../../nbs/evaluate/00_predictions.ipynb #7a98b276
 def weights_state(
     folder: str | Path,  # a run's folder
@@ -322,29 +295,51 @@ def weights_state(
     threshold = read_scores(folder).get("threshold", .5)
     return file_hash(Path(folder)/"best.safetensors") + ("" if threshold == .5 else f" at {threshold:g}")
 
-# %% ../../nbs/evaluate/00_predictions.ipynb #b626dae3
+# %% ../../nbs/evaluate/00_predictions.ipynb #e3895687
+def kept_answers(
+    path: str | Path,    # a predictions table that was saved
+    rows: pd.DataFrame,  # that were asked for
+    recipe: Recipe,      # how they are read
+    labels: list[str],   # names in class order
+) -> pd.DataFrame | None:  # None: a file that could not be read then can be now. Lost files are in `.attrs`: unreadable
+    "Saved answers, while they still hold"
+    answers = read_predictions(path)
+    lost = rows[~rows["file"].astype(str).isin(set(answers["file"]))]
+    if not len(lost): return answers
+    loader = make_loader(lost, recipe, find_task(recipe.task).blocks(recipe), labels, *input_stats(recipe), recipe.last_size)
+    if any_readable(loader):
+        return say(f"{Path(path).name}: files that could not be read are back ({len(lost):,} rows were left out): answered again")
+    answers.attrs["unreadable"] = lost["file"].astype(str).tolist()
+    return answers
+
+def _note_lost(folder: Path, split: str, answers: pd.DataFrame) -> pd.DataFrame:
+    known, lost = read_scores(folder).get("unreadable", {}), answers.attrs.get("unreadable", [])
+    if known.get(split, []) != lost: update_scores(folder, dict(unreadable=known | {split: lost}))
+    return answers
+
+# %% ../../nbs/evaluate/00_predictions.ipynb #e4b5be45
 def predict_split(
     run,                  # a Run, or anything with .folder .table .recipe .labels .learner()
     split: str = "valid",  # train, valid or test; test is counted
     tta: int = 0,         # views a picture, 0 .. 12
+    answer: Callable | None = None,  # (run, rows, split, tta) -> predictions; None: `predict_table` with its learner
 ) -> pd.DataFrame:        # a predictions table; also in predictions-<split>.csv
     "What a run's best model says about a split; answered once for each state of the weights and threshold"
-    rows = run.table[run.table["split"] == split]
+    rows, folder = run.table[run.table["split"] == split], Path(run.folder)
     if not len(rows):
         sizes = ", ".join(f"{name} ({count} rows)" for name, count in run.table["split"].value_counts().items())
         raise ValueError(f"no rows in split {split!r}: this run has {sizes}")
     _check_views(tta, find_task(run.recipe.task).output)
     name = split if tta < 2 else f"{split}-tta{tta}"
-    path, best = Path(run.folder)/f"predictions-{name}.csv", Path(run.folder)/"best.safetensors"
-    if not best.is_file(): raise ValueError(f"run {run.folder} has no best weights yet: resume(run) goes on with it")
-    weights = weights_state(run.folder)
-    known = path.exists() and read_scores(run.folder).get("answered", {}).get(name) == weights
-    if split == "test": count_test_read(run.folder, look=known)
-    if known: return read_predictions(path)
-    answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
+    path = folder/f"predictions-{name}.csv"
+    if not (folder/"best.safetensors").is_file():
+        raise ValueError(f"run {run.folder} has no best weights yet: resume(run) goes on with it")
+    weights = weights_state(folder)
+    known = path.exists() and read_scores(folder).get("answered", {}).get(name) == weights
+    answers = kept_answers(path, rows, run.recipe, run.labels) if known else None
+    if split == "test": count_test_read(folder, look=answers is not None)
+    if answers is not None: return _note_lost(folder, split, answers)
+    answers = answer(run, rows, split, tta) if answer else predict_table(run.learner(), rows, run.recipe, run.labels, tta)
     save_predictions(answers, path)
-    scores, lost = read_scores(run.folder), answers.attrs.get("unreadable", [])
-    update_scores(run.folder, dict(answered=scores.get("answered", {}) | {name: weights}))
-    known = scores.get("unreadable", {})
-    if lost or split in known: update_scores(run.folder, dict(unreadable=known | {split: lost}))
-    return answers
+    update_scores(folder, dict(answered=read_scores(folder).get("answered", {}) | {name: weights}))
+    return _note_lost(folder, split, answers)

@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['read_log', 'reset_peak_memory', 'RunFailed', 'check_alone', 'run_recipe', 'Job', 'Stopped', 'run_job', 'mark_failed',
-           'run_jobs', 'find_runner']
+           'run_jobs']
 
-# %% ../../nbs/experiments/00_sweep.ipynb #9694e876
-import importlib
+# %% ../../nbs/experiments/00_sweep.ipynb #10cb94b3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -156,10 +155,3 @@ def run_jobs(
         done.append(run_job(job, runs, retry))
         if told: told(job, done[-1])
     return done
-
-# %% ../../nbs/experiments/00_sweep.ipynb #06c5dab1
-def find_runner(
-    engine: str,     # local (one training after the other, in this process) or ray
-) -> Callable:       # (jobs, runs, retry, told) -> runs
-    "What runs a list of jobs, by name"
-    return importlib.import_module("the_project.experiments.workers").make_runner(engine)

@@ -31,7 +31,8 @@ from torch import Tensor
 
 from ..core.env import require, say
 from ..core.files import atomic_write, plain
-from ..answer.mask_view import draw_masks, visible
+from ..answer.mask_view import visible
+from ..data.mask_draw import draw_masks
 from .track import draw_answers, draw_confusion, epoch_numbers
 
 # %% ../../nbs/train/08_trackers.ipynb #2c382408
