@@ -1427,6 +1427,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'the_project/core/run.py'),
                                       'the_project.core.run._no_run': ('core/run.html#_no_run', 'the_project/core/run.py'),
                                       'the_project.core.run.count_test_read': ('core/run.html#count_test_read', 'the_project/core/run.py'),
+                                      'the_project.core.run.load_broken': ('core/run.html#load_broken', 'the_project/core/run.py'),
                                       'the_project.core.run.load_table': ('core/run.html#load_table', 'the_project/core/run.py'),
                                       'the_project.core.run.read_scores': ('core/run.html#read_scores', 'the_project/core/run.py'),
                                       'the_project.core.run.save_table': ('core/run.html#save_table', 'the_project/core/run.py'),

@@ -244,12 +244,12 @@ def check_part(
         raise PictureError(f"{name}: a strip or tile of it holds {size[0]} x {size[1]} pixels or too many scans, more "
                            "than its page says: write it anew with compress=deflate")
 
-# %% ../../nbs/answer/01_work.ipynb #d5301d38
+# %% ../../nbs/answer/01_work.ipynb #ed57e502
 def check_tiff(
     page,             # the first of a series, as tifffile read it
     whole: int,       # bytes that are decoded at once; 0: no more than a strip or tile
     name: str,        # for messages
-    max_pixels: int = MOST_PIXELS,  # 5 bytes are allowed for each
+    max_pixels: int = MOST_PIXELS,  # 5 bytes are allowed for each at once, 64 in all
 ) -> None:
     "Refuse a TIFF whose pixels, or a strip or tile of them, would take too much memory; by the numbers in its header"
     part = math.prod(page.chunks) * page.dtype.itemsize
@@ -257,6 +257,9 @@ def check_tiff(
     if max(part, whole) > 5 * max_pixels:
         raise PictureError(f"{name}: decoding it takes {max(part, whole) / 1e9:.1f} GB at once, the limit is "
                            f"{5 * max_pixels / 1e9:.1f}: write it with tiles of 512 pixels, or raise max_pixels")
+    if wanted > 64 * max_pixels:
+        raise PictureError(f"{name}: its pixels take {wanted / 1e9:.1f} GB unpacked, the limit is {64 * max_pixels / 1e9:.1f}: "
+                           "cut it up, or raise max_pixels if you trust it")
     if padded > 64e6 + 4 * wanted:
         raise PictureError(f"{name}: its strips or tiles hold {padded / 1e6:.0f} MB for a picture of {wanted / 1e6:.0f} MB: "
                            "write it with tiles of 512 pixels")
