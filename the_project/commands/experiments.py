@@ -124,7 +124,7 @@ The base is trained with twice as many seeds, for the noise floor. The same comm
 
 # %% ../../nbs/commands/02_experiments.ipynb #49ec92c1
 def _crossval(args) -> int:
-    from the_project.evaluate.predictions import read_scores
+    from the_project.core.run import read_scores
     from the_project.evaluate.report import number_text, score_text
     from the_project.experiments.crossval import crossval
 

@@ -20,8 +20,8 @@ from ..train.begin import unlike_formats
 from .masks import MASK_SCORES, is_masks, mask_sums, scores_of_sums
 from .metrics import draw_weights, f1_scores, group_codes, jackknife, sum_by_group, truth_ranks
 from .numbers import NUMBER_SCORES, gap_sums, is_numbers, scores_of_gaps
-from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
-                                              read_scores, sample_predictions)
+from .predictions import label_codes, label_names, probability_matrix, sample_predictions
+from ..core.run import count_test_read, read_scores
 from .report import number_text
 
 # %% ../../nbs/evaluate/22_compare.ipynb #49b04f10
