@@ -4019,6 +4019,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'the_project/tasks/segment.py'),
                                            'the_project.tasks.segment._answers': ( 'tasks/segment.html#_answers',
                                                                                    'the_project/tasks/segment.py'),
+                                           'the_project.tasks.segment._check_finite': ( 'tasks/segment.html#_check_finite',
+                                                                                        'the_project/tasks/segment.py'),
                                            'the_project.tasks.segment._ordered': ( 'tasks/segment.html#_ordered',
                                                                                    'the_project/tasks/segment.py'),
                                            'the_project.tasks.segment._outline': ( 'tasks/segment.html#_outline',

@@ -32,7 +32,8 @@ from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
 from .offsets import keep_offsets
-from .predictions import read_scores, rows_answered, update_scores
+from .predictions import rows_answered
+from ..core.run import load_broken, read_scores, update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, optimism_line, score_text
 from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
@@ -261,12 +262,12 @@ def _replaced(run) -> dict:  # train: files whose places others took
     found = read_json(file).get("replaced", []) if file.is_file() else []
     return dict(train=found) if found else {}
 
-# %% ../../nbs/evaluate/21_page.ipynb #75b3177b
+# %% ../../nbs/evaluate/21_page.ipynb #01234512
 def row_counts(
     run,  # prepared
 ) -> dict:     # table, broken, train, valid, test; unreadable: a count for each split that has some
     "How many rows went where"
-    broken = len(pd.read_csv(run.folder/"broken.csv")) if (run.folder/"broken.csv").exists() else 0
+    broken = len(load_broken(run.folder))
     sizes = run.table["split"].value_counts()
     counts = dict(table=len(run.table) + broken, broken=broken) | {name: int(count) for name, count in sizes.items()}
     lost = {name: len(files) for name, files in read_scores(run.folder).get("unreadable", {}).items() if files}

@@ -27,9 +27,9 @@ from ..evaluate.masks import fit_threshold
 from ..evaluate.numbers import apply_margin, number_scores
 from ..evaluate.page import split_scores
 from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode, usual_metric
-from ..evaluate.predictions import (average_predictions, count_test_read, kept_answers, predict_table, read_predictions,
-                                              read_scores,
-                                              save_predictions, update_scores)
+from ..evaluate.predictions import (average_predictions, kept_answers, predict_table, read_predictions,
+                                              save_predictions)
+from ..core.run import count_test_read, read_scores, update_scores
 from ..evaluate.report import number_text, score_text
 from ..runs.prepare import check_input
 from ..runs.run import Run
