@@ -194,7 +194,7 @@ def _ray_answers(question: Question, files: Iterator[str], batch: int, threads: 
     workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
     hired = ray.remote(num_cpus=threads, max_restarts=3, max_task_retries=3)(Worker)
     try:
-        staff = [hired.remote(str(question.bundle.absolute()), threads) for _ in range(workers)]
+        staff = [hired.remote(str(question.bundle.absolute()), threads, question.first_run) for _ in range(workers)]
         for n, some in enumerate(_batches(files, batch)):
             if len(waiting) == 2 * workers: yield from ray.get(waiting.popleft())
             waiting.append(staff[n % workers].answer.remote(some, question.asked))
