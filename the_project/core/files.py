@@ -75,13 +75,13 @@ def write_json(
         text = json.dumps(plain(obj), indent=1, allow_nan=False)
     return atomic_write(path, text + "\n")
 
-# %% ../../nbs/core/01_files.ipynb #2b2353fc
+# %% ../../nbs/core/01_files.ipynb #2d0f842b
 def read_json(
     path: str | Path,  # file to read
 ) -> object:
     "Read a JSON file; a damaged one is named"
     try: return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise ValueError(f"{path} is not JSON ({e}): it was damaged or is another kind of file") from e
 
 # %% ../../nbs/core/01_files.ipynb #c8d1837f

@@ -6,7 +6,7 @@
 __all__ = ['LABELS', 'NUMBERS', 'MASKS', 'ANYTHING', 'peak_memory', 'duration_text', 'Judge', 'Asked', 'add_answers',
            'save_trust', 'judge_of', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/evaluate/21_page.ipynb #6a4ba3b6
+# %% ../../nbs/evaluate/21_page.ipynb #21ec2822
 import math
 import sys
 import time
@@ -33,7 +33,7 @@ from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
 from .offsets import keep_offsets
 from .predictions import rows_answered
-from ..core.run import read_scores, update_scores
+from ..core.run import load_broken, read_scores, update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, score_text
 from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
@@ -261,12 +261,12 @@ def _replaced(run) -> dict:  # train: files whose places others took
     found = read_json(file).get("replaced", []) if file.is_file() else []
     return dict(train=found) if found else {}
 
-# %% ../../nbs/evaluate/21_page.ipynb #75b3177b
+# %% ../../nbs/evaluate/21_page.ipynb #01234512
 def row_counts(
     run,  # prepared
 ) -> dict:     # table, broken, train, valid, test; unreadable: a count for each split that has some
     "How many rows went where"
-    broken = len(pd.read_csv(run.folder/"broken.csv")) if (run.folder/"broken.csv").exists() else 0
+    broken = len(load_broken(run.folder))
     sizes = run.table["split"].value_counts()
     counts = dict(table=len(run.table) + broken, broken=broken) | {name: int(count) for name, count in sizes.items()}
     lost = {name: len(files) for name, files in read_scores(run.folder).get("unreadable", {}).items() if files}
