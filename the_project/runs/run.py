@@ -19,7 +19,7 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import nn
 
-from ..core.env import rank
+from ..core.env import print_text, rank
 from ..core.files import load_tensors, read_json, table_hash
 from ..core.processes import first_says, hold_folder, join_processes, world_size
 from ..core.recipe import Recipe
@@ -131,7 +131,7 @@ def report(
 ) -> Report:                   # also printed, and in report.md with its plots
     "Print the page about this run; use \"valid\" while things still change, since test should be read once"
     page = write_report(self, split, tta, baseline)
-    print(page)
+    print_text(page)
     return page
 
 # %% ../../nbs/runs/02_run.ipynb #86324c37
