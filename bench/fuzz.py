@@ -1,7 +1,7 @@
 """What a stranger's files may do: damaged pictures, tables, recipes and bundles must be read or refused in one line.
 
     python bench/fuzz.py --minutes 60            all four kinds, an equal share of the time each
-    python bench/fuzz.py --quick                 one minute in all, as CI runs it
+    python bench/fuzz.py --quick                 200 inputs of each kind, always the same, about a minute: as CI runs it
     python bench/fuzz.py --only pictures --seed 7 --keep DIR
     python bench/fuzz.py --again DIR/pictures-1.bin     one kept input once more, with its traceback
 
@@ -278,8 +278,8 @@ def judge(ask, data: bytes) -> list[str]:
     return wrong
 
 
-def run_child(kind: str, seconds: float, seed: int, folder: Path) -> None:
-    "Draw inputs until the time is up; print a line of JSON an input that failed, and one at the end"
+def run_child(kind: str, seconds: float, seed: int, folder: Path, most: int) -> None:
+    "Draw inputs until the time is up or there were `most`; print a line of JSON an input that failed, and one at the end"
     import logging
     import resource
 
@@ -296,14 +296,14 @@ def run_child(kind: str, seconds: float, seed: int, folder: Path) -> None:
     def tell(**what): print(json.dumps(what), file=shown, flush=True)
 
     tell(ready=True)
-    while time.monotonic() < until:
+    while time.monotonic() < until and count < most:
         @hypothesis.seed(seed)
         @hypothesis.settings(max_examples=200, database=None, deadline=None, phases=[hypothesis.Phase.generate],
                              suppress_health_check=list(hypothesis.HealthCheck))
         @hypothesis.given(strategy)
         def one(data):
             nonlocal count
-            if time.monotonic() > until: return
+            if time.monotonic() > until or count >= most: return
             current.write_bytes(data)
             count += 1
             for wrong in judge(ask, data):
@@ -320,14 +320,15 @@ def run_child(kind: str, seconds: float, seed: int, folder: Path) -> None:
     tell(done=count, peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 
-def watch(kind: str, seconds: float, seed: int, folder: Path) -> int:
+def watch(kind: str, seconds: float, seed: int, folder: Path, most: int) -> int:
     "Run one kind; start it again after an input that ended or blocked it; how many inputs failed"
     import selectors
     failed, count, until = 0, 0, time.monotonic() + seconds
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         left = max(until - time.monotonic(), 5)
-        command = [sys.executable, __file__, "--child", kind, "--seconds", str(left), "--seed", str(seed), "--keep", str(folder)]
+        command = [sys.executable, __file__, "--child", kind, "--seconds", str(left), "--seed", str(seed), "--keep", str(folder),
+                   "--most", str(most - count)]
         with open(folder / "stderr.txt", "w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child:
             waits, done, why = selectors.DefaultSelector(), False, ""
             waits.register(child.stdout, selectors.EVENT_READ)
@@ -356,18 +357,19 @@ def watch(kind: str, seconds: float, seed: int, folder: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--quick", action="store_true", help="one minute in all")
+    parser.add_argument("--quick", action="store_true", help="200 inputs of each kind, always the same")
     parser.add_argument("--only", choices=KINDS, nargs="*", default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", help="folder for inputs that failed; default: a temporary one")
     parser.add_argument("--again", help="a kept input, named KIND-N.bin")
     parser.add_argument("--child", choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--most", type=int, default=10**9, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     random.seed(args.seed)
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    if args.child: return run_child(args.child, args.seconds, args.seed, Path(args.keep))
+    if args.child: return run_child(args.child, args.seconds, args.seed, Path(args.keep), args.most)
     keep = Path(args.keep or tempfile.mkdtemp(prefix="fuzz-"))
     if args.again:
         _, ask = KINDS[Path(args.again).name.split("-")[0]](keep)
@@ -375,8 +377,8 @@ def main() -> None:
             try: print("read:", one())
             except BaseException: traceback.print_exc()
         return
-    seconds = 60 * (1 if args.quick else args.minutes) / len(args.only)
-    failed = sum(watch(kind, seconds, args.seed, keep / kind) for kind in args.only)
+    seconds, most = 60 * args.minutes / len(args.only), 200 if args.quick else args.most
+    failed = sum(watch(kind, seconds, args.seed, keep / kind, most) for kind in args.only)
     print(f"{failed} inputs failed" + f"; they lie in {keep}" * bool(failed))
     sys.exit(bool(failed))
 

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['scale_to_uint8', 'is_deep', 'read_deep', 'to_srgb']
 
-# %% ../../nbs/answer/00_colour.ipynb #2c8801f4
+# %% ../../nbs/answer/00_colour.ipynb #8db1d754
 import io
+import re
 import sys
 from functools import lru_cache
 
@@ -51,7 +52,7 @@ def _scaled(values: np.ndarray, low: float, white: float) -> np.ndarray:
     values = (np.nan_to_num(values.astype(np.float32), nan=0.0) - low) * (255 / white) + 0.5
     return values.clip(0, 255).astype(np.uint8)
 
-# %% ../../nbs/answer/00_colour.ipynb #dba9d41c
+# %% ../../nbs/answer/00_colour.ipynb #06965b73
 def _orders(
     picture: Image.Image,  # as Pillow opened it
 ) -> tuple[str, str] | None:  # raw modes that give the upper and the lower bytes; None: not 16 bits in colour
@@ -62,17 +63,33 @@ def _orders(
     order = {"N": "L" if sys.byteorder == "little" else "B"}.get(raw[-1], raw[-1])
     return (raw, raw[:-1] + {"B": "L", "L": "B"}[order]) if order in "BL" else None
 
+_GREY = "LA;16B"  # of a PNG: grey and transparency, two bytes each
+_DEPTH = re.compile(rb"\xff\x4f\xff\x51.{38}(.)", re.DOTALL)  # of the first band, in a JPEG 2000's header
+
 def is_deep(
     picture: Image.Image,  # as Pillow opened it
 ) -> bool:
-    "Whether a picture in colour has 16 bits a band"
-    return _orders(picture) is not None
+    "Whether a picture that Pillow reads with 8 bits a band has more"
+    if picture.format == "JPEG2000" and picture.tile and len(picture.getbands()) > 1:
+        here = picture.fp.tell()
+        picture.fp.seek(0)
+        found = _DEPTH.search(picture.fp.read(100_000))
+        picture.fp.seek(here)
+        return found is not None and found[1][0] & 127 > 7
+    return _orders(picture) is not None or getattr(picture, "tile", None) and picture.tile[0][3] == _GREY
 
 def read_deep(
     picture: Image.Image,  # as Pillow opened it: loaded here
     again: Image.Image,    # the same, opened once more
-) -> np.ndarray:           # uint16 (H, W, 3 or 4)
-    "All sixteen bits of a picture in colour"
+) -> np.ndarray:           # uint16 (H, W, 2 to 4)
+    "All bits of a picture that `is_deep`; ImportError where a JPEG 2000 needs imagecodecs"
+    if picture.format == "JPEG2000":
+        from imagecodecs import jpeg2k_decode
+        again.fp.seek(0)
+        return jpeg2k_decode(again.fp.read())
+    if picture.tile[0][3] == _GREY:
+        again.tile = [tile._replace(args="RGBA") for tile in again.tile]
+        return np.asarray(again).view(">u2").astype(np.uint16)
     low = _orders(picture)[1]
     again.tile = [tile._replace(args=low if isinstance(tile.args, str) else (low, *tile.args[1:])) for tile in again.tile]
     upper, lower = np.asarray(picture), np.asarray(again)

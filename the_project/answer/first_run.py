@@ -69,6 +69,7 @@ def run_first(
     threads: int = 1,               # of the run
 ) -> bool:                          # whether there was a run; models that are known need none
     "Let models run once in a process of its own; BundleError when they don't come to an end"
+    if seconds is not None and not seconds > 0: raise ValueError(f"first_run={seconds}: use more than 0 seconds")
     sums = [file_sum(file) for file in files]
     for file in files: check_self_contained(file)
     if seconds is None or _KNOWN.issuperset(sums): return False
@@ -82,7 +83,7 @@ def run_first(
                           "it more time (first_run=300)") from error
     except OSError as error:
         raise BundleError(f"{files[-1]}: no process could be started for its first run ({error.strerror}): "
-                          "first_run=None runs it here, without a limit") from error
+                          "end other programs, then try again") from error
     if not child.stdout.startswith(b"done"): raise BundleError(_died(files[-1], child))
     _KNOWN.update(sums)
     return True

@@ -6,7 +6,7 @@
 __all__ = ['PICTURE_SUFFIXES', 'SCENE_SUFFIXES', 'DRAFT_FACTOR', 'check_regular', 'source_name', 'what_is_it', 'open_header',
            'open_picture', 'PictureError', 'scale_to_uint8']
 
-# %% ../../nbs/answer/02_picture.ipynb #a5529984
+# %% ../../nbs/answer/02_picture.ipynb #da91d95c
 import io
 import logging
 import os
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
 from .colour import is_deep, read_deep, scale_to_uint8, to_srgb
-from .work import MOST_PIXELS, Metered, PictureError, check_icon, check_price
+from .work import MOST_PIXELS, Metered, PictureError, check_price, lazy_picture
 
 _all_ = ["PictureError", "scale_to_uint8"]
 
@@ -57,26 +57,26 @@ def source_name(
     inner = getattr(source, "filename", None) or getattr(source, "name", None)
     return str(inner) if isinstance(inner, (str, Path)) and str(inner) else f"<{type(source).__name__}>"
 
-# %% ../../nbs/answer/02_picture.ipynb #88da299b
+# %% ../../nbs/answer/02_picture.ipynb #8ec639af
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 _STARTS = (
     (b"\xff\xd8\xff", "a JPEG whose header is broken: copy or download it again"),
     (b"\x89PNG", "a PNG whose header is broken: copy or download it again"),
     (b"GIF8", "a GIF whose header is broken: copy or download it again"),
     (b"<svg", "an SVG drawing: save it as PNG"),
-    (b"<vrtdataset", "a VRT, which only names other files: write it as GeoTIFF, gdal_translate in.vrt out.tif"),
     (b"<?xml", "an XML file (an SVG drawing?): save it as PNG"),
     (b"<!doctype html", "a web page: download the picture itself"),
     (b"<html", "a web page: download the picture itself"),
     (b"%pdf", "a PDF: save its page as PNG"),
+    (b"%!ps", "a PostScript drawing: save it as PNG"),
     (b"pk\x03\x04", "a zip archive: unpack it first"),
     (b"ii*\0", "a TIFF or raw camera file of a kind that Pillow can't read: save it as PNG"),
     (b"mm\0*", "a TIFF or raw camera file of a kind that Pillow can't read: save it as PNG"),
 )
 
-# %% ../../nbs/answer/02_picture.ipynb #c99fa451
+# %% ../../nbs/answer/02_picture.ipynb #5e857051
 def what_is_it(
-    head: bytes,  # the first bytes of a file, 32 will do
+    head: bytes,  # the first bytes of a file, 1,000 will do
 ) -> str:         # what the file is and what to do, without a name
     "Why Pillow could not open a file that starts with these bytes"
     if not head:
@@ -88,9 +88,11 @@ def what_is_it(
         return "a WebP that is broken, or Pillow was built without WebP: save it as JPEG"
     if not head.strip(b"\0"):
         return "only zero bytes, a failed copy: copy it again"
-    start = head.lstrip().lower()
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith(b"<") and b"<vrtdataset" in start:
+        return "a VRT, which only names other files: write it as GeoTIFF, gdal_translate in.vrt out.tif"
     return next((text for magic, text in _STARTS if start.startswith(magic.lower())),
-                "not a picture of a kind that Pillow reads: save it as JPEG or PNG")
+                "not a picture of a kind that is read here: save it as JPEG or PNG")
 
 # %% ../../nbs/answer/02_picture.ipynb #ad03e739
 def _over_white(
@@ -192,7 +194,7 @@ def _told(name: str, what: str) -> Iterator[None]:
         why = " ".join(str(error).split())[:150] or type(error).__name__
         raise PictureError(f"{name}: can't be {what} ({why}): copy or download it again") from error
 
-# %% ../../nbs/answer/02_picture.ipynb #4e961f53
+# %% ../../nbs/answer/02_picture.ipynb #f572f856
 def _decode(
     picture: Image.Image,  # as Pillow opened it, pixels not read yet
     file: Metered | None,  # that it was opened from; None: it lies in memory
@@ -219,7 +221,11 @@ def _decode(
 def _deep(picture: Image.Image, file: Metered, notes: list) -> Image.Image:
     "A picture of sixteen bits a band, all of them seen before they are scaled to eight"
     notes.append("16-bit values scaled to 8 bits")
-    return _from_array(read_deep(picture, Image.open(Metered(io.BytesIO(file.contents()), file.name))), file.name)
+    again = lazy_picture(Metered(io.BytesIO(file.contents()), file.name))
+    try: return _from_array(read_deep(picture, again), file.name)
+    except ImportError as error:
+        raise PictureError(f"{file.name}: a JPEG 2000 of more than 8 bits needs imagecodecs: pip install "
+                           "'the_project[segment]', or save it as PNG of 16 bits") from error
 
 # %% ../../nbs/answer/02_picture.ipynb #d6767d88
 @contextmanager
@@ -285,28 +291,27 @@ def _unpacked(packed: bytes) -> bytes:  # no more than Pillow unpacks
     try: return zlib.decompressobj().decompress(packed, _MOST_TEXT + 1)
     except zlib.error: return b""  # Pillow leaves it out too
 
-# %% ../../nbs/answer/02_picture.ipynb #d943501e
+# %% ../../nbs/answer/02_picture.ipynb #a0c8cc04
 def _add_heif(head: bytes, name: str) -> None:
     "Let Pillow read HEIC, where a file is one"
-    if head[4:8] != b"ftyp" or head[8:12] not in _HEIC or b"avif" in head: return
+    if head[4:8] != b"ftyp" or head[8:12] not in _HEIC or b"avif" in head[:64]: return
     try: from pillow_heif import register_heif_opener
     except ImportError as error:
         raise PictureError(f"{name}: a HEIC photo needs pillow-heif: pip install 'the_project[heic]', or save it as "
                            "JPEG") from error
     if "HEIF" not in Image.OPEN: register_heif_opener()
 
-# %% ../../nbs/answer/02_picture.ipynb #1fd0407d
+# %% ../../nbs/answer/02_picture.ipynb #c5e34fe3
 @contextmanager
 def _opened(source, name: str) -> Iterator[tuple[Image.Image, Metered]]:
     "A file as Pillow opens it: its header"
     with _as_file(source, name) as file, _told(name, "opened"):
-        check_icon(file)
-        head = file.file.read(64)
+        head = file.file.read(1000)
         file.seek(0)
         _add_heif(head, name)
         if head[:4] == b"\x89PNG": file = _without_texts(file)
-        try: picture = Image.open(file)
-        except UnidentifiedImageError: raise PictureError(f"{name}: {what_is_it(head[:32])}") from None
+        try: picture = lazy_picture(file)
+        except UnidentifiedImageError: raise PictureError(f"{name}: {what_is_it(head)}") from None
         with _told(name, "decoded"): yield picture, file
 
 @contextmanager

@@ -37,26 +37,27 @@ def epsg_of(
     number = plain.get(3072, plain.get(2048, 0))  # projected, else in degrees
     return f"EPSG:{number}" if 1024 <= number < 32767 else None
 
-# %% ../../nbs/answer/07_place.ipynb #c7195842
+# %% ../../nbs/answer/07_place.ipynb #b5e9b661
 @contextmanager
 def by_rasterio(
-    source,  # path or bytes
+    source,       # path or bytes
+    driver: str,  # GDAL's name of the one format that it may be: some read other files, or ask a server
 ) -> Iterator:
     "rasterio's dataset of a path or of bytes, open for the block; ImportError where rasterio is not installed"
     import rasterio
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         if isinstance(source, (str, os.PathLike)):
-            with rasterio.open(source) as file: yield file
+            with rasterio.open(source, driver=driver) as file: yield file
         else:
-            with rasterio.MemoryFile(bytes(source)) as memory, memory.open() as file: yield file
+            with rasterio.MemoryFile(bytes(source)) as memory, memory.open(driver=driver) as file: yield file
 
 def crs_by_rasterio(
     source,         # path or bytes
 ) -> str | None:    # e.g. EPSG:3035, or WKT where it has no number; None: none is told, or rasterio is not installed
     "A coordinate reference system as rasterio finds it"
     try:
-        with by_rasterio(source) as file: return file.crs.to_string() if file.crs else None
+        with by_rasterio(source, "GTiff") as file: return file.crs.to_string() if file.crs else None
     except ImportError: return None
 
 def place_tags(

@@ -247,13 +247,13 @@ def _from_page(file, series, name: str, max_pixels: int, bands: int | None, last
     check_tiff(page, 0, name, max_pixels)
     return Raster(name, shape, page.dtype, _Segments(page, name).read, close=file.close)
 
-# %% ../../nbs/answer/08_raster.ipynb #47458689
-def _from_jpeg2000(source, name: str, max_pixels: int) -> Raster:
-    "A JPEG 2000 by windows"
-    opened = by_rasterio(source)
+# %% ../../nbs/answer/08_raster.ipynb #0ad72825
+def _from_rasterio(source, name: str, max_pixels: int, what: str, driver: str) -> Raster:
+    "A JPEG 2000 or a VRT by windows"
+    opened = by_rasterio(source, driver)
     try: file = opened.__enter__()
     except ImportError as error:
-        raise PictureError(f"{name}: a JPEG 2000 needs rasterio: pip install 'the_project[geo]'") from error
+        raise PictureError(f"{name}: a {what} needs rasterio: pip install 'the_project[geo]'") from error
     shape = file.height, file.width, file.count
     _check_room(shape, max_pixels, name)
     def read(top: int, left: int, height: int, width: int) -> np.ndarray:
@@ -294,15 +294,15 @@ def _from_picture(source, name: str, max_pixels: int, bands: int | None) -> Rast
     raster.notes = picture.info["notes"]
     return raster
 
-# %% ../../nbs/answer/08_raster.ipynb #2f0c7b22
+# %% ../../nbs/answer/08_raster.ipynb #f2be0644
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG2000_STARTS = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 
-def _head(source, name: str) -> tuple[bytes, int]:  # first bytes, length of the file
+def _head(source, name: str) -> tuple[bytes, int]:  # first 1,000 bytes, length of the file
     try:
-        if isinstance(source, (bytes, bytearray, memoryview)): return bytes(source[:32]), len(source)
+        if isinstance(source, (bytes, bytearray, memoryview)): return bytes(source[:1000]), len(source)
         check_regular(source)
-        with open(source, "rb") as file: return file.read(32), os.fstat(file.fileno()).st_size
+        with open(source, "rb") as file: return file.read(1000), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}: check the path") from error
 
@@ -310,6 +310,7 @@ def read_raster(
     source,                         # path, bytes, open binary file, Pillow picture, or array (H, W[, bands])
     max_pixels: int = MOST_PIXELS,  # width x height allowed, and a sixteenth of the values; checked by the header
     bands: int | None = None,       # how many are expected, if known: decides where a file doesn't tell its layout
+    vrt: bool = False,              # read a GDAL VRT too, which may name any file: for one's own tables, never for a visitor's
 ) -> Raster:                        # `.shape`, `.window(top, left, height, width)`, `.pixels`, `.tags`; for `with`
     "Open a GeoTIFF, a JPEG 2000, an NPY file or any picture, or raise a `PictureError` that names it"
     name = source_name(source)
@@ -321,7 +322,8 @@ def read_raster(
         if isinstance(source, Image.Image): return _from_picture(source, name, max_pixels, bands)
         head, size = _head(source, name)
         if head[:4] in _TIFF_STARTS: return _from_tiff(source, size, name, max_pixels, bands)
-        if head.startswith(_JPEG2000_STARTS): return _from_jpeg2000(source, name, max_pixels)
+        if head.startswith(_JPEG2000_STARTS): return _from_rasterio(source, name, max_pixels, "JPEG 2000", "JP2OpenJPEG")
+        if vrt and what_is_it(head).startswith("a VRT"): return _from_rasterio(source, name, max_pixels, "VRT", "VRT")
         if head[:6] == b"\x93NUMPY": return _from_npy(source, size, name, max_pixels, bands)
         if str(source).lower().endswith((".tif", ".tiff", ".npy")): raise PictureError(f"{name}: {what_is_it(head)}")
         return _from_picture(source, name, max_pixels, bands)

@@ -6,7 +6,7 @@ answer."""
 # %% auto #0
 __all__ = ['SHARES', 'power_law', 'nested_parts', 'Curve', 'curve_line', 'fit_curve', 'learning_curve', 'plot_curve']
 
-# %% ../../nbs/audit/07_curve.ipynb #5aee5124
+# %% ../../nbs/audit/07_curve.ipynb #932f5d61
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..data.divide import divide_folds
 from ..core.env import rng_for
 from ..data.groups import group_duplicates
 from ..data.splits import kfold_table
+from ..data.unreadable import common_answers
 from ..evaluate.compare import METRICS, draw_scores, match_rows
 from ..evaluate.metrics import interval
 from ..evaluate.plots import BLUE, GREY, make_axes, set_title
@@ -79,7 +80,7 @@ class Curve:
 
     def __str__(self) -> str: return curve_line(self)
 
-# %% ../../nbs/audit/07_curve.ipynb #ed730dd1
+# %% ../../nbs/audit/07_curve.ipynb #524313b6
 def curve_line(
     curve: Curve,
 ) -> str:  # one line
@@ -107,7 +108,8 @@ def fit_curve(
     if metric not in METRICS[:3]:
         raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(METRICS[:3])}")
     if len(answers) < 3: raise ValueError(f"{len(answers)} points make no curve: give three shares or more")
-    same = [answers[0], *(match_rows(answers[0], table) for table in answers[1:])]
+    first, *others = common_answers(answers)
+    same = [first, *(match_rows(first, table) for table in others)]
     scores = np.stack([draw_scores(table, metric, n, seed) for table in same], 1)  # (1 + draws, points)
     ahead = np.geomspace(pictures[0], 2 * pictures[-1], 60)
     fitted = 1 - power_law(np.array(pictures), 1 - scores, np.array([pictures[-1], 2 * pictures[-1], *ahead]))

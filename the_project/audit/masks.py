@@ -163,7 +163,7 @@ class MaskAudit:
         atomic_write(folder/"summary.txt", "\n".join(self.summary()) + "\n")
         return folder
 
-# %% ../../nbs/audit/08_masks.ipynb #da12cdf9
+# %% ../../nbs/audit/08_masks.ipynb #63a0493c
 def audit_masks(
     table: pd.DataFrame,  # columns `file` and the recipe's target, the mask's path
     recipe: Recipe,       # file_bands, missing, hide_band, classes; all bands of the files are looked at
@@ -178,7 +178,7 @@ def audit_masks(
     if not kept: raise ValueError(f"none of the {len(rows)} rows can be used, the first: {rows['problem'].iloc[0]}")
     pixels, codes = (np.concatenate([getattr(row, name) for _, row in kept]) for name in ("pixels", "codes"))
     at = np.repeat([i for i, _ in kept], [len(row.codes) for _, row in kept])
-    with read_raster(rows["file"][kept[0][0]]) as raster: narrow = raster.dtype == np.uint8
+    with read_raster(rows["file"][kept[0][0]], vrt=True) as raster: narrow = raster.dtype == np.uint8
     missing = np.sum([row.missing for _, row in kept], 0) / (rows["height"] * rows["width"]).sum()
     found = [dict(band=name) | band_facts(pixels[:, i], codes, at, labels, narrow) | dict(share_missing=missing[i])
              for i, name in enumerate(spec["bands"])]
@@ -206,7 +206,7 @@ def _alike(vectors: np.ndarray, closeness, likeness: float, files: list[str]) ->
         found += [(files[i], files[i + 1 + j], float(near[j])) for j in np.flatnonzero(near >= likeness)]
     return pd.DataFrame(found, columns=["file", "other", "likeness"])
 
-# %% ../../nbs/audit/08_masks.ipynb #1113b759
+# %% ../../nbs/audit/08_masks.ipynb #a0cb4079
 def area_pairs(
     table: pd.DataFrame,            # column `file`
     recipe: Recipe,                 # file_bands, missing
@@ -220,7 +220,7 @@ def area_pairs(
     if band is not None and band not in spec["bands"]:
         raise ValueError(f"there is no band {band!r}: the files have {', '.join(spec['bands'])}")
     for file in files:
-        with read_raster(file, bands=len(spec["file_bands"])) as raster:
+        with read_raster(file, bands=len(spec["file_bands"]), vrt=True) as raster:
             pixels = select_bands(raster.pixels, spec, file, raster.nodata)
         seen = visible(pixels, spec["bands"]) if band is None else None
         if band is None: small.append(cv2.resize(seen, (224, 224), interpolation=cv2.INTER_AREA))

@@ -139,8 +139,10 @@ class Question:
         k: int = 3,          # labels in a row; fewer where the bundle knows fewer
         given: dict | None = None,  # what is known beside all pictures, e.g. {"country": "India"}
         subset: Iterable[str] | None = None,  # labels that may be answered; None: all
+        first_run: float | None = 60,         # as in `Predictor`
     ):
         config, rules = read_config(bundle), {}
+        self.first_run = first_run
         if k < 1: raise ValueError(f"k={k}: use 1 or more")
         if config["output"] == "mask": raise ValueError("this bundle answers with masks: use write_masks")
         self.bundle, self.seal, self.labels = Path(bundle), seal_of(config), config["labels"]
@@ -169,12 +171,17 @@ class Question:
         ray: int | None = None,   # workers on Ray, 0: as many as there are processors; None: without Ray
     ) -> Iterator[dict]:          # of `Predictor.predict_many`, in the order of the files
         if ray is not None: yield from _ray_answers(self, files, batch, threads, ray)
-        else: yield from Predictor(self.bundle, threads).predict_many(files, batch=batch, **self.asked)
+        else:
+            predictor = Predictor(self.bundle, threads, first_run=self.first_run)
+            yield from predictor.predict_many(files, batch=batch, **self.asked)
 
 # %% ../../nbs/bundle/09_batch.ipynb #31394938
 class Worker:
     "A predictor in a process of its own"
-    def __init__(self, bundle: str, threads: int): self.predictor = Predictor(bundle, threads)
+    def __init__(self, bundle: str, threads: int, first_run: float | None):
+        self.predictor = Predictor(bundle, threads, first_run=first_run)
+
+
     def answer(self, files: list[str], asked: dict) -> list[dict]:
         return list(self.predictor.predict_many(files, batch=len(files), **asked))
 
@@ -187,7 +194,7 @@ def _ray_answers(question: Question, files: Iterator[str], batch: int, threads: 
     workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
     hired = ray.remote(num_cpus=threads, max_restarts=3, max_task_retries=3)(Worker)
     try:
-        staff = [hired.remote(str(question.bundle.absolute()), threads) for _ in range(workers)]
+        staff = [hired.remote(str(question.bundle.absolute()), threads, question.first_run) for _ in range(workers)]
         for n, some in enumerate(_batches(files, batch)):
             if len(waiting) == 2 * workers: yield from ray.get(waiting.popleft())
             waiting.append(staff[n % workers].answer.remote(some, question.asked))
@@ -227,9 +234,10 @@ def answer_folder(
     ray: int | None = None,       # workers on Ray, 0: as many as there are processors; None: without Ray
     given: dict | None = None,    # what is known beside all pictures, e.g. {"country": "India"}
     subset: Iterable[str] | None = None,  # labels that may be answered; None: all
+    first_run: float | None = 60,  # as in `Predictor`
 ) -> dict:                        # pictures, unreadable, resumed: rows
     "Answer every picture, whatever their number, in order, in a CSV"
-    question, output, skipped = Question(bundle, k, given, subset), Path(output), Skipped()
+    question, output, skipped = Question(bundle, k, given, subset, first_run), Path(output), Skipped()
     if batch < 1 or not paths: raise ValueError(f"batch={batch}, paths={paths}: use 1 or more of each")
     check_folders(paths)
     if output.is_dir() or not output.absolute().parent.is_dir():

@@ -11,6 +11,7 @@ import re
 
 from ..core.recipe import nearest
 from ..answer.config_fields import MOST_TEXT, fits
+from ..answer.html import first_names
 
 # %% ../../nbs/bundle/05_card.ipynb #3e149872
 ABOUT = {"title": "of the page and the card", "license": "of the weights, as the Hub spells it, e.g. cc-by-4.0",
@@ -56,8 +57,10 @@ _METRICS = {"f1_macro": ("f1", "macro-F1"), "accuracy": ("accuracy", "top-1 accu
             "edge": ("f1", "F1 of edges")}
 
 def _name_of(config: dict) -> str:  # a model's name for people
-    what = ", ".join(config["labels"]) if config.get("output") == "number" else f"{len(config['labels'])} labels"
-    if config.get("output") == "mask": what = f"masks of {' and '.join(config['labels'])}"
+    n, output = len(config["labels"]), config.get("output")
+    what = f"{n} {'numbers' if output == 'number' else 'labels'}"
+    if output == "number" and n < 6: what = ", ".join(config["labels"])
+    if output == "mask": what = f"masks of {' and '.join(config['labels']) if n < 6 else f'{n} classes'}"
     return config.get("title") or f"{config['arch']}, {what}"
 
 def _metric(name: str) -> tuple[str, str]:  # (the Hub's metric, what people read)
@@ -100,9 +103,12 @@ def front_matter(
     return data.to_yaml().rstrip("\n") + "\n"
 
 # %% ../../nbs/bundle/05_card.ipynb #8d9d87b8
+_MOST = 100  # rows of a table
+
 def _table(heads: list[str], rows: list[list]) -> str:  # Markdown
-    cells = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in cells)
+    cells, more = [heads, ["---"] * len(heads), *rows[:_MOST]], len(rows) - _MOST
+    rest = f"\n\nAnd {more:,} more, which are left out here: `report.md` of the run has them." * (more > 0)
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in cells) + rest
 
 def _span(value: float | None, low: float | None, high: float | None) -> list[str]:
     if value is None: return ["not measured", ""]
@@ -138,7 +144,7 @@ def _class_part(facts: dict) -> str:
              f"{row['recall']:.2f}", row["support"]] for row in facts["classes"] if row["support"]]
     absent = [row["label"] for row in facts["classes"] if not row["support"]]
     text = _table(["label", "F1", "95 % interval", "precision", "recall", "pictures"], rows)
-    return text + (f"\n\nNot in {facts['split']}, so without a score: {', '.join(absent)}." if absent else "")
+    return text + (f"\n\nNot in {facts['split']}, so without a score: {first_names(absent)}." if absent else "")
 
 # %% ../../nbs/bundle/05_card.ipynb #bb6701c5
 def _confusion_part(facts: dict) -> str:
@@ -153,14 +159,17 @@ def _calibration_part(facts: dict, config: dict) -> str:
             f"temperature {found['temperature']:.2f}, which this bundle applies (fitted there, so it flatters too).")
 
 # %% ../../nbs/bundle/05_card.ipynb #b665b2db
+_MOST_MISSED = 20  # labels with a sentence of their own
+
 def _limits(config: dict, facts: dict | None, about: dict) -> list[str]:  # sentences
     lines = [about["limits"]] if "limits" in about else []
     lines.append(f"Every picture gets one of {len(config['labels'])} labels, also a picture that shows none of them.")
-    for row in (facts or {}).get("classes", []):
-        if row["support"] and row["recall"] < .5:
-            lines.append(f"It misses most pictures of {row['label']} (recall {row['recall']:.2f} on {facts['split']}).")
+    missed = [row for row in (facts or {}).get("classes", []) if row["support"] and row["recall"] < .5]
+    lines += [f"It misses most pictures of {row['label']} (recall {row['recall']:.2f} on {facts['split']})."
+              for row in missed[:_MOST_MISSED]]
+    if more := missed[_MOST_MISSED:]: lines.append(f"It misses most pictures of {len(more):,} labels more.")
     thin = [row["label"] for row in (facts or {}).get("classes", []) if 0 < row["support"] < 8]
-    if thin: lines.append(f"Fewer than 8 pictures judged {', '.join(thin)}: those scores are mostly chance.")
+    if thin: lines.append(f"Fewer than 8 pictures judged {first_names(thin)}: those scores are mostly chance.")
     if any((config.get("venomous") or {}).values()):
         lines.append("Some of its labels are venomous animals. An answer from one picture is a guess: never handle an "
                      "animal on its word, and after a bite ask a doctor, not a page.")
@@ -200,11 +209,11 @@ Predictor("this-folder").top("photo.jpg", k=3)
 
 # %% ../../nbs/bundle/05_card.ipynb #46a13644
 def _number_parts(config: dict, facts: dict | None, about: dict) -> dict:
-    numbers, names = config["numbers"], ", ".join(config["labels"])
+    numbers, names = config["numbers"], first_names(config["labels"])
     spans = zip(config["labels"], numbers["low"], numbers["high"])
     ends = [f"{name} {_told(low)} to {_told(high)}" for name, low, high in spans]
     limits = [about["limits"]] if "limits" in about else []
-    limits += [f"Trained on {numbers['rows']} pictures with {', '.join(ends)}: beyond that it has seen nothing.",
+    limits += [f"Trained on {numbers['rows']} pictures with {first_names(ends)}: beyond that it has seen nothing.",
                "Every picture gets a number, also one that shows nothing of the kind.",
                f"Intervals are made to hold {numbers['coverage']:.0%} of the truths among pictures like validation's, "
                "not of others."]
@@ -244,7 +253,7 @@ answer["coverage"], answer["mask"]
 
 Larger scenes are answered in tiles of {bands["tile"]} pixels that overlap by {bands["overlap"]} and are blended.
 `probes/` holds scenes whose answers are in `config.json`: a machine that gives others prepares scenes differently."""
-    parts = {"": f"Answers a scene with a class for every pixel: {', '.join(config['labels'])}.",
+    parts = {"": f"Answers a scene with a class for every pixel: {first_names(config['labels'])}.",
              "Limits": "\n".join(f"- {line}" for line in limits),
              "Intended use": about.get("use", "No use was stated by whoever exported this.")}
     if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
@@ -254,7 +263,7 @@ Larger scenes are answered in tiles of {bands["tile"]} pixels that overlap by {b
 def _label_parts(config: dict, facts: dict | None, about: dict) -> dict:
     use = about.get("use", "No use was stated by whoever exported this. It names what a photo shows, for a person who "
                            "looks at the photo too.")
-    parts = {"": f"Answers a picture with probabilities for: {', '.join(config['labels'])}.", "Intended use": use,
+    parts = {"": f"Answers a picture with probabilities for: {first_names(config['labels'])}.", "Intended use": use,
              "Limits": "\n".join(f"- {line}" for line in _limits(config, facts, about))}
     if facts:
         parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts),

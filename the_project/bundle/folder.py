@@ -97,9 +97,10 @@ def write_masks(
     archive: str | Path | None = None,  # also a zip of the masks, e.g. a submission
     resume: bool = False,         # go on with an interrupted job
     threads: int = 1,             # processors to use
+    first_run: float | None = 60,  # as in `Predictor`
 ) -> dict:                        # scenes, unreadable, resumed: numbers; archive: its path, or None
     "Answer every scene with a mask under its own name"
-    predictor, out = Predictor(bundle, threads), Path(out).absolute()
+    predictor, out = Predictor(bundle, threads, first_run=first_run), Path(out).absolute()
     if not predictor.masks:
         raise BundleError(f"{bundle}: this bundle answers with a {predictor.config['output']}, not with masks")
     if out.is_file(): raise ValueError(f"{out} is a file: give a folder")

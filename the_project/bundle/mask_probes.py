@@ -57,7 +57,7 @@ def draw_probe(
     elif bands["missing"]: scene[:25, -30:] = bands["missing"][0]
     return scene
 
-# %% ../../nbs/bundle/00_mask_probes.ipynb #f1dbaff1
+# %% ../../nbs/bundle/00_mask_probes.ipynb #4974f6ba
 def write_probes(
     probes: list | None,   # scenes that may be published; None: drawn ones
     folder: Path,          # where the small copies go
@@ -73,7 +73,7 @@ def write_probes(
     return [_write_probe(source, folder/f"probe-{i:02d}", bands, longest) for i, source in enumerate(sources, 1)]
 
 def _write_probe(source, path: Path, bands: dict, longest: int) -> Path:
-    with read_raster(source, bands=len(bands["file_bands"])) as raster:
+    with read_raster(source, bands=len(bands["file_bands"]), vrt=True) as raster:
         height, width = (min(side, longest) for side in raster.shape[:2])
         pixels = raster.window((raster.shape[0] - height) // 2, (raster.shape[1] - width) // 2, height, width)
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3: Image.fromarray(pixels).save(path := path.with_suffix(".png"))

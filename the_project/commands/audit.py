@@ -9,6 +9,7 @@ __all__ = ['add_audit']
 from pathlib import Path
 
 from .train import add_columns, column_names, recipe_from
+from ..core.env import print_text, say
 
 # %% ../../nbs/commands/03_audit.ipynb #552c07a3
 def _unlabelled(table) -> str:
@@ -22,7 +23,7 @@ def _audit_masks(args, recipe, out: Path) -> int:
 
     table = read_table(args.table, columns=column_names(args.column), root=args.root, target=recipe.targets[0],
                        bad_rows="keep", task=recipe.task)
-    print(audit_masks(table, recipe).save(out)/"bands.csv")
+    print_text(audit_masks(table, recipe).save(out)/"bands.csv", data=True)
     return 0
 
 def _audit(args) -> int:
@@ -35,7 +36,6 @@ def _audit(args) -> int:
         if find_task(recipe.task).output == "mask": return _audit_masks(args, recipe, out)
     from the_project.audit.audit import apply_fixes, audit_table
     from the_project.core.csv_text import csv_table
-    from the_project.core.env import say
     from the_project.core.files import atomic_write
     from the_project.data.table import read_table
 
@@ -44,14 +44,14 @@ def _audit(args) -> int:
     if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
-        print(atomic_write(out/"fixed.csv", csv_table(fixed)))
+        print_text(atomic_write(out/"fixed.csv", csv_table(fixed)), data=True)
         return 0
     audit = audit_table(table, args.weights, args.arch, args.group, args.threshold, args.workers,
                         cleanlab=args.cleanlab)
     audit.save(out, f"Audit of {Path(args.table).name}")
     say(f"look at {out/'audit.html'}, edit {out/'audit.csv'}, then: the_project audit {args.table} --out {out} --fixes "
         f"{out/'audit.csv'}")
-    print(out/"audit.csv")
+    print_text(out/"audit.csv", data=True)
     return 0
 
 # %% ../../nbs/commands/03_audit.ipynb #e228db36

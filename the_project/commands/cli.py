@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
             from the_project.core.recipe import nearest
 
             message += nearest(message.split("'")[1], command_names())
-        self.exit(2, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")
 
 # %% ../../nbs/commands/09_cli.ipynb #bff32d25
 _ABOUT = """From labelled pictures to a score that can be believed and a top-3 page.

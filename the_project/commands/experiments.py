@@ -7,10 +7,10 @@ __all__ = ['add_common', 'read_input', 'read_changes', 'add_ablate', 'add_crossv
 
 # %% ../../nbs/commands/02_experiments.ipynb #dc36f0ce
 import json
-import sys
 from pathlib import Path
 
 from .train import add_bad_rows, add_columns, check_start, column_names, recipe_from, trusted_split
+from ..core.env import print_text, say
 
 # %% ../../nbs/commands/02_experiments.ipynb #d9b956a1
 def add_common(
@@ -96,8 +96,8 @@ def _ablate(args) -> int:
     found = ablate(recipe, table, changes, args.runs, seeds=args.seeds,
                    folds=args.folds,
                    mode="factorial" if args.factorial else "one", group=args.group, runner=_runner(args))
-    print(found.markdown)
-    print(f"logbook: {Logbook(args.runs).write()}", file=sys.stderr)
+    print_text(found.markdown)
+    say(f"logbook: {Logbook(args.runs).write()}")
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #4ec9813a
@@ -124,20 +124,20 @@ The base is trained with twice as many seeds, for the noise floor. The same comm
 
 # %% ../../nbs/commands/02_experiments.ipynb #49ec92c1
 def _crossval(args) -> int:
-    from the_project.evaluate.predictions import read_scores
+    from the_project.core.run import read_scores
     from the_project.evaluate.report import number_text, score_text
     from the_project.experiments.crossval import crossval
 
     table, recipe = read_input(args)
     found = _tell_failure(crossval, recipe, table, args.k, args.runs, args.group, None, _runner(args))
-    print(found.folds.to_string(index=False, float_format=number_text))
-    print(f"{found.metric} of all out-of-fold answers {score_text(found.score)}, spread of the folds "
+    print_text(found.folds.to_string(index=False, float_format=number_text))
+    print_text(f"{found.metric} of all out-of-fold answers {score_text(found.score)}, spread of the folds "
           f"{number_text(found.spread)}")
     if args.test:
         found.test()
         told = {name: triple for name, triple in read_scores(found.folder)["test"].items() if len(triple) == 3}
-        print("all folds on test: " + ", ".join(f"{name} {score_text(triple)}" for name, triple in told.items()))
-    print(f"out-of-fold answers: {found.folder/'predictions-out-of-fold.csv'}", file=sys.stderr)
+        print_text("all folds on test: " + ", ".join(f"{name} {score_text(triple)}" for name, triple in told.items()))
+    say(f"out-of-fold answers: {found.folder/'predictions-out-of-fold.csv'}")
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #3fcac6ab
@@ -169,12 +169,11 @@ def _search(args) -> int:
     table, recipe = read_input(args)
     found = _tell_failure(search, recipe, table, space, args.trials, args.runs, args.storage, args.sampler,
                           not args.no_prune, _runner(args))
-    print(found.table.drop(columns="run").to_string(index=False, float_format="{:.4g}".format))
+    print_text(found.table.drop(columns="run").to_string(index=False, float_format="{:.4g}".format))
     found.best_recipe.save(Path(args.runs)/"best-recipe.json")
-    print(f"best trial: {found.study.best_value:.3f} on the rows that chose it, {score_text(found.score)} without the luck of "
+    print_text(f"best trial: {found.study.best_value:.3f} on the rows that chose it, {score_text(found.score)} without the luck of "
           "being chosen")
-    print(f"best recipe: {Path(args.runs)/'best-recipe.json'}; confirm it with seeds: the_project ablate",
-          file=sys.stderr)
+    say(f"best recipe: {Path(args.runs)/'best-recipe.json'}; confirm it with seeds: the_project ablate")
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #ccb86554
@@ -210,9 +209,9 @@ def _logbook(args) -> int:
     from the_project.experiments.logbook import Logbook
 
     book = Logbook(args.runs, args.metric)
-    if args.format == "csv": print(csv_table(book.table), end="")
-    elif args.format == "json": print(book.table.to_json(orient="records", indent=1))
-    else: print(book.write().read_text(encoding="utf-8"), end="")
+    if args.format == "csv": print_text(csv_table(book.table), data=True, end="")
+    elif args.format == "json": print_text(book.table.to_json(orient="records", indent=1))
+    else: print_text(book.write().read_text(encoding="utf-8"), end="")
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #ba3b6352

@@ -6,7 +6,7 @@
 __all__ = ['add_mask_options', 'refuse_mask_options', 'predict_masks']
 
 # %% ../../nbs/commands/07_masks.ipynb #16b2c618
-import sys
+from ..core.env import say
 
 # %% ../../nbs/commands/07_masks.ipynb #2a1a8746
 def add_mask_options(
@@ -40,9 +40,9 @@ def predict_masks(
     if args.ray is not None or args.given or args.subset:
         raise ValueError("--ray, --given and --subset are for bundles of labels: leave them out")
     if not args.out: raise ValueError("this bundle answers with masks: say where they go with --out DIR")
-    told = write_masks(args.bundle, args.paths, args.out, args.overlay, args.zip, args.resume, args.threads)
+    told = write_masks(args.bundle, args.paths, args.out, args.overlay, args.zip, args.resume, args.threads,
+                       args.first_run)
     kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
     where = f"; masks in {told['archive']}" if told["archive"] else ""
-    print(f"{told['scenes']} scenes{kept}, {told['unreadable']} could not be read: see {args.out}/coverage.csv{where}",
-          file=sys.stderr)
+    say(f"{told['scenes']} scenes{kept}, {told['unreadable']} could not be read: see {args.out}/coverage.csv{where}")
     return 1 if told["unreadable"] else 0

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from .answers import add_answer_options, read_given, read_subset
 from .masks import add_mask_options, predict_masks, refuse_mask_options
+from .show import add_first_run
 from ..core.csv_text import csv_rows
 from ..core.env import printable, say
 from ..core.files import Skipped, named_errors
@@ -90,7 +91,7 @@ def _write_answers(args, asked: dict) -> tuple[int, int]:  # pictures, unreadabl
     from the_project.bundle.batch import answer_folder
 
     told = answer_folder(args.bundle, args.paths, args.output, threads=args.threads, resume=args.resume, ray=args.ray,
-                         **asked)
+                         first_run=args.first_run, **asked)
     kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
     say(f"{told['pictures']} pictures{kept}")
     return told["pictures"], told["unreadable"]
@@ -113,7 +114,7 @@ def _predict(args) -> int:
     if (output := read_config(args.bundle)["output"]) == "mask": return predict_masks(args)
     refuse_mask_options(args, output)
     asked = dict(k=args.k, given=read_given(args.given), subset=read_subset(args.subset))
-    question = Question(args.bundle, **asked)
+    question = Question(args.bundle, **asked, first_run=args.first_run)
     check_folders(args.paths)
     if args.out: args.output = _file_in(args)
     if args.resume and (args.format != "csv" or not args.output):
@@ -142,6 +143,7 @@ A picture that can't be read gets a row with an error, the rest is answered, and
     p.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder")
     p.add_argument("paths", nargs="+", metavar="PATH", help="pictures, or folders of them (searched to the bottom)")
     add_answer_options(p)
+    add_first_run(p)
     p.add_argument("--k", type=int, default=3, help="labels in a row (default: %(default)s)")
     p.add_argument("--format", choices=("csv", "json"), default="csv", help="of the answers (default: %(default)s)")
     p.add_argument("--output", metavar="FILE", help="write there, whole or not at all, instead of to stdout")

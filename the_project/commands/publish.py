@@ -8,13 +8,14 @@ __all__ = ['add_publish']
 
 # %% ../../nbs/commands/04_publish.ipynb #dbe1d3c0
 def _publish(args) -> int:
+    from the_project.core.env import print_text
     from the_project.page.publish import publish
 
     done = publish(args.bundle, args.name, args.target, args.private, args.dry_run, license=args.license,
                    runtime=args.runtime,
                    wait=args.wait)
-    print(f"model: {done['model']}\nspace: {done['space']}\nchanged: {', '.join(done['changed']) or 'nothing'}")
-    print(done["live"])
+    print_text(f"model: {done['model']}\nspace: {done['space']}\nchanged: {', '.join(done['changed']) or 'nothing'}")
+    print_text(done["live"])
     return 0
 
 # %% ../../nbs/commands/04_publish.ipynb #88a30518

@@ -10,10 +10,11 @@ __all__ = ['recipe_from', 'add_columns', 'add_bad_rows', 'column_names', 'check_
 import io
 import json
 import os
-import sys
 from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
+
+from ..core.env import print_text, say
 
 # %% ../../nbs/commands/00_train.ipynb #4638dac8
 def recipe_from(
@@ -27,7 +28,7 @@ def recipe_from(
     return recipe.replace(task=args.task) if getattr(args, "task", None) else recipe
 
 def _recipe(args) -> int:
-    print(recipe_from(args).to_json())
+    print_text(recipe_from(args).to_json(), data=True)
     return 0
 
 # %% ../../nbs/commands/00_train.ipynb #dff2aea9
@@ -85,7 +86,6 @@ def trusted_split(
     table, given = for_task(table, recipe), "split" in table
     if given and table["split"].notna().all() and {"train", "valid"} <= set(table["split"]):
         return table
-    from the_project.core.env import say
     from the_project.data.groups import group_duplicates
     from the_project.data.splits import split_table
 
@@ -128,7 +128,7 @@ def _train(args) -> int:
         run = train(first_says(partial(trusted_split, table, recipe)), recipe, args.runs)
     if me: return 0  # the first process tells
     run.report()
-    print(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR", file=sys.stderr)
+    say(f"run: {run.folder}\nexport it with: the_project bundle {run.folder} --out DIR")
     return 0
 
 # %% ../../nbs/commands/00_train.ipynb #204a64de

@@ -9,6 +9,7 @@ __all__ = ['add_leaks', 'add_compare']
 import json
 
 from .train import add_columns, column_names
+from ..core.env import print_text
 
 # %% ../../nbs/commands/05_trust.ipynb #e3e5a515
 def _leaks(args) -> int:
@@ -18,7 +19,8 @@ def _leaks(args) -> int:
     from the_project.core.problems import missing_column
     from the_project.data.table import read_table
 
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=args.target)
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=args.target,
+                       task="classify")
     if args.group and args.group not in table: raise missing_column(args.group, table, "what belongs together")
     table, vectors = probe_table(table, args.weights, args.target)
     report = leak_report(table, group=args.group, target=args.target, vectors=vectors)
@@ -26,10 +28,10 @@ def _leaks(args) -> int:
     if args.json:
         answer = dict(rows=report.rows, grouped=report.grouped, points=report.points)
         if curve: answer |= dict(now=curve.now, twice=curve.twice, points_of_curve=curve.points.to_dict("records"))
-        print(json.dumps(plain(answer)))
+        print_text(json.dumps(plain(answer)))
         return 0
-    print(report)
-    if curve: print(curve)
+    print_text(report)
+    if curve: print_text(curve)
     return 0
 
 # %% ../../nbs/commands/05_trust.ipynb #a176bce3
@@ -40,7 +42,7 @@ def _compare(args) -> int:
 
     found = compare(Run(args.run_a), Run(args.run_b), args.split, args.metric)
     numbers = dict(names=found.names, rows=found.rows, groups=found.groups, scores=found.scores)
-    print(json.dumps(plain(numbers)) if args.json else f"{found}\n\n{found.table.round(3).to_string()}")
+    print_text(json.dumps(plain(numbers)) if args.json else f"{found}\n\n{found.table.round(3).to_string()}")
     return 0
 
 # %% ../../nbs/commands/05_trust.ipynb #7bc7083a

@@ -22,13 +22,14 @@ from fastcore.basics import patch
 
 from .env import say
 
-# %% ../../nbs/core/07_cache.ipynb #53c335a4
+# %% ../../nbs/core/07_cache.ipynb #7b19483e
 def picture_key(
     path: str | Path,  # a file
-) -> bytes | None:     # 16 bytes; None when there is no such file
+) -> bytes | None:     # 16 bytes; None when there is no such file, or a VRT, whose pixels lie in other files
     "What the cache knows a picture by: path, size in bytes, number and times of change of the file"
     try: stat = os.stat(path)
     except OSError: return None
+    if str(path).lower().endswith(".vrt"): return None
     name = f"{os.path.abspath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}"
     return blake2b(name.encode(), digest_size=16).digest()
 

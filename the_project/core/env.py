@@ -5,7 +5,7 @@ on."""
 
 # %% auto #0
 __all__ = ['seed_for', 'rng_for', 'set_seed', 'seed_worker', 'rng_state', 'set_rng_state', 'require', 'printable', 'in_notebook',
-           'rank', 'say', 'tune_allocator', 'trim_memory', 'usable_cpus', 'environment']
+           'rank', 'say', 'print_text', 'tune_allocator', 'trim_memory', 'usable_cpus', 'environment']
 
 # %% ../../nbs/core/00_env.ipynb #cffcc501
 import ctypes
@@ -120,6 +120,14 @@ def say(
 ) -> None:
     "Tell the user one line about the work; of processes that train together the first one speaks"
     if rank() == 0: print(printable(message), file=sys.stdout if in_notebook() else sys.stderr, flush=True)
+
+def print_text(
+    text: object,            # what was found, to be read by a person
+    data: bool = False,      # CSV or JSON: a file or another program gets every character as it is
+    end: str = "\n",
+) -> None:
+    "Print a result; characters that would steer a terminal are shown as their code"
+    print(text if data and not sys.stdout.isatty() else printable(text), end=end)
 
 # %% ../../nbs/core/00_env.ipynb #3490775e
 def tune_allocator() -> bool:  # True when the setting was made

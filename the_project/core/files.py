@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['named_errors', 'atomic_write', 'plain', 'write_json', 'read_json', 'escape_cell', 'unescape_cell', 'save_tensors',
-           'load_tensors', 'save_state', 'load_state', 'Skipped', 'walk_files', 'json_hash', 'file_hash', 'table_hash',
-           'exact_floats']
+           'load_tensors', 'save_state', 'load_state', 'Skipped', 'walk_files', 'file_stems', 'json_hash', 'file_hash',
+           'table_hash', 'exact_floats']
 
 # %% ../../nbs/core/01_files.ipynb #f99b4947
 import hashlib
@@ -75,13 +75,13 @@ def write_json(
         text = json.dumps(plain(obj), indent=1, allow_nan=False)
     return atomic_write(path, text + "\n")
 
-# %% ../../nbs/core/01_files.ipynb #2b2353fc
+# %% ../../nbs/core/01_files.ipynb #2d0f842b
 def read_json(
     path: str | Path,  # file to read
 ) -> object:
     "Read a JSON file; a damaged one is named"
     try: return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise ValueError(f"{path} is not JSON ({e}): it was damaged or is another kind of file") from e
 
 # %% ../../nbs/core/01_files.ipynb #c8d1837f
@@ -221,6 +221,22 @@ def _kind(path: str, name: str, suffixes: Set[str], root: str, seen: set) -> str
         return "folder"
     if not stat.S_ISREG(found.st_mode): return "not a regular file"
     return "file" if not suffixes or os.path.splitext(name)[1].lower() in suffixes else "of another kind"
+
+# %% ../../nbs/core/01_files.ipynb #02293874
+def file_stems(
+    names: list[str],  # any texts, each once
+    longest: int = 60,  # characters of a stem
+) -> list[str]:        # one each, in order; no two are the same, on systems that ignore case too
+    "Names as parts of file names"
+    stems, taken = [], set()
+    for name in names:
+        plain = stem = "".join(c if c.isalnum() else "_" for c in name)[:longest]
+        for number in range(2, len(names) + 2):
+            if stem.casefold() not in taken: break
+            stem = f"{plain}-{number}"
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
 
 # %% ../../nbs/core/01_files.ipynb #ac8c5a4a
 def json_hash(

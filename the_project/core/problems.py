@@ -43,7 +43,7 @@ class Problem:
 
     def __str__(self) -> str: return self.message
 
-# %% ../../nbs/core/06_problems.ipynb #7ffb3747
+# %% ../../nbs/core/06_problems.ipynb #0e1cf753
 def problem_of(
     kind: str,        # what is wrong, e.g. "missing file"
     rows: pd.Series,  # the value at fault in each row at fault, indexed by row
@@ -52,7 +52,8 @@ def problem_of(
 ) -> Problem | None:  # None when `rows` is empty
     "All rows with one kind of fault as one line"
     if rows.empty: return None
-    shown = ", ".join(f"row {row} {value!r}" for row, value in rows.iloc[:3].items())
+    told = (value if len(repr(value)) <= 300 else f"{str(value)[:200]}..." for value in rows.iloc[:3])
+    shown = ", ".join(f"row {row} {value!r}" for row, value in zip(rows.index, told))
     more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
     count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
     return Problem(kind, tuple(rows.index), f"{kind} in {count}: {shown}{more}: {mend}", fatal)

@@ -26,7 +26,7 @@ def load_recipe(
     try: return Recipe.from_dict(fields)
     except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
-# %% ../../nbs/core/11_recipe_text.ipynb #24cb13da
+# %% ../../nbs/core/11_recipe_text.ipynb #b0726e43
 def _from_text(field: str, text: str, kind: object) -> object:
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() in ("none", "null"): return None  # null: as JSON has it
@@ -40,7 +40,7 @@ def _from_text(field: str, text: str, kind: object) -> object:
         return tuple(_from_text(field, part, typing.get_args(kind)[0]) for part in text.split(",") if part)
     if options == (str,) or options == (str, type(None)): return text
     try: return float(text) if float in options else json.loads(text)  # JSON has no ".01"
-    except ValueError: return text
+    except (ValueError, RecursionError): return text
 
 # %% ../../nbs/core/11_recipe_text.ipynb #5075b2c1
 def set_fields(

@@ -7,7 +7,7 @@ __all__ = ['TRAINING_DRAFT', 'presize_side', 'presize', 'open_image', 'load_cach
            'PictureCache', 'PictureError', 'normalise', 'open_picture', 'prepare', 'picture_key', 'prepare_uint8',
            'read_uint8']
 
-# %% ../../nbs/data/05_image.ipynb #8cf0e051
+# %% ../../nbs/data/05_image.ipynb #e275ee21
 import io
 import math
 import os
@@ -27,7 +27,7 @@ from ..core.cache import PictureCache, picture_key
 from ..answer.colour import to_srgb
 from ..answer.picture import DRAFT_FACTOR, PictureError, open_picture
 from ..answer.prepare import normalise, prepare, prepare_uint8, read_uint8
-from ..answer.work import Metered, check_price
+from ..answer.work import Metered, check_price, lazy_picture
 
 _all_ = ["PictureCache", "PictureError", "normalise", "open_picture", "prepare", "picture_key", "prepare_uint8",
          "read_uint8"]
@@ -67,7 +67,7 @@ def _is_plain(data: bytes, header: Image.Image) -> bool:
             and data[-64:].rstrip(b"\0").endswith(b"\xff\xd9")
             and to_srgb(header.info.get("icc_profile"), header.mode)[0] is None)
 
-# %% ../../nbs/data/05_image.ipynb #ba3b582c
+# %% ../../nbs/data/05_image.ipynb #719e22b7
 def _open_plain(
     path: str | Path,    # a file
     size: int | None,    # short side wanted, pixels
@@ -77,7 +77,7 @@ def _open_plain(
         if not os.path.isfile(path): return None
         data = Path(path).read_bytes()
         if not data.startswith(b"\xff\xd8"): return None
-        header = Image.open(file := Metered(io.BytesIO(data), str(path)))
+        header = lazy_picture(file := Metered(io.BytesIO(data), str(path)))
         if not _is_plain(data, header): return None
         check_price(header, header.size, file)
     except Exception: return None  # whatever is wrong, `open_picture` says it better

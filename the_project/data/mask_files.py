@@ -53,7 +53,7 @@ def class_table(
     plain = len(named) == 2 and set(table) == {0, 1}
     return table | ({} if 255 in table else {255: 1 if plain else NOT_JUDGED})
 
-# %% ../../nbs/data/16_mask_files.ipynb #887639c9
+# %% ../../nbs/data/16_mask_files.ipynb #cf408275
 _PLAIN = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")
 
 def _stored(path: str) -> np.ndarray:  # (H, W) or (H, W, C), as stored
@@ -64,7 +64,7 @@ def _stored(path: str) -> np.ndarray:  # (H, W) or (H, W, C), as stored
             if picture.format != "TIFF" and picture.mode in _PLAIN: return np.array(picture) // step if step > 1 else \
                 np.array(picture)
     except Exception: pass  # `read_raster` reads more, and says better what is wrong
-    with read_raster(path, bands=1) as raster: return raster.pixels
+    with read_raster(path, bands=1, vrt=True) as raster: return raster.pixels
 
 def read_mask(
     path: str | Path,  # PNG, TIFF, NPY: whole numbers, or NaN where nothing is known
@@ -171,7 +171,7 @@ def mask_classes(
     _say_not_judged(found)
     return [str(value) for value in values]
 
-# %% ../../nbs/data/16_mask_files.ipynb #dcd1123f
+# %% ../../nbs/data/16_mask_files.ipynb #60157b19
 TILE, OVERLAP, MULTIPLE = 1024, 128, 32
 
 def file_band_names(
@@ -183,7 +183,7 @@ def file_band_names(
     if len(rows) == 0: raise ValueError("there are no rows to read the bands of: check your filter, or name file_bands")
     for file in rows["file"].iloc[:20]:
         try:
-            with read_raster(str(file)) as raster: count = raster.shape[2]
+            with read_raster(str(file), vrt=True) as raster: count = raster.shape[2]
         except PictureError: continue
         return ["red", "green", "blue"] if count == 3 else [f"band{i + 1}" for i in range(count)]
     raise PictureError(f"{rows['file'].iloc[0]}: neither this nor the next {min(len(rows), 20) - 1} files can be read: "
@@ -234,7 +234,7 @@ class Scene:
         rows = max(1, values // (width * len(self.spec["bands"])))
         for top in range(0, height, rows): yield self.window(top, 0, min(rows, height - top), width)
 
-# %% ../../nbs/data/16_mask_files.ipynb #76e7f826
+# %% ../../nbs/data/16_mask_files.ipynb #c2b21fb1
 def _sizes_agree(raster: Raster, mask: np.ndarray, mask_file: str) -> None:
     if mask.shape != raster.shape[:2]:
         raise PictureError(f"{mask_file}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels and {raster.name} "
@@ -249,7 +249,7 @@ def open_scene(
     labels: list[str],             # names of the classes
 ) -> Scene:
     "A picture with its mask; a `PictureError` names what is wrong with either"
-    raster = read_raster(str(file), bands=len(spec["file_bands"]))
+    raster = read_raster(str(file), bands=len(spec["file_bands"]), vrt=True)
     if raster.shape[2] != len(spec["file_bands"]): select_bands(np.empty((1, 1, raster.shape[2])), spec, raster.name)
     if mask_file is None: mask = np.full(raster.shape[:2], NOT_JUDGED, np.uint8)
     else:
@@ -292,7 +292,7 @@ def to_record(
     pixels = np.ascontiguousarray(scene.pixels, np.float32).view(np.uint8)
     return np.concatenate([pixels, scene.mask[..., None]], 2)
 
-# %% ../../nbs/data/16_mask_files.ipynb #15c367f8
+# %% ../../nbs/data/16_mask_files.ipynb #d35dc296
 def stored_shape(
     file: str,            # a picture or raster
 ) -> tuple[int, int]:     # upright
@@ -303,4 +303,4 @@ def stored_shape(
                 turned = picture.getexif().get(0x0112, 1) >= 5
                 return picture.size if turned else picture.size[::-1]
         except PictureError: pass  # `read_raster` reads more, and says better what is wrong
-    with read_raster(file) as raster: return raster.shape[:2]
+    with read_raster(file, vrt=True) as raster: return raster.shape[:2]

@@ -63,7 +63,7 @@ def table_logits(
     "Logits of a predictions table"
     return np.log(np.maximum(probability_matrix(predictions), 1e-30))
 
-# %% ../../nbs/evaluate/04_calibrate.ipynb #1888d943
+# %% ../../nbs/evaluate/04_calibrate.ipynb #2f43a2d7
 def apply_temperature(
     predictions: pd.DataFrame,  # a predictions table as trained
     temperature: float,         # above 0
@@ -72,7 +72,9 @@ def apply_temperature(
     if temperature <= 0: raise ValueError(f"temperature={temperature}: use a number above 0")
     groups = predictions.group if "group" in predictions else None
     p = softmax(table_logits(predictions) / temperature)
-    return make_predictions(predictions.file.tolist(), label_codes(predictions), p, label_names(predictions), groups)
+    told = make_predictions(predictions.file.tolist(), label_codes(predictions), p, label_names(predictions), groups)
+    told.attrs |= predictions.attrs  # which rows could not be read
+    return told
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #b43ef021
 def reliability(

@@ -6,20 +6,22 @@
 __all__ = ['METRICS', 'match_rows', 'score_sums', 'sums_scores', 'draw_scores', 'Comparison', 'comparison_line',
            'compare_predictions', 'compare']
 
-# %% ../../nbs/evaluate/22_compare.ipynb #7c48e7d9
+# %% ../../nbs/evaluate/22_compare.ipynb #ae7c18de
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from ..core.env import rng_for
 from ..core.recipe import nearest
+from ..data.unreadable import common_answers, lost_files
+from ..train.begin import unlike_formats
 from .masks import MASK_SCORES, is_masks, mask_sums, scores_of_sums
 from .metrics import draw_weights, f1_scores, group_codes, jackknife, sum_by_group, truth_ranks
 from .numbers import NUMBER_SCORES, gap_sums, is_numbers, scores_of_gaps
-from .predictions import (count_test_read, label_codes, label_names, probability_matrix,
-                                              read_scores, sample_predictions)
+from .predictions import label_codes, label_names, probability_matrix, sample_predictions
+from ..core.run import count_test_read, read_scores
 from .report import number_text
 
 # %% ../../nbs/evaluate/22_compare.ipynb #49b04f10
@@ -132,7 +134,7 @@ def draw_scores(
     weights = [np.ones((1, groups)), *draw_weights(groups, n, seed)]
     return np.concatenate([sums_scores(_weighed([sums], [w]))[metric] for w in weights])
 
-# %% ../../nbs/evaluate/22_compare.ipynb #ca725dc3
+# %% ../../nbs/evaluate/22_compare.ipynb #cc5693fd
 @dataclass(frozen=True)
 class Comparison:
     "Two models on the same rows; `print` it for one line in words"
@@ -143,6 +145,8 @@ class Comparison:
     groups: int                     # drawn as a whole
     where: str = ""                 # e.g. "valid"
     k: int = 3                      # of top_k
+    unreadable: int = 0             # files that one of the two could not read, and that are left out
+    note: str = ""                  # what else the two differ in
 
     @property
     def difference(self) -> float:  # b - a
@@ -166,7 +170,9 @@ class Comparison:
         names = [f"top_{self.k}" if name == "top_k" else name for name in self.scores]
         return pd.DataFrame(list(self.scores.values()), columns=columns, index=pd.Index(names, name="metric"))
 
-    def __str__(self) -> str: return comparison_line(self)
+    def __str__(self) -> str:
+        left = f"{self.unreadable:,} pictures that one of them could not read are left out" if self.unreadable else ""
+        return "; ".join(filter(None, (comparison_line(self), left, self.note)))
 
 # %% ../../nbs/evaluate/22_compare.ipynb #a6163572
 _WORDS = dict(f1_macro="macro-F1", accuracy="of the pictures", top_k="top-k", loss="loss", iou="IoU", dice="Dice",
@@ -191,7 +197,7 @@ def comparison_line(
     return (f"{better} is better than {worse} by {number_text(size)} {what} {span} on {on}; two equally good ones differ as "
             f"much in {chance} of shuffles: {verdict}")
 
-# %% ../../nbs/evaluate/22_compare.ipynb #e53eb5f7
+# %% ../../nbs/evaluate/22_compare.ipynb #ad27baa0
 def compare_predictions(
     a: pd.DataFrame,                     # a predictions table
     b: pd.DataFrame,                     # another's of the same rows, in any order
@@ -204,16 +210,27 @@ def compare_predictions(
     where: str = "",                     # what the rows are called, e.g. "valid"
 ) -> Comparison:
     "Compare two tables of answers to the same pictures"
+    lost = set(lost_files(a, b))
+    if groups is not None and lost: groups = np.asarray(groups)[~a["file"].astype(str).isin(lost)]
+    a, b = common_answers([a, b])
     b = match_rows(a, b)
+    for name, table in zip(names, (a, b)): _check_numbers(name, table)
     if groups is None and "group" not in a and "group" in b: groups = b["group"]
     codes = group_codes(a, groups)
     scores = _differences(score_sums(a, codes, k), score_sums(b, codes, k), n, seed)
     metric = metric or next(iter(scores))
     if metric not in scores:
         raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(scores)}{nearest(metric, scores)}")
-    return Comparison(tuple(names), metric, scores, len(a), int(codes.max()) + 1, where, k)
+    return Comparison(tuple(names), metric, scores, len(a), int(codes.max()) + 1, where, k, len(lost))
 
-# %% ../../nbs/evaluate/22_compare.ipynb #4aa30a0e
+def _check_numbers(name: str, answers: pd.DataFrame) -> None:  # labels without a number are refused where they are read
+    values = answers[[column for column in answers if column == "prediction" or column.startswith("prediction:")]]
+    bad = ~np.isfinite(values.select_dtypes("number")).all(axis=1)
+    if bad.any():
+        raise ValueError(f"{name} answers {bad.sum()} of {len(bad)} rows with no number, first {answers['file'][bad].iloc[0]}: "
+                         "look for NaN in its losses")
+
+# %% ../../nbs/evaluate/22_compare.ipynb #0596f8f1
 def compare(
     run_a,                     # a Run, or anything with .name .folder .predictions()
     run_b,                     # another, trained on the same split
@@ -225,7 +242,9 @@ def compare(
 ) -> Comparison:               # print it for one line
     "Which of two runs is better, by how much, and how likely that is luck"
     answers = [_answers(run, split, tta) for run in (run_a, run_b)]
-    return compare_predictions(*answers, _two_names(run_a.name, run_b.name), metric, n=n, seed=seed, where=split)
+    names = _two_names(run_a.name, run_b.name)
+    note = unlike_formats({name: [run.folder] for name, run in zip(names, (run_a, run_b))})
+    return replace(compare_predictions(*answers, names, metric, n=n, seed=seed, where=split), note=note)
 
 def _answers(run, split: str, tta: int) -> pd.DataFrame:
     before = read_scores(run.folder).get("test_reads", {}).get("count", 0)

@@ -6,7 +6,7 @@
 __all__ = ['tune_weights', 'rank_average', 'OwnInput', 'fed_like', 'SoftVote', 'average_weights', 'greedy_soup', 'Snapshots',
            'milliseconds', 'model_latency']
 
-# %% ../../nbs/evaluate/05_ensemble.ipynb #f1eb9efe
+# %% ../../nbs/evaluate/05_ensemble.ipynb #6ee7af86
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,17 +21,19 @@ from torch import nn
 
 from ..core.files import load_tensors, save_tensors
 from ..core.recipe import size_hw
+from ..data.unreadable import common_answers
 from .predictions import (average_predictions, label_codes, label_names, make_predictions,
                                               probability_matrix)
 
-# %% ../../nbs/evaluate/05_ensemble.ipynb #dca5f84c
+# %% ../../nbs/evaluate/05_ensemble.ipynb #24dd8883
 def tune_weights(
     tables: Sequence[pd.DataFrame],  # predictions tables of the same rows, out of fold or of valid; one a model
     steps: int = 500,                # at most
 ) -> list[float]:                    # one a model, 0 or more, sum 1
     "The weights of a soft vote with the lowest cross-entropy (Dempster, Laird & Rubin 1977)"
     if len(tables) < 2: raise ValueError(f"{len(tables)} predictions table: weights are for two models or more")
-    average_predictions(list(tables))  # refuses tables of other rows
+    tables = common_answers(tables)
+    average_predictions(tables)  # refuses tables of other rows
     truth = label_codes(tables[0])
     own = np.stack([probability_matrix(table)[np.arange(len(truth)), truth] for table in tables]).clip(1e-12)
     weights = np.full(len(tables), 1 / len(tables))
@@ -42,12 +44,13 @@ def tune_weights(
         weights = new
     return [float(weight) for weight in weights]
 
-# %% ../../nbs/evaluate/05_ensemble.ipynb #873ebde9
+# %% ../../nbs/evaluate/05_ensemble.ipynb #9e0aa230
 def rank_average(
     tables: Sequence[pd.DataFrame],  # predictions tables of the same rows and labels
 ) -> pd.DataFrame:                   # a predictions table; its probabilities are shares of ranks, not calibrated
     "Average how high each picture ranks among all for each label"
-    first = average_predictions(list(tables))
+    tables = common_answers(tables)
+    first = average_predictions(tables)
     ranks = np.mean([rankdata(probability_matrix(table), axis=0) for table in tables], axis=0)
     sharp = (ranks / len(first))**8  # ranks alone lie close together
     group = first["group"] if "group" in first else None

@@ -7,7 +7,7 @@ __all__ = ['constant_masks', 'mask_score_table', 'mask_class_section', 'mask_pai
            'mask_slice_section', 'mask_advice', 'make_mask_report', 'plot_class_iou', 'coverage_table', 'plot_coverage',
            'plot_threshold', 'save_mask_plots']
 
-# %% ../../nbs/evaluate/11_mask_page.ipynb #63781e27
+# %% ../../nbs/evaluate/11_mask_page.ipynb #6f2841a5
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ from .masks import (iou_of, mask_classes, mask_classes_table, mask_scores, over_
 from .metrics import group_codes
 from .plots import (BLUE, GREEN, GREY, ORANGE, make_axes, plot_counts, plot_history, save_plot,
                                         set_title)
-from .report import Report, Section, advice_from_history, count_lines, score_text, short_name
+from .report import (Report, Section, advice_from_history, count_lines, optimism_line, score_text,
+                                        short_name)
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #4369d1dc
 def constant_masks(
@@ -155,7 +156,7 @@ def mask_advice(
                       "told from luck here; cross-validate or hold out more.")
     return advice
 
-# %% ../../nbs/evaluate/11_mask_page.ipynb #715fc8de
+# %% ../../nbs/evaluate/11_mask_page.ipynb #3d1b6bc4
 def make_mask_report(
     predictions: pd.DataFrame,              # of the split the page is about
     split: str = "test",                    # what that split is called
@@ -178,7 +179,9 @@ def make_mask_report(
         notes.append(f"a pixel is {mask_classes(predictions)[1]} from p = {threshold['value']:.2f} on (chosen on valid: "
                      f"IoU {threshold['before']:.3f} -> {threshold['after']:.3f} on pictures left out)")
     elif threshold: notes.append("threshold 0.50: no other gained IoU on validation pictures left out")
-    if "valid" in scores: notes.append("the best epoch was chosen on valid, so its scores flatter")
+    if "valid" in scores:
+        more = " and the threshold" if threshold and threshold["value"] != .5 else ""
+        notes.append(optimism_line(history, "iou", "max", more))
     advice = mask_advice(predictions, scores[split], scores[f"{name} everywhere"])
     if history is not None: advice += advice_from_history(history, recipe, "iou")
     sections = [Section("", tuple(count_lines(rows, test_reads))),

@@ -7,7 +7,7 @@ plots behind it."""
 __all__ = ['number_score_table', 'within_text', 'slice_section', 'worst_section', 'number_advice', 'make_number_report',
            'plot_truth', 'plot_slices', 'plot_coverage', 'plot_worst_numbers', 'save_number_plots']
 
-# %% ../../nbs/evaluate/19_number_page.ipynb #88d63456
+# %% ../../nbs/evaluate/19_number_page.ipynb #74634b51
 from pathlib import Path
 from statistics import NormalDist
 
@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..core.files import file_stems
 from ..core.recipe import Recipe
 from .metrics import group_codes
 from .numbers import (apply_margin, fit_margin, held, mean_answers, number_columns, number_scores,
                                           slice_errors, worst_numbers)
 from .plots import (BLUE, GREY, INK, ORANGE, make_axes, plot_history, plot_tiles, save_plot,
                                         set_title)
-from .report import Report, Section, advice_from_history, count_lines, number_text, score_text
+from .report import Report, Section, advice_from_history, count_lines, number_text, optimism_line, score_text
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #d2c7621a
 def number_score_table(
@@ -110,7 +111,7 @@ def number_advice(
                           "these pictures differ from validation's.")
     return advice
 
-# %% ../../nbs/evaluate/19_number_page.ipynb #b2547ade
+# %% ../../nbs/evaluate/19_number_page.ipynb #cd2876a5
 def make_number_report(
     predictions: pd.DataFrame,              # of the split the page is about, as trained
     numbers: dict,                          # what the task measured
@@ -135,7 +136,7 @@ def make_number_report(
     before, promise = held(predictions, numbers).mean(), numbers["coverage"]
     notes = [f"intervals are fitted on valid to hold {promise:.0%}; as trained they held {before:.0%} of {split}"]
     if len(names) > 1: notes.append(f"together: {score_text(scores[split]['mae'])} training standard deviations off")
-    if "valid" in scores: notes.append("the best epoch was chosen on valid, so its scores flatter")
+    if "valid" in scores: notes.append(optimism_line(history, "mae", "min"))
     advice = number_advice(told, numbers, scores[split], scores[mean])
     if history is not None: advice += advice_from_history(history, recipe, "mae", "min")
     several, by = (names[:4] if len(names) > 1 else [None]), [] if slices is None else list(slices)
@@ -211,7 +212,7 @@ def plot_coverage(
     set_title(panel, "Trust in the intervals")
     return figure, pd.DataFrame(dict(promised=levels) | curves)
 
-# %% ../../nbs/evaluate/19_number_page.ipynb #03ff1fe2
+# %% ../../nbs/evaluate/19_number_page.ipynb #a341f0e6
 def plot_worst_numbers(
     predictions: pd.DataFrame,  # with fitted intervals; its files can be opened
     numbers: dict,              # what the task measured
@@ -237,8 +238,8 @@ def save_number_plots(
     told, paths = apply_margin(predictions, numbers, margin), []
     if history is not None and len(history):
         paths.append(save_plot(plot_history(history, "mae", "min"), history, folder, "history"))
-    for name in numbers["names"]:
-        end = f"-{''.join(c if c.isalnum() else '_' for c in name)}" if len(numbers["names"]) > 1 else ""
+    for name, stem in zip(numbers["names"], file_stems(numbers["names"])):
+        end = f"-{stem}" if len(numbers["names"]) > 1 else ""
         paths.append(save_plot(plot_truth(told, numbers, name), told, folder, f"truth{end}"))
         paths.append(save_plot(plot_slices(told, numbers, name), slice_errors(told, numbers, name), folder,
                                f"slices{end}"))

@@ -16,8 +16,8 @@ from torch import nn
 from ..core.env import rng_for, say
 from ..core.files import file_hash, save_tensors
 from .metrics import draw_weights, f1_macro, f1_scores, group_codes, sum_by_group
-from .predictions import (label_codes, label_names, make_predictions, predict_table,
-                                              probability_matrix, read_scores, update_scores)
+from ..core.run import read_scores, update_scores
+from .predictions import label_codes, label_names, make_predictions, predict_table, probability_matrix
 
 # %% ../../nbs/evaluate/17_offsets.ipynb #32b1ac23
 def _logits(predictions: pd.DataFrame) -> np.ndarray: return np.log(np.maximum(probability_matrix(predictions), 1e-30))

@@ -6,7 +6,7 @@
 __all__ = ['LABELS', 'NUMBERS', 'MASKS', 'ANYTHING', 'peak_memory', 'duration_text', 'Judge', 'Asked', 'add_answers',
            'save_trust', 'judge_of', 'split_scores', 'write_scores', 'row_counts', 'write_report']
 
-# %% ../../nbs/evaluate/21_page.ipynb #6a4ba3b6
+# %% ../../nbs/evaluate/21_page.ipynb #7ff20cf6
 import math
 import sys
 import time
@@ -32,8 +32,9 @@ from .number_page import make_number_report, save_number_plots
 from .numbers import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
 from .offsets import keep_offsets
-from .predictions import read_scores, rows_answered, update_scores
-from .report import Report, Section, advice_from_history, count_lines, make_report, score_text
+from .predictions import rows_answered
+from ..core.run import load_broken, read_scores, update_scores
+from .report import Report, Section, advice_from_history, count_lines, make_report, optimism_line, score_text
 from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
 
@@ -188,7 +189,7 @@ def _mask_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
         return paths
     return [save_plot(figure, each, run.folder/"plots", "masks"), *paths]
 
-# %% ../../nbs/evaluate/21_page.ipynb #0be5faa1
+# %% ../../nbs/evaluate/21_page.ipynb #7f678497
 def _loss_scores(run, predictions: pd.DataFrame) -> dict:
     return dict(loss=jackknife_mean(predictions["loss"], predictions.get("group"), "amount"))
 
@@ -199,8 +200,9 @@ def _loss_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
     if asked.valid is not None: scores["valid"] = _loss_scores(run, asked.valid)
     table = pd.DataFrame([{"": name, "mean loss": score_text(triples["loss"])} for name, triples in scores.items()])
     advice = advice_from_history(run.history, run.recipe, run.task.monitor, run.task.mode)
+    notes = (optimism_line(run.history, run.task.monitor, run.task.mode),) if "valid" in scores else ()
     sections = [Section("", tuple(count_lines(asked.rows, asked.reads))),
-                Section("Scores, with 95 % intervals by group", (), table), Section("Try next", tuple(advice))]
+                Section("Scores, with 95 % intervals by group", (), table), Section("", notes), Section("Try next", tuple(advice))]
     return Report(asked.title, tuple(part for part in sections if part.lines or part.table is not None),
                   dict(split=asked.split, **scores))
 
@@ -260,12 +262,12 @@ def _replaced(run) -> dict:  # train: files whose places others took
     found = read_json(file).get("replaced", []) if file.is_file() else []
     return dict(train=found) if found else {}
 
-# %% ../../nbs/evaluate/21_page.ipynb #75b3177b
+# %% ../../nbs/evaluate/21_page.ipynb #01234512
 def row_counts(
     run,  # prepared
 ) -> dict:     # table, broken, train, valid, test; unreadable: a count for each split that has some
     "How many rows went where"
-    broken = len(pd.read_csv(run.folder/"broken.csv")) if (run.folder/"broken.csv").exists() else 0
+    broken = len(load_broken(run.folder))
     sizes = run.table["split"].value_counts()
     counts = dict(table=len(run.table) + broken, broken=broken) | {name: int(count) for name, count in sizes.items()}
     lost = {name: len(files) for name, files in read_scores(run.folder).get("unreadable", {}).items() if files}

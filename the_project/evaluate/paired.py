@@ -6,7 +6,7 @@
 __all__ = ['VERDICTS', 'score_mode', 'usual_metric', 'one_score', 'align_predictions', 'mean_score', 'noise_floor', 'Difference',
            'difference_text', 'paired_difference']
 
-# %% ../../nbs/evaluate/23_paired.ipynb #ce33fbc0
+# %% ../../nbs/evaluate/23_paired.ipynb #24fa85fb
 import re
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import stdtr
 
 from ..core.recipe import nearest
+from ..data.unreadable import common_answers, lost_files, unreadable_line
 from .compare import score_sums, sums_scores
 from .masks import MASK_SCORES, mask_sums
 from .metrics import group_codes, jackknife_error, t_interval
@@ -70,11 +71,12 @@ def one_score(
     score_mode(metric)
     return float(_score(_counts(predictions, metric, np.zeros(len(predictions), int)), metric, np.ones((1, 1)))[0])
 
-# %% ../../nbs/evaluate/23_paired.ipynb #5046d529
+# %% ../../nbs/evaluate/23_paired.ipynb #0a96e53b
 def align_predictions(
     tables: list[pd.DataFrame],  # predictions tables of the same files
 ) -> list[pd.DataFrame]:         # with rows in the order of the first
-    "Predictions tables row by row beside each other"
+    "Predictions tables row by row beside each other, without rows that one of them could not read"
+    tables = common_answers(tables)
     files = pd.Index(tables[0]["file"])
     for table in tables:
         if table["file"].duplicated().any():
@@ -145,7 +147,7 @@ def noise_floor(
     spread = (sum(((scores - scores.mean())**2).sum() for scores in repeats) / freedom)**.5
     return float(t.ppf(.975, freedom) * spread * (2 / seeds)**.5)
 
-# %% ../../nbs/evaluate/23_paired.ipynb #a5222089
+# %% ../../nbs/evaluate/23_paired.ipynb #c5f7743e
 VERDICTS = ("helped", "hurt", "no evidence")
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class Difference:
     rows: int             # pictures that both answered
     seeds: int            # trainings a side
     floor: float = float("nan")  # noise floor; NaN: not measured
+    unreadable: int = 0   # pictures that one of the trainings could not read, and that are left out
 
     @property
     def verdict(self) -> str:
@@ -168,7 +171,12 @@ class Difference:
         return "helped" if (self.value > 0) == (score_mode(self.metric) == "max") else "hurt"
 
     def __str__(self) -> str:
-        return f"{difference_text((self.value, self.low, self.high))}, {self.verdict}"
+        return f"{difference_text((self.value, self.low, self.high))}, {self.verdict}{self.left_out}"
+
+    @property
+    def left_out(self) -> str:
+        "The pictures that are left out, in words; \"\" for none"
+        return f" ({unreadable_line(self.unreadable, self.rows + self.unreadable)})" if self.unreadable else ""
 
 def difference_text(
     triple: tuple[float, float, float],  # value, low, high; the ends NaN with one group
@@ -178,7 +186,7 @@ def difference_text(
     value, low, high = (f"{'+' if x >= 0 else ''}{number_text(x, like)}" for x in triple)
     return f"{value} [{low}, {high}]" if np.isfinite(triple[1]) else f"{value} [no interval: one group]"
 
-# %% ../../nbs/evaluate/23_paired.ipynb #1fceb5bb
+# %% ../../nbs/evaluate/23_paired.ipynb #8678fe0f
 def paired_difference(
     ours: pd.DataFrame | list[pd.DataFrame],    # predictions tables of the trainings in question, one a seed
     theirs: pd.DataFrame | list[pd.DataFrame],  # of what they are compared with, in the same order of seeds
@@ -204,4 +212,4 @@ def paired_difference(
         low, high = t_interval(value, 0, error, freedom, len(left), "plain")
         luck = 2 * stdtr(freedom, -abs(value) / error) if error > 1e-12 else float(value == 0)
     return Difference(metric, float(value), float(low), float(high), float(luck), len(tables[0]),
-                      min(len(ours), len(theirs)), floor)
+                      min(len(ours), len(theirs)), floor, len(lost_files(*tables)))

@@ -6,14 +6,13 @@ read."""
 # %% auto #0
 __all__ = ['VIEWS', 'MASK_VIEWS', 'sample_labels', 'sample_predictions', 'make_predictions', 'label_names', 'probability_matrix',
            'label_codes', 'save_predictions', 'read_predictions', 'average_numbers', 'average_predictions', 'View',
-           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'rows_answered', 'read_scores', 'update_scores',
-           'count_test_read', 'weights_state', 'kept_answers', 'predict_split']
+           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'rows_answered', 'weights_state', 'kept_answers',
+           'predict_split']
 
-# %% ../../nbs/evaluate/00_predictions.ipynb #585a8e40
+# %% ../../nbs/evaluate/00_predictions.ipynb #2ca48ba0
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +23,8 @@ from torch import nn
 
 from ..core.csv_text import csv_table, unescape_table
 from ..core.env import rng_for, say
-from ..core.files import atomic_write, exact_floats, file_hash, read_json, write_json
+from ..core.files import atomic_write, exact_floats, file_hash
+from ..core.run import count_test_read, read_scores, update_scores
 from ..core.recipe import Recipe, size_hw
 from ..core.plugs import Blocks, find_task, mean_probability
 from ..data.loaders import make_loader
@@ -286,35 +286,6 @@ def rows_answered(
 ) -> pd.DataFrame:              # those that could be read, in the order of the predictions
     "The rows of a table that were answered"
     return rows if len(rows) == len(predictions) else rows[rows["file"].astype(str).isin(set(predictions["file"]))]
-
-# %% ../../nbs/evaluate/00_predictions.ipynb #d2abeeae
-def read_scores(
-    folder: str | Path,  # a run's folder
-) -> dict:               # {} when there are none yet
-    "The run's scores.json"
-    path = Path(folder)/"scores.json"
-    return read_json(path) if path.exists() else {}
-
-# %% ../../nbs/evaluate/00_predictions.ipynb #f9dbcd37
-def update_scores(
-    folder: str | Path,  # a run's folder
-    changes: dict,       # entries to set
-) -> dict:               # all of it
-    "Change entries of scores.json, whole or not at all"
-    scores = read_scores(folder) | changes
-    write_json(Path(folder)/"scores.json", scores)
-    return scores
-
-# %% ../../nbs/evaluate/00_predictions.ipynb #60aa0629
-def count_test_read(
-    folder: str | Path,  # a run's folder
-    look: bool = False,  # shown again, not read anew: dated, not counted
-) -> int:                # how often the test was read, this time included
-    "Note that the test split is about to be read"
-    known = dict(count=0, dates=[], looks=[]) | read_scores(folder).get("test_reads", {})
-    known["looks" if look else "dates"].append(datetime.now().astimezone().isoformat(timespec="seconds"))
-    update_scores(folder, dict(test_reads=known | dict(count=len(known["dates"]))))
-    return len(known["dates"])
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #7a98b276
 def weights_state(

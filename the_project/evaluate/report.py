@@ -6,7 +6,7 @@ try."""
 # %% auto #0
 __all__ = ['Section', 'Report', 'text_table', 'one_line', 'markdown_text', 'markdown_table', 'score_text', 'number_text',
            'score_table', 'advice_from_answers', 'advice_from_history', 'class_section', 'pair_section', 'short_name',
-           'mistake_section', 'make_report', 'count_lines', 'calibration_line']
+           'mistake_section', 'optimism_line', 'make_report', 'count_lines', 'calibration_line']
 
 # %% ../../nbs/evaluate/02_report.ipynb #68c71db6
 import re
@@ -224,7 +224,26 @@ def mistake_section(
     return Section("Worst mistakes", (), pd.DataFrame({"file": files, "truth": worst.truth, "said": worst.prediction,
                                                        "p": worst.probability.map("{:.0%}".format)}))
 
-# %% ../../nbs/evaluate/02_report.ipynb #c38ef58f
+# %% ../../nbs/evaluate/02_report.ipynb #9ca248b8
+def optimism_line(
+    history: pd.DataFrame | None,  # a run's epochs; None: not known
+    monitor: str = "f1_macro",     # column that chose the best epoch
+    mode: str = "max",             # "max" or "min"
+    more: str = "",                # what else was chosen on valid, e.g. " and the threshold"
+) -> str:                          # one sentence
+    "That the scores of valid are optimistic, and about how much"
+    line = f"the best epoch{more} {'were' if more else 'was'} chosen on valid, so its scores flatter"
+    values = history[monitor].to_numpy(float) if history is not None and monitor in history else np.array([])
+    if not np.isfinite(values).any(): return line
+    best = int(np.nanargmax(values) if mode == "max" else np.nanargmin(values))
+    beside = np.delete(values, best)[max(0, best - 2):best + 2]
+    beside = beside[np.isfinite(beside)]
+    if len(beside) < 2: return f"{line}; {len(values)} epochs can't tell by how much"
+    told, usual = number_text(values[best]), number_text(beside.mean(), values[best])
+    return (f"{line}: {monitor} was {told} in that epoch and {usual} on average in the {len(beside)} beside it, so about "
+            f"{number_text(abs(values[best] - beside.mean()), values[best])} may be luck")
+
+# %% ../../nbs/evaluate/02_report.ipynb #d1e016b2
 def make_report(
     predictions: pd.DataFrame,                # predictions of the split the page is about
     labels: list[str] | None = None,          # checked against the table's own; None = take those
@@ -241,7 +260,7 @@ def make_report(
     "The page about a classifier"
     scores, answers, notes = {split: label_scores(predictions, labels)}, {split: predictions}, []
     if valid is not None and split != "valid": scores["valid"], answers["valid"] = label_scores(valid), valid
-    if "valid" in scores: notes.append("the best epoch was chosen on valid, so its scores flatter")
+    if "valid" in scores: notes.append(optimism_line(history))
     if (genus := roll_up_genus(predictions)) is not None:
         scores["genus"], answers["genus"] = label_scores(genus, k=1), genus
         notes.append(f"genus: {split} with its probabilities summed over {len(label_names(genus))} genera")

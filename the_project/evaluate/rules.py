@@ -20,8 +20,8 @@ from .costs import cost_saving, find_danger, read_costs, score_costs
 from .doubt import (area_under_risk, design_effect, first_answer, fit_set, least_risk,
                                         risk_coverage, score_set, threshold_for_risk)
 from .metrics import group_codes, jackknife_mean
-from .predictions import (label_codes, label_names, probability_matrix, read_scores, rows_answered,
-                                              update_scores)
+from .predictions import label_codes, label_names, probability_matrix, rows_answered
+from ..core.run import read_scores, update_scores
 from .priors import fit_priors, with_priors
 from .report import Section
 from .strangers import (Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness,

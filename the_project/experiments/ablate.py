@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BASE', 'Arm', 'make_arms', 'ArmResult', 'Ablation', 'arm_jobs', 'collect_arm', 'ablate']
 
-# %% ../../nbs/experiments/03_ablate.ipynb #143ad3e8
+# %% ../../nbs/experiments/03_ablate.ipynb #000aa67d
 import itertools
 import math
 import re
@@ -24,6 +24,8 @@ from ..core.recipe import Recipe, Stage
 from ..core.recipe_text import diff
 from ..core.plugs import find_task
 from ..data.share import share_of_rows
+from ..data.unreadable import join_answers, lost_files
+from ..train.begin import unlike_formats
 from ..evaluate.page import duration_text
 from ..evaluate.paired import (difference_text, mean_score, noise_floor, one_score, score_mode, usual_metric)
 from ..evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
@@ -138,45 +140,46 @@ class Ablation:
 
     def __repr__(self) -> str: return f"Ablation({len(self.results) - 1} changes, noise floor {number_text(self.floor)})"
 
-# %% ../../nbs/experiments/03_ablate.ipynb #dba2da41
+# %% ../../nbs/experiments/03_ablate.ipynb #e691fcda
 @patch(as_prop=True)
 def table(self: Ablation) -> pd.DataFrame:
-    "One row an arm: what changed, score, difference to the base with its interval, verdict, seconds"
+    "A row an arm: change, score, difference to the base with its interval, verdict, seconds; unreadable: rows left out, if any"
     rows = []
     for result in self.results:
         row = dict(name=result.arm.name, change=_change_text(self.base.arm, result.arm), seeds=len(result.answers))
         if result.answers:
             row |= dict(zip(("score", "low", "high"), mean_score(list(result.answers.values()), self.metric)))
-            row |= dict(verdict=BASE, seconds=result.seconds)
+            row |= dict(verdict=BASE, seconds=result.seconds, unreadable=len(lost_files(*result.answers.values())))
         if result.answers and result is not self.base:
             found = self.difference(result.arm.name)
             row |= dict(difference=found.value, difference_low=found.low, difference_high=found.high, luck=found.luck,
-                        luck_together=found.together, verdict=found.verdict)
+                        luck_together=found.together, verdict=found.verdict, unreadable=found.unreadable)
         rows.append(row | (dict(verdict=result.note) if result.note else {}))
     names = ("name change seeds score low high difference difference_low difference_high luck luck_together verdict "
              "seconds").split()
-    return pd.DataFrame(rows).reindex(columns=names)
+    table = pd.DataFrame(rows)
+    return table.reindex(columns=[*names, "unreadable"] if table.get("unreadable", pd.Series(0)).any() else names)
 
 # %% ../../nbs/experiments/03_ablate.ipynb #ef1c87ae
 def _change_text(base: Arm, arm: Arm) -> str:
     lines = diff(base.recipe, arm.recipe) + ([f"training rows: {arm.rows:.0%}"] if arm.rows < 1 else [])
     return "; ".join(re.sub(r"\S*/(?=[^/\s]+\.safetensors)", "", line) for line in lines)
 
-# %% ../../nbs/experiments/03_ablate.ipynb #971965b8
+# %% ../../nbs/experiments/03_ablate.ipynb #9d7d864b
 @patch(as_prop=True)
 def markdown(self: Ablation) -> str:
     "The table for a page, and how to read it"
     table = self.table
     text = pd.DataFrame({
         "change": table["name"], "in words": table["change"].fillna(""), "seeds": table["seeds"].map(str),
-        self.metric: [score_text(row) if np.isfinite(row[0]) else "-"
-                      for row in table[["score", "low", "high"]].to_numpy()],
+        self.metric: [score_text(row) + (f" ({lost:.0f} rows could not be read)" if lost > 0 else "") if np.isfinite(row[0]) else "-"
+                      for *row, lost in table.reindex(columns=["score", "low", "high", "unreadable"]).to_numpy(float)],
         "difference": [difference_text(row) if np.isfinite(row[0]) else "-" for row in
                        table[["difference", "difference_low", "difference_high"]].to_numpy(float)],
         "verdict": table["verdict"], "time": [duration_text(s) if np.isfinite(s) else "-" for s in table["seconds"]]})
     return "\n".join([*markdown_table(text), "", _how_to_read(self)])
 
-# %% ../../nbs/experiments/03_ablate.ipynb #8a568724
+# %% ../../nbs/experiments/03_ablate.ipynb #de6f1c78
 def _how_to_read(self: Ablation) -> str:
     floor = (f"Noise floor {number_text(self.floor)}: {len(self.base_scores)} runs of the base differ by so much from seed to "
              "seed, for means of as many runs as a change has." if np.isfinite(self.floor) else
@@ -185,7 +188,9 @@ def _how_to_read(self: Ablation) -> str:
     chance = (f" Verdicts are corrected for the {compared} changes that were looked at (Holm): that any of them is false has a "
               "chance of 5 % at most." if compared > 1 else "")
     chosen = " They chose no epoch and nothing else." if any(_is_apart(run) for run in self.base.runs) else ""
-    return (f"{floor} Intervals are 95 %, by group and training, on the same rows; each is of its own change.{chosen}{chance}")
+    unlike = unlike_formats({result.arm.name: [run.folder for run in result.runs] for result in self.results})
+    more = f" Changes were {unlike}." if unlike else ""
+    return (f"{floor} Intervals are 95 %, by group and training, on the same rows; each is of its own change.{chosen}{chance}{more}")
 
 # %% ../../nbs/experiments/03_ablate.ipynb #69467728
 def _is_apart(run: Run) -> bool: return (run.table["split"] == "test").any()
@@ -228,7 +233,7 @@ def arm_jobs(
         jobs.append(Job(recipe, rows, note))
     return jobs
 
-# %% ../../nbs/experiments/03_ablate.ipynb #9c465d2b
+# %% ../../nbs/experiments/03_ablate.ipynb #f66893df
 def collect_arm(
     arm: Arm,                # what was trained
     runs: list[Run | None],  # of `arm_jobs`; None: failed
@@ -240,7 +245,7 @@ def collect_arm(
         part = runs[start:start + folds]
         if any(run is None for run in part): result.note = "failed"
         else:
-            result.answers[part[0].recipe.seed] = pd.concat([judged_answers(run) for run in part], ignore_index=True)
+            result.answers[part[0].recipe.seed] = join_answers([judged_answers(run) for run in part])
     return result
 
 # %% ../../nbs/experiments/03_ablate.ipynb #f7982d4e

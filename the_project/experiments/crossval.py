@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['INNER', 'judge_apart', 'judged_answers', 'fold_tables', 'series_name', 'Together', 'CrossVal', 'crossval']
 
-# %% ../../nbs/experiments/02_crossval.ipynb #eae90f6c
+# %% ../../nbs/experiments/02_crossval.ipynb #fa61af1f
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import nn
 from ..core.files import file_hash, json_hash, table_hash
 from ..core.recipe import Recipe
 from ..core.plugs import Task, find_task
+from ..data.unreadable import join_answers, lost_files, unreadable_line
 from ..data.splits import find_units, kfold_table, split_table
 from ..data.table import for_task
 from ..evaluate.calibrate import apply_temperature, fit_temperature
@@ -26,9 +27,9 @@ from ..evaluate.masks import fit_threshold
 from ..evaluate.numbers import apply_margin, number_scores
 from ..evaluate.page import split_scores
 from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode, usual_metric
-from ..evaluate.predictions import (average_predictions, count_test_read, predict_table, read_predictions,
-                                              read_scores,
-                                              save_predictions, update_scores)
+from ..evaluate.predictions import (average_predictions, kept_answers, predict_table, read_predictions,
+                                              save_predictions)
+from ..core.run import count_test_read, read_scores, update_scores
 from ..evaluate.report import number_text, score_text
 from ..runs.prepare import check_input
 from ..runs.run import Run
@@ -139,7 +140,7 @@ class Together:
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
         return average_predictions([_settled(table, self, run) for table, run in zip(tables, self.runs)])
 
-# %% ../../nbs/experiments/02_crossval.ipynb #1f9e41dc
+# %% ../../nbs/experiments/02_crossval.ipynb #61eeec98
 class CrossVal:
     "k trainings, an answer to every row from the one that never saw it"
 
@@ -156,19 +157,25 @@ class CrossVal:
     @cached_property
     def answers(self) -> pd.DataFrame:
         "Out-of-fold predictions of all rows that are not test, with their fold"
-        return pd.concat([judged_answers(run).assign(fold=fold) for fold, run in enumerate(self.runs)],
-                         ignore_index=True)
+        return join_answers([judged_answers(run).assign(fold=fold) for fold, run in enumerate(self.runs)])
 
     @cached_property
     def folds(self) -> pd.DataFrame:
-        "fold, score, low, high, rows, seconds, run"
+        "fold, score, low, high, rows, seconds, run; unreadable: rows left out, where there are some"
         rows = []
         for fold, run in enumerate(self.runs):
             answers = judged_answers(run)
             rows.append(dict(fold=fold, **dict(zip(("score", "low", "high"), mean_score([answers], self.metric))),
-                             rows=len(answers),
-                             seconds=run.scores["seconds"], run=run.name))
-        return pd.DataFrame(rows)
+                             rows=len(answers), seconds=run.scores["seconds"], run=run.name,
+                             unreadable=len(lost_files(answers))))
+        table = pd.DataFrame(rows)
+        return table if table["unreadable"].any() else table.drop(columns="unreadable")
+
+    @property
+    def left_out(self) -> str:
+        "The rows that could not be read and count in no figure, in words; \"\" for none"
+        lost = len(lost_files(self.answers))
+        return unreadable_line(lost, len(self.answers) + lost)
 
     @cached_property
     def together(self) -> Together:
@@ -178,7 +185,8 @@ class CrossVal:
         return Together(self.runs, fit_temperature(self.answers) if labels else 1., scores)
 
     def __repr__(self) -> str:
-        return f"CrossVal({len(self.runs)} folds, {self.metric} {score_text(self.score)}, spread {number_text(self.spread)})"
+        left = f", {self.left_out}" if self.left_out else ""
+        return f"CrossVal({len(self.runs)} folds, {self.metric} {score_text(self.score)}, spread {number_text(self.spread)}{left})"
 
 # %% ../../nbs/experiments/02_crossval.ipynb #5aae4404
 @patch(as_prop=True)
@@ -199,7 +207,7 @@ def best(self: CrossVal) -> Run:
     scores = self.folds["score"]
     return self.runs[int(scores.idxmax() if score_mode(self.metric) == "max" else scores.idxmin())]
 
-# %% ../../nbs/experiments/02_crossval.ipynb #b7a8314b
+# %% ../../nbs/experiments/02_crossval.ipynb #215a1b11
 @patch
 def test(
     self: CrossVal,
@@ -211,27 +219,36 @@ def test(
         raise ValueError("this table has no test rows: split it first, split_table(table), then cross-validate")
     key = json_hash([tta, *(file_hash(run.folder/"best.safetensors") for run in self.runs)])
     paths = [self.folder/f"predictions-test-{fold}.csv" for fold in range(len(self.runs))]
-    if read_scores(self.folder).get("answered") != key:
+    masks, known = self.together.task.output == "mask", read_scores(self.folder).get("answered") == key
+    kept = _kept(self, [self.folder/"predictions-test.csv"] if masks else paths, rows) if known else None
+    if kept is None:
         count_test_read(self.folder)
         for run, path in zip(self.runs, paths):
             answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
             save_predictions(_settled(answers, self.together, run), path)
-        if self.together.task.output == "mask":
-            save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
+        if masks: save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
         update_scores(self.folder, dict(answered=key))
-    if self.together.task.output == "mask": vote = read_predictions(self.folder/"predictions-test.csv")
-    else: vote = average_predictions([read_predictions(path) for path in paths])
+        kept = _kept(self, [self.folder/"predictions-test.csv"] if masks else paths, rows)
+    vote = kept[0] if masks else average_predictions(kept)
     save_predictions(vote, self.folder/"predictions-test.csv")
     own = number_scores(vote, self.best.measured) if self.together.task.output == "number" else None
-    update_scores(self.folder, dict(test=own or split_scores(self.runs[0], vote)))
+    update_scores(self.folder, dict(test=own or split_scores(self.runs[0], vote), unreadable=lost_files(vote)))
     return vote
+
+def _kept(self: CrossVal, paths: list[Path], rows: pd.DataFrame) -> list[pd.DataFrame] | None:
+    "Saved answers; None: a file that could not be read is back"
+    kept = []
+    for path in paths:
+        kept.append(kept_answers(path, rows, self.runs[0].recipe, self.runs[0].labels))
+        if kept[-1] is None: return None
+    return kept
 
 def _settled(answers: pd.DataFrame, together: Together, run: Run) -> pd.DataFrame:
     "A fold's answers with what was fitted: labels have a temperature, numbers the reach of their intervals"
     if together.task.output == "number": return apply_margin(answers, run.measured, run.scores["margin"])
     return apply_temperature(answers, together.fold_temperature) if together.task.output == "label" else answers
 
-# %% ../../nbs/experiments/02_crossval.ipynb #fd6c9e2f
+# %% ../../nbs/experiments/02_crossval.ipynb #8ec98ef3
 @patch
 def gain(
     self: CrossVal,
@@ -240,6 +257,7 @@ def gain(
     "What the soft vote gains on the best fold, on the test rows, and what it costs"
     vote = self.test(tta)
     best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv")
+    best.attrs["unreadable"] = lost_files(vote)  # by whichever fold
     models = dict(best=self.best.model(), together=self.together.model())
     channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.channels
     return dict(difference=paired_difference(vote, best, self.metric),

@@ -97,9 +97,9 @@ def _inline(figure: Figure) -> str:
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
     return f'<img src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}">'
 
-# %% ../../nbs/experiments/10_gallery.ipynb #a2444f6e
+# %% ../../nbs/experiments/10_gallery.ipynb #65e93f09
 def _raster(file: str) -> Image.Image | None:  # a picture of any number of bands, as far as it can be seen
-    try: raster = read_raster(file)
+    try: raster = read_raster(file, vrt=True)
     except (OSError, ValueError): return None
     with raster: pixels = raster.pixels.astype(np.float32)
     return Image.fromarray(visible(np.where(pixels == raster.nodata, np.nan, pixels)))

@@ -6,7 +6,7 @@ folders."""
 # %% auto #0
 __all__ = ['Entry', 'read_entries', 'changes_between', 'find_parent', 'metric_of', 'Line', 'make_lines', 'Logbook', 'merge_page']
 
-# %% ../../nbs/experiments/08_logbook.ipynb #ed70ab5a
+# %% ../../nbs/experiments/08_logbook.ipynb #af6821d1
 import io
 import re
 from collections.abc import Sequence
@@ -29,12 +29,14 @@ from ..evaluate.paired import difference_text, mean_score, noise_floor, one_scor
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, number_text, score_text
 from ..evaluate.verdict import RecipeDifference, RunNoise, pool_noise, recipe_difference, run_noise
+from ..data.unreadable import join_answers, lost_files
 from .crossval import judged_answers
 from ..runs.prepare import run_name
+from ..train.begin import unlike_formats
 from ..runs.run import Run
 from .sweep import read_log
 
-# %% ../../nbs/experiments/08_logbook.ipynb #f6611b93
+# %% ../../nbs/experiments/08_logbook.ipynb #f5889019
 @dataclass
 class Entry:
     "Trainings of one recipe on the same rows, with one seed or several"
@@ -60,8 +62,12 @@ class Entry:
             said = judged_answers(run) if log.get("judged") == "apart" else run.predictions("valid")
             by_seed.setdefault(run.recipe.seed, {})[log.get("fold")] = said
         whole = max(map(len, by_seed.values()), default=0)  # a seed with folds still missing has no score yet
-        return [pd.concat(folds.values(), ignore_index=True) for seed,
-                folds in sorted(by_seed.items()) if len(folds) == whole]
+        return [join_answers(list(folds.values())) for seed, folds in sorted(by_seed.items()) if len(folds) == whole]
+
+    @property
+    def unreadable(self) -> int:
+        "Rows that a training of it could not read, and that count in no figure"
+        return len(lost_files(*self.answers))
 
     @property
     def judged(self) -> str:
@@ -72,7 +78,7 @@ class Entry:
     def rows(self) -> str:
         "A name for the rows that were answered and what was asked; entries with the same one can be compared"
         if not self.answers: return ""
-        return json_hash([self.recipe.task, self.recipe.target, self.judged, sorted(self.answers[0]["file"])])
+        return json_hash([self.recipe.task, self.recipe.target, self.judged, sorted({*self.answers[0]["file"], *lost_files(self.answers[0])})])
 
 # %% ../../nbs/experiments/08_logbook.ipynb #4babf02f
 def read_entries(
@@ -196,7 +202,7 @@ def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list, 
     n = min(len(entry.answers), len(parent.answers))
     return recipe_difference(entry.answers[:n], parent.answers[:n], metric, noise, noise_floor(repeats, n))
 
-# %% ../../nbs/experiments/08_logbook.ipynb #ba7b6392
+# %% ../../nbs/experiments/08_logbook.ipynb #93d963da
 class Logbook:
     "The runs of a folder: what was tried, whether it helped, what it cost"
 
@@ -213,7 +219,7 @@ class Logbook:
     def table(self) -> pd.DataFrame:
         "One row an entry: date, name, change, parent, seeds, score and difference with intervals, verdict, cost, error"
         names = ("date name change parent seeds score low high difference difference_low difference_high luck floor "
-                 "verdict seconds memory_mb notes error judged").split()
+                 "verdict seconds memory_mb notes error judged unreadable").split()
         return pd.DataFrame([_row(line) for line in self.lines]).reindex(columns=names)
 
     def __len__(self) -> int: return len(self.lines)
@@ -229,17 +235,19 @@ class Logbook:
         path = self.runs/name/"notes.md"
         atomic_write(path, (path.read_text() if path.exists() else "") + " ".join(text.split()) + "\n")
 
-# %% ../../nbs/experiments/08_logbook.ipynb #2ef0cc30
+# %% ../../nbs/experiments/08_logbook.ipynb #010d6877
 def _row(line: Line) -> dict:
     "A line as plain cells"
     entry, found = line.entry, line.difference
     notes = [entry.recipe.notes] + [(folder/"notes.md").read_text().strip() for folder in entry.folders
                                     if (folder/"notes.md").exists()]
+    if line.parent: notes.append(unlike_formats({line.parent.name: line.parent.folders, entry.name: entry.folders}))
     row = dict(date=entry.date, name=entry.name, change="; ".join(line.changes),
                parent=line.parent.name if line.parent else "",
                seeds=len(entry.answers), **dict(zip(("score", "low", "high"), line.score)), verdict=line.verdict,
                seconds=entry.seconds, memory_mb=max((log.get("memory_mb") or 0 for log in entry.logs), default=0),
-               notes="; ".join(filter(None, notes)), error=entry.error, judged=entry.judged)
+               notes="; ".join(filter(None, notes)), error=entry.error, judged=entry.judged,
+               unreadable=found.unreadable if found else entry.unreadable)
     if found:
         row |= dict(difference=found.value, difference_low=found.low, difference_high=found.high, luck=found.luck,
                     floor=found.floor)
@@ -264,7 +272,7 @@ def _difference_text(line: Line) -> str: return difference_text((line.difference
 # %% ../../nbs/experiments/08_logbook.ipynb #24a67cec
 def _size_of(line: Line) -> float: return abs(line.difference.value) if line.difference else 0.
 
-# %% ../../nbs/experiments/08_logbook.ipynb #43df4b9a
+# %% ../../nbs/experiments/08_logbook.ipynb #e047d46b
 def _text_rows(lines: list[Line]) -> pd.DataFrame:
     cells = []
     for line in lines:
@@ -272,7 +280,8 @@ def _text_rows(lines: list[Line]) -> pd.DataFrame:
         cells.append({"date": row["date"][:16].replace("T", " "), "run": row["name"],
                       "what changed": row["change"] or "(the first)",
                       "seeds": str(row["seeds"]),
-                      "rows": line.entry.judged, "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
+                      "rows": line.entry.judged + (f", {row['unreadable']} could not be read" if row["unreadable"] else ""),
+                      "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
                       "difference": _difference_text(line) if line.difference else "-",
                       "verdict": row["verdict"],
                       "time": duration_text(row["seconds"]), "notes": row["notes"]})

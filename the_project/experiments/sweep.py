@@ -6,7 +6,7 @@
 __all__ = ['read_log', 'reset_peak_memory', 'RunFailed', 'check_alone', 'run_recipe', 'Job', 'Stopped', 'run_job', 'mark_failed',
            'run_jobs']
 
-# %% ../../nbs/experiments/00_sweep.ipynb #10cb94b3
+# %% ../../nbs/experiments/00_sweep.ipynb #3e021a1b
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +25,7 @@ from ..core.recipe import Recipe
 from ..evaluate.page import peak_memory
 from ..runs.prepare import check_input, run_name
 from ..runs.run import Run, train
+from ..train.begin import Decisions
 
 # %% ../../nbs/experiments/00_sweep.ipynb #db0189dc
 def read_log(
@@ -73,7 +74,7 @@ def check_alone() -> None:
         raise ValueError(f"{world_size()} processes are to train one model, and this is a sweep of many: start it "
                          "without torchrun; engine='ray' gives each training a machine")
 
-# %% ../../nbs/experiments/00_sweep.ipynb #66696ad6
+# %% ../../nbs/experiments/00_sweep.ipynb #d57efe74
 def run_recipe(
     recipe: Recipe,              # what to train and how
     table: pd.DataFrame,         # as for `train`
@@ -91,6 +92,7 @@ def run_recipe(
     with _locked(folder):
         if (folder/"recipe.json").exists() and Run(folder).finished: return Run(folder)
         log = _begin(folder, recipe, (note or {}) | ({"parent": parent} if parent else {}), retry)
+        Decisions(folder).note(agreed=str(Path(runs).absolute()/".formats"))  # all runs of the folder in the same formats
         reset_peak_memory()
         begun, cpu = time.perf_counter(), time.process_time()
         try: run = train(table, recipe, runs, name, cbs)

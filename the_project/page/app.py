@@ -26,7 +26,7 @@ from .inputs import scene_suffixes, upload_box
 from .parts import (NAME_EXAMPLES, WAITING, answer_html, csv_text, heading_html, names_html, pretty,
                                          table_html)
 from .worker import TASKS, Workers
-from ..answer.picture import PictureError
+from ..answer.picture import PictureError, check_regular
 from ..answer.predict import Predictor
 
 # %% ../../nbs/page/08_app.ipynb #d9eb62e8
@@ -203,14 +203,17 @@ def make_app(
     examples: list | None = None,  # picture files to try; None: the first six of the bundle's probes
     workers: int = 3,             # processes that open files at the same time; 0: the page's own process does
     seconds: float | None = None,  # that a file may take; None: 20, a scene of masks 300
+    first_run: float | None = 60,  # as in `Predictor`
 ) -> "gradio.Blocks":             # not started: `app.launch(**launch_options())`
     "The page over a bundle"
     gradio = _gradio()
     most, longest = (MAX_SCENE, 300) if read_config(bundle)["output"] == "mask" else (MAX_PIXELS, 20)
-    page = Page(Predictor(bundle, max_pixels=most), Workers(bundle, most, seconds or longest, workers) if workers else None)
+    helpers = Workers(bundle, most, seconds or longest, workers) if workers else None
+    page = Page(Predictor(bundle, max_pixels=most, first_run=first_run), helpers)
     labels, title = page.predictor.labels, page.predictor.config.get("title")
     title = title or ("What is where in this scene?" if page.predictor.masks else "What is in this photo?")
     files = [str(file) for file in (probe_files(page.predictor)[:6] if examples is None else examples)]
+    for file in files: check_regular(file)  # Gradio copies them: a pipe would never end
     with _blocks(gradio)(title=title, analytics_enabled=False, delete_cache=(_LOOK_SECONDS, KEEP_SECONDS - _LOOK_SECONDS)) as app:
         told = {page.predictor.config["output"]: labels}  # of labels the heading says how many there are
         gradio.HTML(heading_html(title, len(labels), told.get("number"), told.get("mask"), KEEP_SECONDS // 60))

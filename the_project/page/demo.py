@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..core.env import in_notebook, print_text
 from .app import launch_options, make_app, probe_files
 from ..answer.html import told_percent
 from ..answer.numbers import told_number
@@ -23,9 +24,10 @@ def demo(
     serve: bool = True,       # False: answer one probe over HTTP, print it, stop
     share: bool = False,      # a public address through Gradio's servers, for 7 days
     hosts: Sequence[str] = (),  # further names by which visitors reach this page, e.g. "snakes.example.org"
+    first_run: float | None = 60,  # as in `Predictor`
 ) -> dict | None:             # the probe's answer with `serve=False`
     "Open the page over a bundle; in a terminal it runs until Ctrl+C"
-    options, app, notebook = launch_options((*hosts, host)), make_app(bundle), _in_notebook()
+    options, app, notebook = launch_options((*hosts, host)), make_app(bundle, first_run=first_run), in_notebook()
     try:
         _, url, shared = app.launch(server_name=host, server_port=port, share=share, prevent_thread_lock=True,
                                     inline=None if serve else False, **options)
@@ -34,21 +36,16 @@ def demo(
         raise ValueError(f"can't open the page on {where}: use another port, or none for the first free one") from error
     if serve and notebook: return print(f"the page is open at {shared or url}")
     try:
-        if not serve: return _ask(url, probe_files(Predictor(bundle)))
+        if not serve: return _ask(url, probe_files(Predictor(bundle, first_run=first_run)))
         print(f"the page is open at {shared or url}  (Ctrl+C stops it)", file=sys.stderr, flush=True)
         app.block_thread()
     finally: app.close(verbose=False)
-
-def _in_notebook() -> bool:
-    "Whether somebody reads this in a notebook (as core.env says it, which doesn't go into a Space)"
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
 
 def _ask(url: str, probes: list[Path]) -> dict:
     if not probes: raise ValueError("the bundle has no probes to ask the page with: export it again, or use serve=True")
     from gradio_client import Client, handle_file
     answer = Client(url, verbose=False, analytics_enabled=False).predict(handle_file(probes[0]), api_name="/identify")
-    print(f"{answer['file']}: {_in_words(answer)}")
+    print_text(f"{answer['file']}: {_in_words(answer)}")
     return answer
 
 def _in_words(answer: dict) -> str:

@@ -7,6 +7,7 @@ __all__ = ['own_folder', 'dead_folders', 'clear_on_signals']
 
 # %% ../../nbs/page/00_folder.ipynb #97e6b89f
 import atexit
+import ctypes
 import hashlib
 import os
 import platform
@@ -46,11 +47,21 @@ def dead_folders(
 
 def _lives(process: int) -> bool:
     if process == os.getpid(): return process in _made
-    if os.name == "nt": return True  # Windows has no question for that in the standard library
+    if os.name == "nt": return _lives_on_windows(process, ctypes.WinDLL("kernel32", use_last_error=True))
     try: os.kill(process, 0)
     except ProcessLookupError: return False
     except PermissionError: return True
     return True
+
+# %% ../../nbs/page/00_folder.ipynb #e9b5e174
+def _lives_on_windows(process: int, kernel) -> bool:  # kernel: its kernel32, with its last errors kept
+    kernel.OpenProcess.restype = ctypes.c_void_p
+    handle, code = kernel.OpenProcess(0x1000, False, process), ctypes.c_ulong()  # may ask, nothing else
+    if not handle: return _last_error() != 87  # 87: there is no such process; 5: it is somebody else's
+    try: return not kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code)) or code.value == 259  # running
+    finally: kernel.CloseHandle(ctypes.c_void_p(handle))
+
+def _last_error() -> int: return ctypes.get_last_error()
 
 # %% ../../nbs/page/00_folder.ipynb #f4004f70
 def clear_on_signals() -> bool:  # False outside of the main thread, where Python allows no handlers

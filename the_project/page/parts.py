@@ -11,7 +11,7 @@ import base64
 from html import escape
 
 from ..core.csv_text import csv_rows
-from ..answer.html import told_percent
+from ..answer.html import first_names, told_percent
 from ..answer.numbers import cell_number, told_number
 
 # %% ../../nbs/page/07_parts.ipynb #d17943f1
@@ -271,6 +271,4 @@ def names_html(
     labels: list[str],  # of a bundle
 ) -> str:               # HTML
     "All names that can be answered, or the first of very many"
-    more = len(labels) - MAX_NAMES
-    rest = f", and {more} more: config.json of the bundle lists them" if more > 0 else ""
-    return f"<p>{', '.join(escape(pretty(label)) for label in labels[:MAX_NAMES])}{rest}.</p>"
+    return f"<p>{first_names([escape(pretty(label)) for label in labels], MAX_NAMES)}.</p>"

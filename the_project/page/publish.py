@@ -23,7 +23,6 @@ import numpy as np
 
 from ..core.env import require, say
 from .hub_errors import PublishError, hub_status, one_line_errors, try_again
-from .hub_stand_in import git_oid
 from ..answer.config import read_config
 from .space import TAG, write_model, write_space
 from .static import RUNTIME, find_runtime, write_static
@@ -97,8 +96,9 @@ def _differs(api, kind: str, name: str, folder: Path) -> bool:
     return any(not _same(path, there[name]) for name, path in here.items())
 
 def _same(path: Path, remote) -> bool:  # remote: a RepoFile
+    from huggingface_hub.utils.sha import git_hash
     data = path.read_bytes()
-    return hashlib.sha256(data).hexdigest() == remote.lfs.sha256 if remote.lfs else git_oid(data) == remote.blob_id
+    return hashlib.sha256(data).hexdigest() == remote.lfs.sha256 if remote.lfs else git_hash(data) == remote.blob_id
 
 def _mirror(api, kind: str, name: str, folder: Path) -> bool:  # whether a commit was needed
     "Make a repository hold just what a folder holds"

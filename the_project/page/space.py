@@ -22,6 +22,7 @@ from ..core.env import say
 from ..core.files import atomic_write
 from ..core.folders import new_folder
 from ..bundle.card import plain_markdown
+from ..answer.html import first_names
 from ..answer.config import BundleError, bundle_path, check_file, read_config, read_steady
 from .inputs import scene_suffixes
 from ..bundle.schema import bundle_files, check_no_pickle
@@ -86,6 +87,8 @@ def space_requirements(
     groups = [group for name, text in modules.items() for group in _imports(text, name)]
     used = {module.split(".")[0] for group in groups for module in group}
     pins = [f"{_PACKAGES[name]}=={metadata.version(_PACKAGES[name])}" for name in _PACKAGES if name in used]
+    # Pillow reads no photo of an iPhone without it; the opener imports it when one comes
+    pins.append(f"pillow-heif=={metadata.version('pillow-heif')}" if _is_module("pillow_heif") else "pillow-heif>=1,<2")
     if rasters: pins += [f"{name}=={metadata.version(name)}" for name in ("tifffile", "imagecodecs")]
     if gpu: pins = [pin.replace("onnxruntime==", "onnxruntime-gpu[cuda,cudnn]==") for pin in pins] + ["spaces"]
     return pins
@@ -195,7 +198,7 @@ def space_card(
     license: str = "unknown",    # of the model, as the Hub spells it
 ) -> str:                        # README.md
     "The README of a Space over a bundle"
-    names = ", ".join(plain_markdown(label.replace("_", " ")) for label in config["labels"])
+    names = first_names([plain_markdown(label.replace("_", " ")) for label in config["labels"]])
     brief, what = f"Names a photo: one of {len(config['labels'])}", "Names what is in a photo: one of"
     if masks := config.get("output") == "mask": brief = what = "Shows which part of a scene is what"
     kind = "image-segmentation" if masks else "image-classification"

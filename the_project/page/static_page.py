@@ -9,6 +9,8 @@ __all__ = ['service_worker', 'page_texts']
 import json
 from html import escape
 
+from ..answer.html import first_names
+
 # %% ../../nbs/page/03_static_page.ipynb #d07f7f57
 _HTML = """<!doctype html>
 <html lang="en">
@@ -61,7 +63,7 @@ def _index(
     mirror: str,        # a folder on another host that may be read, or ""
 ) -> str:
     "index.html"
-    names = ", ".join(escape(label.replace("_", " ")) for label in labels)
+    names = first_names([escape(label.replace("_", " ")) for label in labels], 1000)
     return _HTML.format(title=escape(title), n=len(labels), names=names, cdn=mirror and f" {mirror}")
 
 # %% ../../nbs/page/03_static_page.ipynb #4365f6e2

@@ -59,7 +59,8 @@ def work() -> None:
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the page
     if hasattr(os, "nice"): os.nice(5)  # who only looks at the page goes first
-    predictor = Predictor(sys.argv[1], max_pixels=int(sys.argv[2]))
+    # the page has opened this bundle before; what takes too long here is ended with the worker
+    predictor = Predictor(sys.argv[1], max_pixels=int(sys.argv[2]), first_run=None)
     _tell(told, "ready")
     while True:
         try: seconds, name, args = pickle.load(sys.stdin.buffer)

@@ -14,7 +14,7 @@ import pandas as pd
 from ..core.files import plain
 from ..evaluate.metrics import confused_pairs, label_scores, per_class
 from ..evaluate.page import row_counts
-from ..evaluate.predictions import read_scores
+from ..core.run import read_scores
 
 # %% ../../nbs/runs/01_facts.ipynb #21d54600
 def class_facts(

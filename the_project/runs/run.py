@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['Run', 'train', 'resume']
 
-# %% ../../nbs/runs/02_run.ipynb #82cfc379
+# %% ../../nbs/runs/02_run.ipynb #3c65ac64
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,12 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import nn
 
-from ..core.env import rank
+from ..core.env import print_text, rank
 from ..core.files import load_tensors, read_json, table_hash
 from ..core.processes import first_says, hold_folder, join_processes, world_size
 from ..core.recipe import Recipe
-from ..core.recipe_text import diff, load_recipe
-from ..core.plugs import Task, find_task
+from ..core.recipe_text import diff
+from ..core.run import RunFolder
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..data.unreadable import unreadable_rows
 from ..evaluate.answer_masks import answer_masks
@@ -32,11 +32,11 @@ from .facts import run_facts
 from ..train.track_others import make_trackers
 from ..evaluate.page import write_report, write_scores
 from ..evaluate.offsets import answers_with_offsets
-from ..evaluate.predictions import blind, predict_split, read_scores
+from ..evaluate.predictions import blind, predict_split
 from ..evaluate.report import Report
 from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
 from ..evaluate.strangers import Strangeness
-from .prepare import check_input, load_table, prepare_run, run_name
+from .prepare import check_input, prepare_run, run_name
 from ..models.backbone import input_stats
 from ..answer.numbers import decode_numbers
 from ..answer.config import to_probabilities
@@ -44,65 +44,11 @@ from ..train.learner import make_learner
 from ..train.parallel import Parallel, own_folder
 from ..train.stages import run_stages
 
-# %% ../../nbs/runs/02_run.ipynb #de2a2b38
-class Run:
+# %% ../../nbs/runs/02_run.ipynb #6651ef32
+class Run(RunFolder):
     "A training in a folder: what went in, what came out, and the model"
 
-    def __init__(
-        self,
-        folder: str | Path,  # what `train` made
-    ):
-        self.folder = Path(folder)
-        if not (self.folder/"recipe.json").is_file(): raise ValueError(_no_run(self.folder))
-        self.recipe: Recipe = load_recipe(self.folder/"recipe.json")
-        self.name: str = self.folder.name
-
-    @property
-    def task(self) -> Task:
-        "The task of the recipe"
-        return find_task(self.recipe.task)
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        "The rows that were used, with their split"
-        return load_table(self.folder/"table.csv")
-
-    @cached_property
-    def labels(self) -> list[str]:
-        "What the model answers with, in the order of its outputs"
-        return read_json(self.folder/"labels.json")
-
-    @cached_property
-    def measured(self) -> object:
-        "What the task measured on the training rows, plain JSON: counts of labels, scale of numbers"
-        if (self.folder/"measured.json").is_file(): return read_json(self.folder/"measured.json")
-        return self.task.measure(self.table[self.table["split"] == "train"], self.labels, self.recipe)
-
-    @property
-    def finished(self) -> bool:
-        "Whether training ended; if not, `resume` goes on with it"
-        return bool(self.scores.get("finished"))
-
-    def __repr__(self) -> str: return f"Run({self.name!r}, {'finished' if self.finished else 'unfinished'})"
-
-# %% ../../nbs/runs/02_run.ipynb #c65feb68
-@patch(as_prop=True)
-def history(self: Run) -> pd.DataFrame:
-    "One row an epoch: stage, size, phase, losses and metrics; empty before the first epoch ends"
-    path = self.folder/"history.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
-
-@patch(as_prop=True)
-def scores(self: Run) -> dict:
-    "What scores.json holds: scores with intervals, temperature, test reads, seconds, memory"
-    return read_scores(self.folder)
-
-# %% ../../nbs/runs/02_run.ipynb #9a42a0c4
-@patch(as_prop=True)
-def temperature(self: Run) -> float:
-    "What logits are divided by to be calibrated; 1 where the task has none"
-    return float(self.scores.get("temperature") or 1.)
-
+# %% ../../nbs/runs/02_run.ipynb #cd6eef03
 @patch(as_prop=True)
 def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
@@ -185,7 +131,7 @@ def report(
 ) -> Report:                   # also printed, and in report.md with its plots
     "Print the page about this run; use \"valid\" while things still change, since test should be read once"
     page = write_report(self, split, tta, baseline)
-    print(page)
+    print_text(page)
     return page
 
 # %% ../../nbs/runs/02_run.ipynb #86324c37
@@ -224,16 +170,6 @@ def _measure_strangers(
 ) -> dict:                     # auroc, fpr, known, strangers, caught, false
     "How well this run tells such pictures from its own; the next report says it"
     return measure_strangers(self, strangers, name, split)
-
-# %% ../../nbs/runs/02_run.ipynb #6466911e
-def _no_run(folder: Path) -> str:
-    "Why a folder is no run, and which are near"
-    if not folder.exists(): why = "does not exist"
-    elif not folder.is_dir(): why = "is a file: give the run's folder"
-    else: why = "has no recipe.json"
-    places = [place for place in (folder, folder.parent) if place.is_dir()]
-    near = sorted(path.parent.name for place in places for path in place.glob("*/recipe.json"))
-    return f"no run in {folder}: it {why}" + (f"; runs near it: {', '.join(near[:5])}" if near else "")
 
 # %% ../../nbs/runs/02_run.ipynb #1ea57dfd
 def train(

@@ -174,7 +174,7 @@ def _percent(mask: np.ndarray, labels: list[str]) -> str:  # of the pixels that 
     counts = np.bincount(mask[mask != NOT_JUDGED], minlength=len(labels))
     return json.dumps({name: round(100 * float(n) / max(counts.sum(), 1), 4) for name, n in zip(labels, counts)})
 
-# %% ../../nbs/tasks/02_segment.ipynb #a209f5b7
+# %% ../../nbs/tasks/02_segment.ipynb #0ae34c0d
 @torch.no_grad()
 def collect_predictions(
     learn: Learner,     # its model answers, its loss_func decodes
@@ -191,6 +191,7 @@ def collect_predictions(
             x, y, logits = _answers(model, xb, yb, labels)
             for i, cost in enumerate(loss(logits, y).tolist()):
                 scene, truth, answer = (crop_scene(part[i], dl, len(rows)) for part in (x, y, logits))
+                _check_finite(answer, scene, dl, len(rows))
                 said = loss.decodes(answer[None], ~scene.isfinite().any(0)[None])[0]
                 parts = truth.byte(), said.byte(), answer.float().softmax(0)[1]
                 parts = (part.cpu().numpy() for part in parts)
@@ -222,6 +223,12 @@ def _answers(model: nn.Module, xb: torch.Tensor, yb: torch.Tensor, labels: list[
         raise ValueError(f"the model answers with {logits.shape[1]} classes but {len(labels)} labels were given: "
                          "use the labels it was trained with")
     return x, y, logits
+
+def _check_finite(answer: torch.Tensor, scene: torch.Tensor, dl: object, row: int) -> None:  # NaN would be class 0
+    if answer[:, scene.isfinite().any(0)].isfinite().all(): return
+    files = getattr(getattr(dl, "table", None), "file", None)
+    raise ValueError(f"{f'row {row}' if files is None else files.iloc[row]}: the answer to some of its pixels is no number: look "
+                     "for NaN in the losses, or for values far out of range in the file")
 
 def _ordered(table: pd.DataFrame) -> list[str]:
     first = [name for name in ("file", "truth", "prediction", "loss", "group") if name in table]

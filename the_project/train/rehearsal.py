@@ -129,7 +129,7 @@ def _fastest(seconds: dict) -> tuple[str, str]:  # rounding must earn 10 %, a ch
     cost = {"float32": 1., "plain": 1., "channels_last": 1.03}
     return min(seconds, key=lambda formats: seconds[formats] * cost.get(formats[0], 1.1) * cost[formats[1]])
 
-# %% ../../nbs/train/06_rehearsal.ipynb #ff3c7ca9
+# %% ../../nbs/train/06_rehearsal.ipynb #f7d66677
 class Choice(NamedTuple):
     "Formats to train in, and the line that says so"
     precision: str
@@ -141,20 +141,25 @@ def choose_precision(
     batch: tuple,                       # one batch (x, y) as the loader gives it
     recipe: Recipe,                     # its `precision` and `memory_format` fix what is not "auto"
     memory: str | Path | None = None,   # a folder that remembers answers, e.g. `choices_folder()`; None: always try
+    agreed: str | Path | None = None,   # a folder that machines share: the first of them chooses for all
 ) -> Choice:
     "Try two training steps in each format on this machine and take the fastest"
     formats = _formats(recipe, model_device(learn.model))
     if len(formats) == 1: return Choice(*formats[0], f"precision: {formats[0][0]}, {formats[0][1]} (set by the recipe)")
-    file = memory and Path(memory)/f"{_machine_key(recipe, batch, model_device(learn.model))}.json"
-    if file and file.exists(): return _tell(_read_seconds(file))
-    seconds = _probe_in_memory(learn, batch, formats)
-    return _tell(_remember(file, seconds) if file else seconds)
+    shared = agreed and Path(agreed)/f"{_recipe_key(recipe, batch)}.json"
+    if shared and shared.exists() and _fastest(told := _read_seconds(shared)) in formats: return _tell(told)
+    file = memory and Path(memory)/f"{_recipe_key(recipe, batch, *_machine(model_device(learn.model)))}.json"
+    seconds = _read_seconds(file) if file and file.exists() else None
+    if seconds is None: seconds = _probe_in_memory(learn, batch, formats)
+    for place in filter(None, (file, shared)):  # what another process has written meanwhile counts, where it can be done here
+        if _fastest(told := _remember(place, seconds)) in formats: seconds = told
+    return _tell(seconds)
 
 def choices_folder() -> Path:
     "Where this user's choices are remembered"
     return xdg_cache_home()/"the_project"/"formats"
 
-# %% ../../nbs/train/06_rehearsal.ipynb #6ea5099c
+# %% ../../nbs/train/06_rehearsal.ipynb #eb797fd1
 def _read_seconds(file: Path) -> dict:  # formats -> seconds a step
     return {(number, layout): float("inf") if s is None else s for number, layout, s in read_json(file)["seconds"]}
 
@@ -172,14 +177,16 @@ def _remember(file: Path, seconds: dict) -> dict:
         return seconds
     return _read_seconds(file)
 
-def _machine_key(recipe: Recipe, batch: tuple, device: torch.device) -> str:
+def _machine(device: torch.device) -> tuple[str, ...]:
     processor = f"{platform.processor() or platform.machine()} x {torch.get_num_threads()}"
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor, platform.node(), torch.__version__
+
+def _recipe_key(recipe: Recipe, batch: tuple, *machine: str) -> str:
     shapes = [list(x.shape) for x in batch if isinstance(x, torch.Tensor)]
     names = ("task", "arch", "channels", "features", "features_mode", "precision", "memory_format")
     made = [getattr(recipe, name) for name in names]
     arch = "".join(c if c.isalnum() or c in "._" else "_" for c in recipe.arch)
-    return f"{arch}-{json_hash([made, shapes, name, platform.node(), torch.__version__])}"
+    return f"{arch}-{json_hash([made, shapes, *machine])}"
 
 def _probe(learn: Learner, batch: tuple, formats: list) -> dict:  # formats -> seconds a step
     seconds = dict.fromkeys(formats, float("inf"))

@@ -55,11 +55,11 @@ def _prepare(recipe: Recipe, task: Task, labels: list[str], measured: object, fo
     learn.add_cbs([*_callbacks(recipe, task, folder, resumed), *cbs])
     return add_output(learn)
 
-# %% ../../nbs/train/13_stages.ipynb #3772ed5d
+# %% ../../nbs/train/13_stages.ipynb #54a83d4d
 def _choose_formats(learn: QuickLearner, recipe: Recipe, decisions: Decisions) -> None:
     if "precision" not in decisions.made:
         batch = next(iter(learn.dls.train))
-        chosen = first_says(partial(choose_precision, learn, batch, recipe, choices_folder()))
+        chosen = first_says(partial(choose_precision, learn, batch, recipe, choices_folder(), decisions.made.get("agreed")))
         say(chosen.line)
         decisions.note(precision=chosen.precision, memory_format=chosen.memory_format)
     learn.precision.choose(decisions.made["precision"], decisions.made["memory_format"])
