@@ -6,13 +6,14 @@
 __all__ = ['RunNoise', 'drawn_scores', 'pool_noise', 'run_noise', 'RecipeDifference', 'contrast', 'recipe_difference', 'holm',
            'without_luck']
 
-# %% ../../nbs/evaluate/24_verdict.ipynb #69a0353c
+# %% ../../nbs/evaluate/24_verdict.ipynb #560c97bd
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ..data.unreadable import lost_files
 from .compare import draw_scores
 from .metrics import draw_weights, group_codes, jackknife_error, t_interval
 from .paired import (Difference, _counts, _scale, _score, _scores, align_predictions, difference_text,
@@ -62,7 +63,7 @@ def run_noise(
     score_mode(metric)
     return _noise(np.stack([drawn_scores(table, metric, n, seed) for table in align_predictions(tables)]))
 
-# %% ../../nbs/evaluate/24_verdict.ipynb #53a5c5b1
+# %% ../../nbs/evaluate/24_verdict.ipynb #4b3ca64a
 @dataclass(frozen=True)
 class RecipeDifference(Difference):
     "What one recipe is better by than another; `luck` is how often two equal recipes lie as far apart: 0 .. 1"
@@ -78,9 +79,9 @@ class RecipeDifference(Difference):
 
     def __str__(self) -> str:
         why = ": trainings with other seeds are needed on both sides, three or more" * (self.verdict == "no verdict")
-        return f"{difference_text((self.value, self.low, self.high))}, {self.verdict}{why}"
+        return f"{difference_text((self.value, self.low, self.high))}, {self.verdict}{why}{self.left_out}"
 
-# %% ../../nbs/evaluate/24_verdict.ipynb #0b63317a
+# %% ../../nbs/evaluate/24_verdict.ipynb #3b237be7
 def contrast(
     cells: Sequence[list[pd.DataFrame]],  # answers of each recipe, one table a training, all to the same pictures
     weights: Sequence[float],             # that each recipe's mean score counts with, e.g. (1, -1)
@@ -100,7 +101,8 @@ def contrast(
     drawn = sum(weight * part.mean(0) for weight, part in zip(weights, parts))
     times = sum(weight**2 / len(part) for weight, part in zip(weights, parts))
     low, high, luck = _student(drawn[0], np.nanvar(drawn[1:], ddof=1) if groups > 1 else np.nan, times, noise)
-    return RecipeDifference(metric, float(drawn[0]), low, high, luck, len(tables[0]), min(map(len, cells)), floor)
+    return RecipeDifference(metric, float(drawn[0]), low, high, luck, len(tables[0]), min(map(len, cells)), floor,
+                            len(lost_files(*tables)))
 
 def recipe_difference(
     ours: list[pd.DataFrame],       # answers of the recipe in question, one table a training
