@@ -224,7 +224,7 @@ def mistake_section(
     return Section("Worst mistakes", (), pd.DataFrame({"file": files, "truth": worst.truth, "said": worst.prediction,
                                                        "p": worst.probability.map("{:.0%}".format)}))
 
-# %% ../../nbs/evaluate/02_report.ipynb #9ca248b8
+# %% ../../nbs/evaluate/02_report.ipynb #e097fe96
 def optimism_line(
     history: pd.DataFrame | None,  # a run's epochs; None: not known
     monitor: str = "f1_macro",     # column that chose the best epoch
@@ -239,9 +239,8 @@ def optimism_line(
     beside = np.delete(values, best)[max(0, best - 2):best + 2]
     beside = beside[np.isfinite(beside)]
     if len(beside) < 2: return f"{line}; {len(values)} epochs can't tell by how much"
-    told, usual = number_text(values[best]), number_text(beside.mean(), values[best])
-    return (f"{line}: {monitor} was {told} in that epoch and {usual} on average in the {len(beside)} beside it, so about "
-            f"{number_text(abs(values[best] - beside.mean()), values[best])} may be luck")
+    gap = number_text(abs(values[best] - beside.mean()), values[best])
+    return f"{line}: {monitor} by about {gap}, judged by the {len(beside)} epochs beside it"
 
 # %% ../../nbs/evaluate/02_report.ipynb #d1e016b2
 def make_report(
