@@ -55,6 +55,16 @@ def many_scans(n):
     return data[:-2] + last * n + data[-2:]
 
 
+def heic(picture):
+    "A photo as an iPhone writes it, and words of the refusal where pillow-heif is not installed"
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(1000), "a HEIC photo"
+    register_heif_opener()
+    return saved(picture, "HEIF"), None
+
+
 def files(good):
     "name of the input -> (file's name, bytes, words of the refusal; None: it is answered)"
     photo = Image.open(io.BytesIO(good)).convert("RGB")
@@ -95,6 +105,9 @@ def files(good):
         "PDF": ("a.pdf", b"%PDF-1.7\n1 0 obj\n", "a PDF"),
         "zip archive": ("a.jpg", bundled.getvalue(), "a zip archive"),
         "HEIC": ("IMG_1.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photo"),
+        "HEIC of a phone": ("IMG_2.HEIC", *heic(small)),
+        "HEIC cut in the middle": ("IMG_3.HEIC", heic(small)[0][:400], ""),
+        "text PPM of 80,000 comments": ("a.ppm", b"P3 9 9 255\n" + b"#a\n" * 80_000 + b"1 " * 243, ""),
         "video": ("a.mp4", b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "a video"),
         "random bytes": ("noise.jpg", np.random.default_rng(0).bytes(100_000), "not a picture"),
         "no bytes": ("empty.jpg", b"", "empty"),
@@ -302,7 +315,8 @@ def main():
         log = (Path(folder) / "uploads" / "server.log").read_text()
         strays = [path for path in Path(folder).rglob("*") if path.name in ("x.jpg", "cron.d")
                   and "uploads" not in path.parts]
-        print(f"{rows} inputs, {failed} failed; traces in the server's log: {log.count('Traceback')}; files outside "
+        failed += (traces := log.count("Traceback"))
+        print(f"{rows} inputs, {failed} failed; traces in the server's log: {traces}; files outside "
               f"the upload folder: {len(strays)}; "
               f"peak memory {peak:.0f} MB")
         if "Traceback" in log:

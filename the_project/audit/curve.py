@@ -21,6 +21,7 @@ from ..data.splits import kfold_table
 from ..data.unreadable import common_answers
 from ..evaluate.compare import METRICS, draw_scores, match_rows
 from ..evaluate.metrics import interval
+from ..evaluate.paired import mean_score
 from ..evaluate.plots import BLUE, GREY, make_axes, set_title
 from ..evaluate.predictions import make_predictions
 
@@ -113,7 +114,8 @@ def fit_curve(
     scores = np.stack([draw_scores(table, metric, n, seed) for table in same], 1)  # (1 + draws, points)
     ahead = np.geomspace(pictures[0], 2 * pictures[-1], 60)
     fitted = 1 - power_law(np.array(pictures), 1 - scores, np.array([pictures[-1], 2 * pictures[-1], *ahead]))
-    low, high = interval(scores[1:])
+    ends = [mean_score([table], "top_3" if metric == "top_k" else metric)[1:] for table in same]
+    low, high = np.array(ends).T
     points = pd.DataFrame(dict(share=shares, pictures=pictures, score=scores[0], low=low, high=high))
     triples = [_triple(values) for values in (fitted[:, 0], fitted[:, 1], fitted[:, 1] - fitted[:, 0])]
     return Curve(points, metric, *triples, pd.DataFrame(dict(pictures=ahead, score=fitted[0, 2:])), by)
