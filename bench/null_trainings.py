@@ -1,11 +1,12 @@
 """Forty real trainings of one and the same recipe: how often is one of them called better than another?
 
-    python bench/null_trainings.py [--out nbs/studies/null_trainings.json]     # about 8 CPU minutes
+    python bench/null_trainings.py [--out nbs/studies/null_trainings.json]     # about 13 CPU minutes
     python bench/null_trainings.py --quick                                     # ten trainings, to see that it runs
 
 A small network learns the embedded sample, eight seeds in each of five folds; nothing else differs. Each verdict of the
-library is asked about sides drawn from these trainings, so every "helped", "hurt" or "believe it" is false. The drawn
-sides share trainings, so their errors are alike: this is a spot check of `bench/error_rates.py`, not a proof.
+library is asked about sides drawn from these trainings, so every "helped" or "hurt" is false. `compare` speaks of two
+trained models, which do differ: how often it tells them apart shows what must not be read into it. The drawn sides share
+trainings, so their errors are alike: this is a spot check of `bench/error_rates.py`, not a proof.
 """
 import argparse
 import itertools
@@ -50,7 +51,7 @@ def verdicts(found: list[list[pd.DataFrame]], draws: int) -> list[dict]:
     def add(name: str, false: list[bool]): rows.append(dict(verdict=name, asked=len(false), false=int(np.sum(false))))
     pairs = list(itertools.combinations(range(seeds), 2))
     for metric in ("f1_macro", "accuracy"):
-        add(f"compare, {metric}", ["believe it" in str(compare_predictions(found[a][fold], found[b][fold], metric=metric, n=500))
+        add(f"two models told apart by compare, {metric}", ["believe it" in str(compare_predictions(found[a][fold], found[b][fold], metric=metric, n=500))
                                    for fold in range(folds) for a, b in pairs])
     three = min(3, seeds // 2)
     add(f"pseudo-label and distil, {three} a side", [told(recipe_difference(
@@ -61,7 +62,7 @@ def verdicts(found: list[list[pd.DataFrame]], draws: int) -> list[dict]:
     whole = [pd.concat(row, ignore_index=True) for row in found]  # out-of-fold answers of each seed
     add("ablate by folds, one change", [ablated([[whole[i] for i in base], [whole[i] for i in arm]])
                                         for base, arm in sides(rng, seeds, (seeds - 2, 2), folds * draws)])
-    add("crossval: two seeds compared", ["believe it" in str(compare_predictions(whole[a], whole[b], metric="accuracy", n=500))
+    add("two sets of out-of-fold answers told apart by compare", ["believe it" in str(compare_predictions(whole[a], whole[b], metric="accuracy", n=500))
                                          for a, b in pairs])
     return rows
 
@@ -80,7 +81,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = verdicts(answers_of(Path(folder), *((5, 2) if args.quick else (8, 5))), 4 if args.quick else 20)
-    for row in rows: print(f"{row['verdict']:40} {row['false']:3} false of {row['asked']:3}  {row['false'] / row['asked']:6.1%}")
+    for row in rows: print(f"{row['verdict']:56} {row['false']:3} false of {row['asked']:3}  {row['false'] / row['asked']:6.1%}")
     if args.out: write_json(args.out, plain(rows))
 
 

@@ -192,7 +192,8 @@ def comparison_line(
     size, ends = abs(difference), sorted((low, high) if difference > 0 else (-high, -low))
     span = "[no interval: one group]"
     if np.isfinite(ends).all(): span = f"[{', '.join('+' * (x >= 0) + number_text(x, size) for x in ends)}]"
-    verdict = "believe it" if luck < .05 and (low > 0 or high < 0) else "it can't be told from luck"
+    sure = "believe it of these two models; whether their recipes differ, trainings with other seeds tell"
+    verdict = sure if luck < .05 and (low > 0 or high < 0) else "it can't be told from luck"
     chance = f"{100 * luck:.1f} %" if luck >= .001 else "less than 0.1 %"
     return (f"{better} is better than {worse} by {number_text(size)} {what} {span} on {on}; two equally good ones differ as "
             f"much in {chance} of shuffles: {verdict}")
@@ -240,7 +241,7 @@ def compare(
     n: int = 2000,             # draws and shuffles
     seed: int = 0,             # same seed, same answer
 ) -> Comparison:               # print it for one line
-    "Which of two runs is better, by how much, and how likely that is luck"
+    "Which of two trained models is better, by how much, and how likely that is the luck of the pictures; of their recipes `ablate` tells"
     answers = [_answers(run, split, tta) for run in (run_a, run_b)]
     names = _two_names(run_a.name, run_b.name)
     note = unlike_formats({name: [run.folder] for name, run in zip(names, (run_a, run_b))})

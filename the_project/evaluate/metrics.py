@@ -149,7 +149,7 @@ def t_interval(
     if scale == "plain": return value - reach, value + reach
     if scale == "explained":  # what is left of 1 is an amount
         left, most = t_interval(1 - value, -np.asarray(bias), error, freedom, groups, "amount")
-        return 1 - most, 1 - left
+        return np.maximum(1 - most, 1 - 20 * (1 - value)), 1 - left  # of a handful of rows the log knows no end
     if scale == "amount":
         middle = np.clip(value - bias / 2, value / 2, value * 2)
         wide = np.exp(np.minimum(reach / np.maximum(middle, 1e-300), 700))
