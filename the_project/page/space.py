@@ -7,7 +7,7 @@ that the Hub reads."""
 __all__ = ['TAG', 'copied_modules', 'space_requirements', 'bundle_card', 'card_text', 'read_card', 'space_card', 'put_folder',
            'write_model', 'bundle_license', 'write_space', 'copy_answers']
 
-# %% ../../nbs/page/09_space.ipynb #7636c609
+# %% ../../nbs/page/09_space.ipynb #890daf9a
 import ast
 import importlib.util
 import os
@@ -17,6 +17,8 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+
+from PIL import Image
 
 from ..core.env import say
 from ..core.files import atomic_write
@@ -226,7 +228,7 @@ def _is_ours(folder: Path) -> bool: return TAG in _tags(bundle_card(folder)[0])
 
 def _tags(data: dict) -> list: return tags if isinstance(tags := data.get("tags"), list) else []
 
-# %% ../../nbs/page/09_space.ipynb #3475c049
+# %% ../../nbs/page/09_space.ipynb #35a124d1
 def write_model(
     bundle: str | Path,           # folder made by `export_bundle`
     folder: str | Path,           # where the model repository's files go
@@ -246,8 +248,17 @@ def _fill_model(bundle: Path, folder: Path, license: str | None):
     left = sorted(ascii(name)[1:-1] for name in there if name not in files and not name.endswith(".pyc"))
     if left: say(f"not published, as config.json does not name it: {', '.join(left[:5])}{' ...' if left[5:] else ''}")
 
+def _check_private(name: str, file: Path):
+    "Refuse a picture that tells where, when or with which camera it was taken; bundles that are exported here hold none"
+    if file.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"): return
+    try:
+        with Image.open(file) as picture: found = ["EXIF"] * bool(picture.getexif()) + ["XMP"] * ("xmp" in picture.info)
+    except (OSError, SyntaxError, ValueError): return  # no picture, so nothing to be read from it; what else it is, `check_no_pickle` says
+    if found: raise BundleError(f"{name} holds {' and '.join(found)} data, which may tell its place and camera: export the bundle again")
+
 def _copy(files: dict[str, Path], folder: Path):
     for name, file in files.items():
+        _check_private(name, file)
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder/name)
 
