@@ -6,12 +6,13 @@
 __all__ = ['MOST_PIXELS', 'FORMATS', 'BARE', 'PictureError', 'Metered', 'jpeg_scans', 'tiff_area', 'item_area', 'lazy_picture',
            'price', 'check_price', 'check_part', 'check_tiff', 'check_pages']
 
-# %% ../../nbs/answer/01_work.ipynb #357fd558
+# %% ../../nbs/answer/01_work.ipynb #2766f595
 import io
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from PIL import Image
 
@@ -129,7 +130,7 @@ def _item_sizes(data: bytes, start: int, end: int) -> dict[int, int]:
             at += each * count
     return found
 
-# %% ../../nbs/answer/01_work.ipynb #94958a13
+# %% ../../nbs/answer/01_work.ipynb #1be5132d
 def item_area(
     data: bytes,  # of a HEIC or AVIF file
 ) -> float:       # pixels; 0 where nothing is put together
@@ -146,6 +147,7 @@ def item_area(
             if use == b"dimg": parts[_numbers(data, a, wide)[0]] = _numbers(
                 data, a + wide + 2, wide, _numbers(data, a + wide, 2)[0])
 
+    @cache  # every item of a level may name every item of the next
     def area(item: int, depth: int) -> float:
         if item not in parts: return sizes.get(item, 0)
         if depth > 4: return math.inf  # a real one has one or two levels
