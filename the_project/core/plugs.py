@@ -20,11 +20,21 @@ import torch
 from .recipe import Recipe, nearest
 
 # %% ../../nbs/core/03_plugs.ipynb #dd47b34b
-def first_class(
-    labels: list,    # what the model answers with
-    recipe: Recipe,  # not used
-) -> int:            # 0
-    "A class number to stand for one that isn't known"
+def first_class(labels: list, recipe: Recipe) -> int:
+    """A class number to stand for one that isn't known
+
+    Parameters
+    ----------
+    labels : list
+        what the model answers with
+    recipe : Recipe
+        not used
+
+    Returns
+    -------
+    int
+        0
+    """
     return 0
 
 # %% ../../nbs/core/03_plugs.ipynb #102b5fbd
@@ -32,7 +42,23 @@ FOLLOWS = ("none", "mask", "boxes")
 
 @dataclass(frozen=True)
 class Blocks:
-    "How one kind of task reads its table"
+    """How one kind of task reads its table
+
+    Parameters
+    ----------
+    labels : Callable
+        (training rows: DataFrame, recipe) -> list[str], stored with the run
+    target : Callable
+        (row: dict, labels, recipe) -> int, float or array, before augmentation
+    batch : Callable
+        (list of targets) -> Tensor of a batch
+    follow : str
+        FOLLOWS
+    unknown : Callable
+        (labels, recipe) -> a target to stand where none is known
+    rows : Callable | None
+        the data set that reads them, e.g. `data.masks.MaskRows`; None: `PictureRows`
+    """
     labels: Callable        # (training rows: DataFrame, recipe) -> list[str], stored with the run
     target: Callable        # (row: dict, labels, recipe) -> int, float or array, before augmentation
     batch: Callable         # (list of targets) -> Tensor of a batch
@@ -54,46 +80,94 @@ def _check_functions(thing: object, names: tuple[str, ...]) -> None:
                             f"{type(getattr(thing, name)).__name__}")
 
 # %% ../../nbs/core/03_plugs.ipynb #859ba6c3
-def outputs_of_labels(
-    labels: list,    # what the model answers with
-    recipe: Recipe,  # not used
-) -> int:
-    "One output a label"
+def outputs_of_labels(labels: list, recipe: Recipe) -> int:
+    """One output a label
+
+    Parameters
+    ----------
+    labels : list
+        what the model answers with
+    recipe : Recipe
+        not used
+    """
     return len(labels)
 
-def count_labels(
-    rows: pd.DataFrame,  # training rows
-    labels: list[str],   # what the model answers with
-    recipe: Recipe,      # its target
-) -> list[int] | None:   # rows of each label; None where the target is no label
-    "How many training rows each label has"
+def count_labels(rows: pd.DataFrame, labels: list[str], recipe: Recipe) -> list[int] | None:
+    """How many training rows each label has
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    labels : list[str]
+        what the model answers with
+    recipe : Recipe
+        its target
+
+    Returns
+    -------
+    list[int] | None
+        rows of each label; None where the target is no label
+    """
     if recipe.target not in rows: return None
     counts = rows[recipe.target].astype(str).value_counts()
     return [int(counts.get(label, 0)) for label in labels] if counts.index.isin(labels).all() else None
 
 # %% ../../nbs/core/03_plugs.ipynb #a92f86b5
-def mean_probability(
-    outputs: torch.Tensor,  # (views, B, n): logits
-    recipe: Recipe,         # not used
-) -> torch.Tensor:          # (B, n): logits of the mean probability
-    "Average several answers of a classifier"
+def mean_probability(outputs: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Average several answers of a classifier
+
+    Parameters
+    ----------
+    outputs : torch.Tensor
+        (views, B, n): logits
+    recipe : Recipe
+        not used
+
+    Returns
+    -------
+    torch.Tensor
+        (B, n): logits of the mean probability
+    """
     return outputs.log_softmax(-1).logsumexp(0) - torch.tensor(float(len(outputs))).log()
 
-def nothing_to_decode(
-    labels: list,           # what the model answers with
-    recipe: Recipe,         # of the run
-    measured: object,       # what `Task.measure` gave
-    scores: dict,           # the run's scores.json
-) -> dict:                  # {}
-    "Labels and a temperature are in every bundle: a classifier needs no more"
+def nothing_to_decode(labels: list, recipe: Recipe, measured: object, scores: dict) -> dict:
+    """Labels and a temperature are in every bundle: a classifier needs no more
+
+    Parameters
+    ----------
+    labels : list
+        what the model answers with
+    recipe : Recipe
+        of the run
+    measured : object
+        what `Task.measure` gave
+    scores : dict
+        the run's scores.json
+
+    Returns
+    -------
+    dict
+        {}
+    """
     return {}
 
 # %% ../../nbs/core/03_plugs.ipynb #ee57a5c8
-def answered_rows(
-    dl: object,  # loader; its `table`, if any, names files and groups
-    count: int,  # answers that it gave
-) -> dict:       # columns of a predictions table: file, "" where there is no table; group if known
-    "Which rows a loader's answers belong to"
+def answered_rows(dl: object, count: int) -> dict:
+    """Which rows a loader's answers belong to
+
+    Parameters
+    ----------
+    dl : object
+        loader; its `table`, if any, names files and groups
+    count : int
+        answers that it gave
+
+    Returns
+    -------
+    dict
+        columns of a predictions table: file, "" where there is no table; group if known
+    """
     rows = getattr(dl, "table", None)
     if rows is None: return dict(file=[""] * count)
     if len(rows) != count:
@@ -108,7 +182,45 @@ MODES = ("max", "min")
 
 @dataclass(frozen=True)
 class Task:
-    "What the core must know about one kind of answer"
+    """What the core must know about one kind of answer
+
+    Parameters
+    ----------
+    name : str
+        as in `Recipe.task`
+    blocks : Callable
+        (recipe) -> Blocks
+    model : Callable
+        (recipe, n_out, measured=None) -> nn.Module; measured: what `measure` gave
+    loss : Callable
+        (recipe, measured=None) -> nn.Module
+    metrics : Callable
+        (recipe) -> list of fastai metrics
+    monitor : str
+        exact recorder name of the metric that chooses the best epoch
+    mode : str
+        "max" or "min": which direction is better
+    callbacks : Callable
+        (recipe) -> list of fastai callbacks this kind of task needs
+    collect : Callable
+        (learn, dl, labels) -> predictions table, rows as in `dl.table`
+    decode : Callable
+        (one row of predictions, labels, k=3) -> plain JSON
+    show : Callable
+        (picture, decoded) -> matplotlib Figure
+    output : str
+        OUTPUTS: what a person is given
+    n_out : Callable
+        (labels, recipe) -> outputs of the model for a picture, or a pixel; 1 or more
+    measure : Callable
+        (training rows, labels, recipe) -> plain JSON, kept with the run
+    merge : Callable
+        (outputs (views, B, ...), recipe) -> outputs (B, ...)
+    decoding : Callable
+        (labels, recipe, measured, scores) -> fields of a bundle's config.json
+    start : Callable | None
+        (model, train loader, valid loader, loss) -> dict to note; None: see above
+    """
     name: str            # as in `Recipe.task`
     blocks: Callable     # (recipe) -> Blocks
     model: Callable      # (recipe, n_out, measured=None) -> nn.Module; measured: what `measure` gave
@@ -140,10 +252,19 @@ class Task:
 # %% ../../nbs/core/03_plugs.ipynb #b3e00586
 _REGISTERED: dict[str, Task] = {}
 
-def register_task(
-    task: Task,  # its name must be new, or its own again
-) -> Task:       # the same task
-    "Make a task known by its name"
+def register_task(task: Task) -> Task:
+    """Make a task known by its name
+
+    Parameters
+    ----------
+    task : Task
+        its name must be new, or its own again
+
+    Returns
+    -------
+    Task
+        the same task
+    """
     known = _REGISTERED.get(task.name)
     if known is None and task.name in _built_in() or known is not None and known != task:
         raise ValueError(f"there is a task {task.name!r} already: give yours another name")
@@ -155,15 +276,25 @@ def _built_in() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(tasks.__path__)]
 
 # %% ../../nbs/core/03_plugs.ipynb #09cea4c5
-def task_names() -> list[str]:  # sorted
-    "All tasks that `find_task` knows"
+def task_names() -> list[str]:
+    """All tasks that `find_task` knows
+
+    Returns
+    -------
+    list[str]
+        sorted
+    """
     return sorted({*_REGISTERED, *_built_in(), *(point.name for point in entry_points(group="the_project.tasks"))})
 
 # %% ../../nbs/core/03_plugs.ipynb #f30f44b9
-def find_task(
-    name: str,  # as in `Recipe.task`
-) -> Task:
-    "The task of this name"
+def find_task(name: str) -> Task:
+    """The task of this name
+
+    Parameters
+    ----------
+    name : str
+        as in `Recipe.task`
+    """
     if name in _REGISTERED: return _REGISTERED[name]
     if name in _built_in(): return importlib.import_module(f"the_project.tasks.{name}").task
     for point in entry_points(group="the_project.tasks", name=name): return point.load()
