@@ -29,7 +29,7 @@ from ..core.env import rng_for
 from ..core.processes import share_of_batch
 from ..core.recipe import Recipe, Stage, size_hw
 from .sampling import draw_rows
-from ..core.plugs import Blocks
+from ..core.plugs import Task
 from .augment import fastai_augment
 from .image import open_image, picture_grid, presize_side
 from .rows import PictureRows, preprocess_for  # both are for those who make a loader
@@ -149,7 +149,7 @@ def one_batch(self: PictureLoader) -> tuple[torch.Tensor, torch.Tensor]:
     return next(iter(self.new(num_workers=0, epoch=self.epoch + self.passed)))
 
 # %% ../../nbs/data/12_loaders.ipynb #f801bfef
-def make_loader(rows: pd.DataFrame, recipe: Recipe, blocks: Blocks, labels: list[str], mean: tuple, std: tuple,
+def make_loader(rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], mean: tuple, std: tuple,
                 size: int | tuple[int, int], train: bool = False, batch_size: int | None = None,
                 folder: str | Path | None = None, device: torch.device | str | None = None, epoch: int = 0,
                 limit_bytes: float = 20e9) -> PictureLoader:
@@ -161,7 +161,7 @@ def make_loader(rows: pd.DataFrame, recipe: Recipe, blocks: Blocks, labels: list
         with `file` and the recipe's target, in the order wanted
     recipe : Recipe
         seed, sizes, augmentation, workers
-    blocks : Blocks
+    task : Task
         how a target is read
     labels : list[str]
         names in class order
@@ -189,14 +189,14 @@ def make_loader(rows: pd.DataFrame, recipe: Recipe, blocks: Blocks, labels: list
     PictureLoader
         batches: float32 (B, C, H, W), targets; `.table`, `.set_epoch(n)`
     """
-    make, bs = blocks.rows or PictureRows, batch_size or recipe.batch_size
-    data = make(rows, recipe, blocks, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
+    make, bs = task.rows or PictureRows, batch_size or recipe.batch_size
+    data = make(rows, recipe, task, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
     device = default_device() if device is None else torch.device(device)
     return PictureLoader(data, min(bs, len(data)), shuffle=train, drop_last=train and len(data) > bs,
                          num_workers=recipe.workers, device=device, epoch=epoch)
 
 # %% ../../nbs/data/12_loaders.ipynb #d7f48843
-def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, blocks: Blocks, labels: list[str], mean: tuple,
+def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, task: Task, labels: list[str], mean: tuple,
                  std: tuple, folder: str | Path | None = None, epoch_key: int = 0,
                  device: torch.device | str | None = None, limit_bytes: float = 20e9) -> DataLoaders:
     """The loaders of a stage
@@ -209,7 +209,7 @@ def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, blocks: Bloc
         seed, sizes, augmentation, workers
     stage : Stage
         its size and batch size
-    blocks : Blocks
+    task : Task
         how a target is read
     labels : list[str]
         names in class order
@@ -238,7 +238,7 @@ def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, blocks: Bloc
             present = ", ".join(sorted(set(table["split"].astype(str))))
             raise ValueError(f"no row's split is {split!r} (there are {present}): make it with split_table(table)")
     device = default_device() if device is None else torch.device(device)
-    same, where = (recipe, blocks, labels, mean, std), (folder, device)
+    same, where = (recipe, task, labels, mean, std), (folder, device)
     train = make_loader(parts["train"], *same, stage.size, True, stage.batch_size, *where, epoch_key, limit_bytes)
     valid = make_loader(parts["valid"], *same, recipe.last_size, False, None, *where, 0, limit_bytes)
     return DataLoaders(train, valid, device=device)
