@@ -3,9 +3,10 @@
 The heavy libraries are imported once; each notebook runs in a forked child through nbdev's own `test_nb`, two at a
 time. A child that dies or overruns its limit is a failure, and so is finding nothing to run. The closing line counts
 cells: passed (code cells of notebooks that ran through), failed (one a notebook that did not), skipped (flagged cells).
-A notebook fails too when a cell that ran shows another text than the committed one (.ci/outputs.py says what is compared).
+A notebook fails too when a cell that ran shows another text than the committed one (.ci/outputs.py says what is compared);
+with --save, such a cell's outputs are written into the notebook instead.
 
-    python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600]
+    python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600] [--save]
     python .ci/test.py --smoke     a handful of notebooks that touch everything, in under a minute
 
 Cells flagged `data` run where the real data lies (THE_PROJECT_DATA, or ../shared/data beside the checkout),
@@ -68,8 +69,8 @@ def own_folder(log: Path) -> Path:
     return log.parent / str(abs(hash(log.name)) % 10**6)
 
 
-def watch_outputs(changed: list[str]) -> None:
-    "From now on in this process, note in `changed` each cell that shows another text than the notebook has"
+def watch_outputs(changed: dict[str, tuple[str, list]]) -> None:
+    "From now on in this process, note each cell that shows another text than the notebook has: its diff and its outputs"
     from execnb.shell import CaptureShell
     from outputs import difference
     run = CaptureShell.cell
@@ -78,11 +79,21 @@ def watch_outputs(changed: list[str]) -> None:
         committed = cell.get("outputs")
         run(self, cell, **settings)
         if self.exc is None and (diff := difference(committed, cell.outputs, "varies" in cell.directives_)):
-            changed.append(f"cell {cell.get('id')} shows another text than the committed one (- committed, + now):\n{diff}")
+            changed[cell["id"]] = diff, json.loads(json.dumps(cell.outputs))
     CaptureShell.cell = cell
 
 
-def start(notebook: Path, skip: list[str], log: Path) -> int:
+def save_outputs(notebook: Path, changed: dict[str, tuple[str, list]]) -> None:
+    "Write the outputs of changed cells into a notebook, and clean it"
+    from nbdev.clean import nbdev_clean
+    book = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in book["cells"]:
+        if cell["id"] in changed: cell["outputs"] = changed[cell["id"]][1]
+    notebook.write_text(json.dumps(book, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    nbdev_clean(str(notebook))
+
+
+def start(notebook: Path, skip: list[str], log: Path, save: bool) -> int:
     "Fork a child that runs one notebook, with a folder of its own for temporary files; the child's process id"
     pid = os.fork()
     if pid: return pid
@@ -98,11 +109,14 @@ def start(notebook: Path, skip: list[str], log: Path) -> int:
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
         from nbdev.test import nb_test_cells, test_nb
         run, every = len(nb_test_cells(notebook, skip)), len(nb_test_cells(notebook))
-        watch_outputs(changed := [])
+        watch_outputs(changed := {})
         passed, _ = test_nb(notebook, skip_flags=skip, basepath=ROOT, cell_timeout=None)
         log.with_suffix(".json").write_text(json.dumps(dict(run=run, skipped=every - run)))
-        if changed: print("\n".join(changed), "\nrun the notebook and commit its outputs, or print less", sep="", file=sys.__stderr__)
-        code = 0 if passed and not changed else 1
+        for name, (diff, _) in changed.items():
+            print(f"cell {name} shows another text than the committed one (- committed, + now):\n{diff}", file=sys.__stderr__)
+        if changed and save and passed: save_outputs(notebook, changed)
+        elif changed: print("save the new outputs with --save, or print less", file=sys.__stderr__)
+        code = 0 if passed and (save or not changed) else 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -115,6 +129,7 @@ def main() -> int:
     parser.add_argument("--flags", default="", help="flagged cells to run besides those that can run here")
     parser.add_argument("--workers", type=int, default=2, help="notebooks at a time")
     parser.add_argument("--limit", type=float, default=600, help="seconds a notebook may take")
+    parser.add_argument("--save", action="store_true", help="write changed outputs into the notebooks")
     parser.add_argument("--smoke", action="store_true", help="the README's notebook and one quick notebook a folder")
     args = parser.parse_args()
     notebooks = find_notebooks(smoke() if args.smoke else args.paths)
@@ -133,7 +148,7 @@ def main() -> int:
         while waiting and len(running) < max(1, args.workers):
             notebook = waiting.pop(0)
             log = logs / ("_".join(notebook.with_suffix("").parts[-2:]) + ".log")
-            running[start(notebook, skip, log)] = (notebook, log, time.monotonic())
+            running[start(notebook, skip, log, args.save)] = (notebook, log, time.monotonic())
         pid, status = os.waitpid(-1, os.WNOHANG)
         late = [p for p, (_, _, t) in running.items() if time.monotonic() - t > args.limit]
         if pid == 0 and not late:
