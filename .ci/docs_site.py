@@ -26,7 +26,8 @@ def split(cell: dict) -> list[dict]:
     taken = {line for part in imports for line in range(part.lineno, part.end_lineno + 1)}
     first = ["#| hide", *(lines[line - 1] for line in sorted(taken))]
     rest = [line for number, line in enumerate(lines, 1) if number not in taken]
-    return [dict(cell, id=f"{cell['id']}-imports", source="\n".join(first), outputs=[]), dict(cell, source="\n".join(rest))]
+    return [dict(cell, id=f"{cell['id']}-imports", source="\n".join(first), outputs=[]),
+            dict(cell, source="\n".join(rest))]
 
 
 def main() -> int:

@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 os.environ["TQDM_DISABLE"] = "1"
-SMOKE = ("core.recipe", "data.table", "models.heads", "answer.predict", "evaluate.report", "train.best", "bundle.card", "page.parts")
+SMOKE = ("core.recipe", "data.table", "models.heads", "answer.predict", "evaluate.report", "train.best", "bundle.card",
+         "page.parts")
 sys.path[:0] = [str(ROOT), str(ROOT / ".ci")]
 
 
@@ -36,7 +37,8 @@ def find_notebooks(paths: list[str]) -> list[Path]:
     found = set()
     for path in map(Path, paths or [str(ROOT / "nbs")]):
         if not path.exists(): sys.exit(f"{path} does not exist: name a notebook or a folder of notebooks")
-        found |= {path} if path.is_file() else {p for p in path.rglob("*.ipynb") if not any(s[0] in "._" for s in p.parts[1:])}
+        found |= {path} if path.is_file() else {p for p in path.rglob("*.ipynb")
+                                                if not any(s[0] in "._" for s in p.parts[1:])}
     return sorted((p.resolve() for p in found), key=lambda p: ("studies" in p.parts, p.name != "index.ipynb", p))
 
 
@@ -57,7 +59,8 @@ def available_flags() -> set[str]:
     for name, folder in dict(THE_PROJECT_DATA="data", THE_PROJECT_WEIGHTS="weights").items():
         beside = ROOT.parent / "shared" / folder
         if name not in os.environ and beside.is_dir(): os.environ[name] = str(beside)
-    if all(Path(os.environ.get(name, "")).is_dir() and os.environ.get(name) for name in ("THE_PROJECT_DATA", "THE_PROJECT_WEIGHTS")):
+    if all(Path(os.environ.get(name, "")).is_dir() and os.environ.get(name)
+           for name in ("THE_PROJECT_DATA", "THE_PROJECT_WEIGHTS")):
         flags.add("data")
     import torch
     if torch.cuda.is_available(): flags.add("gpu")
@@ -113,7 +116,8 @@ def start(notebook: Path, skip: list[str], log: Path, save: bool) -> int:
         passed, _ = test_nb(notebook, skip_flags=skip, basepath=ROOT, cell_timeout=None)
         log.with_suffix(".json").write_text(json.dumps(dict(run=run, skipped=every - run)))
         for name, (diff, _) in changed.items():
-            print(f"cell {name} shows another text than the committed one (- committed, + now):\n{diff}", file=sys.__stderr__)
+            print(f"cell {name} shows another text than the committed one (- committed, + now):\n{diff}",
+                  file=sys.__stderr__)
         if changed and save and passed: save_outputs(notebook, changed)
         elif changed: print("save the new outputs with --save, or print less", file=sys.__stderr__)
         code = 0 if passed and (save or not changed) else 1
@@ -168,7 +172,8 @@ def main() -> int:
         if status == 0 and result.exists():
             counts = json.loads(result.read_text())
             passed, skipped = passed + counts["run"], skipped + counts["skipped"]
-            print(f"  ok    {name}  {counts['run']} cells, {seconds:.0f} s" + (f", {counts['skipped']} skipped" * bool(counts["skipped"])), flush=True)
+            print(f"  ok    {name}  {counts['run']} cells, {seconds:.0f} s"
+                  + (f", {counts['skipped']} skipped" * bool(counts["skipped"])), flush=True)
         else:
             failed += 1
             if not why: why = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "failed"
