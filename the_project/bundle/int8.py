@@ -91,10 +91,10 @@ def _match_stranger(rules: dict, before: np.ndarray, after: np.ndarray, strange:
                                 "quantiles": np.quantile(strange[1], levels).tolist()}}
 
 # %% ../../nbs/bundle/06_int8.ipynb #b6d95ccc
-def _temperature_of(logits: np.ndarray, truth: np.ndarray) -> float:
-    "What divides logits so that their probabilities are the least surprised by the truth"
+def _temperature_of(logits: np.ndarray, wanted: np.ndarray) -> float:
+    "What divides logits so that their probabilities come closest to wanted ones; the truth would ask for 0 where all is right"
     def surprise(power: float) -> float:
-        return -float(np.log(np.maximum(to_probabilities(logits, np.exp(power))[np.arange(len(truth)), truth], 1e-12)).mean())
+        return -float((wanted * np.log(np.maximum(to_probabilities(logits, np.exp(power)), 1e-12))).sum(1).mean())
     from scipy.optimize import minimize_scalar
     return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
 
@@ -144,10 +144,10 @@ def _refit(config: dict, plain: BundleModel, small: BundleModel, rows: pd.DataFr
     truth = np.array([plain.labels.index(label) for label in rows[target].astype(str)])
     (ours, far), (theirs, farther) = (_outputs(model, rows["file"]) for model in (plain, small))
     # 1: it was never fitted
-    temperature = 1. if config["temperature"] == 1 else _temperature_of(theirs, truth)
+    wanted = to_probabilities(ours, config["temperature"])
+    temperature = 1. if config["temperature"] == 1 else _temperature_of(theirs, wanted)
     if not config.get("rules"): return {"temperature": temperature}
-    p = to_probabilities(ours, config["temperature"]), to_probabilities(theirs, temperature)
-    rules = match_rules(config["rules"], *p, truth, plain.labels, (far, farther))
+    rules = match_rules(config["rules"], wanted, to_probabilities(theirs, temperature), truth, plain.labels, (far, farther))
     return None if rules is None else {"temperature": temperature, "rules": rules}
 
 def _outputs(model: BundleModel, files: pd.Series) -> tuple[np.ndarray, np.ndarray | None]:
