@@ -124,7 +124,7 @@ def _train(args) -> int:
         table = read_table(args.table, columns=columns, root=args.root, target=recipe.targets[0],
                            bad_rows=args.bad_rows, task=recipe.task)
         check_start(recipe, args.runs)
-        task.blocks(recipe).labels(table, recipe)  # refuses a single class before any work is done
+        task.labels(table, recipe)  # refuses a single class before any work is done
         run = train(first_says(partial(trusted_split, table, recipe)), recipe, args.runs)
     if me: return 0  # the first process tells
     run.report()

@@ -29,7 +29,7 @@ from ..core.env import rng_for
 from ..core.processes import share_of_batch
 from ..core.recipe import Recipe, Stage, size_hw
 from .sampling import draw_rows
-from ..core.plugs import Blocks
+from ..core.plugs import Task
 from .augment import fastai_augment
 from .image import open_image, picture_grid, presize_side
 from .rows import PictureRows, preprocess_for  # both are for those who make a loader
@@ -127,7 +127,7 @@ def one_batch(self: PictureLoader) -> tuple[torch.Tensor, torch.Tensor]:
 def make_loader(
     rows: pd.DataFrame,                # with `file` and the recipe's target, in the order wanted
     recipe: Recipe,                    # seed, sizes, augmentation, workers
-    blocks: Blocks,                    # how a target is read
+    task: Task,                        # how a target is read
     labels: list[str],                 # names in class order
     mean: tuple,                       # of each channel, 0..1 units
     std: tuple,                        # of each channel, 0..1 units
@@ -140,8 +140,8 @@ def make_loader(
     limit_bytes: float = 20e9,         # of the cache folder
 ) -> PictureLoader:                    # batches: float32 (B, C, H, W), targets; `.table`, `.set_epoch(n)`
     "A loader for these rows: in their order and prepared as for serving, or for training"
-    make, bs = blocks.rows or PictureRows, batch_size or recipe.batch_size
-    data = make(rows, recipe, blocks, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
+    make, bs = task.rows or PictureRows, batch_size or recipe.batch_size
+    data = make(rows, recipe, task, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
     device = default_device() if device is None else torch.device(device)
     return PictureLoader(data, min(bs, len(data)), shuffle=train, drop_last=train and len(data) > bs,
                          num_workers=recipe.workers, device=device, epoch=epoch)
@@ -151,7 +151,7 @@ def make_loaders(
     table: pd.DataFrame,               # with `file`, the recipe's target and `split`
     recipe: Recipe,                    # seed, sizes, augmentation, workers
     stage: Stage,                      # its size and batch size
-    blocks: Blocks,                    # how a target is read
+    task: Task,                        # how a target is read
     labels: list[str],                 # names in class order
     mean: tuple,                       # of each channel, 0..1 units
     std: tuple,                        # of each channel, 0..1 units
@@ -168,7 +168,7 @@ def make_loaders(
             present = ", ".join(sorted(set(table["split"].astype(str))))
             raise ValueError(f"no row's split is {split!r} (there are {present}): make it with split_table(table)")
     device = default_device() if device is None else torch.device(device)
-    same, where = (recipe, blocks, labels, mean, std), (folder, device)
+    same, where = (recipe, task, labels, mean, std), (folder, device)
     train = make_loader(parts["train"], *same, stage.size, True, stage.batch_size, *where, epoch_key, limit_bytes)
     valid = make_loader(parts["valid"], *same, recipe.last_size, False, None, *where, 0, limit_bytes)
     return DataLoaders(train, valid, device=device)

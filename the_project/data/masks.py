@@ -23,7 +23,7 @@ from ..core.files import json_hash
 from ..answer.mask_view import mask_colours, over, visible
 from ..core.recipe import SAMPLERS, Recipe, parse_formula
 from .sampling import expected_draws
-from ..core.plugs import Blocks
+from ..core.plugs import Task
 from .mask_augment import MaskAugment
 from .mask_files import (MULTIPLE, NOT_JUDGED, WHOLE, Scene, StoredScene, bands_spec, class_table,
                                           file_band_names, mask_classes, mask_path, open_scene, read_mask,
@@ -77,7 +77,7 @@ class MaskRows(PictureRows):
     def __init__(self,
         rows: pd.DataFrame,                 # with `file` and the recipe's target: the mask's path
         recipe: Recipe,                     # seed, sizes, bands, classes, augmentation
-        blocks: Blocks,                     # how a target is read
+        task: Task,                         # how a target is read
         labels: list[str],                  # names in class order
         preprocess: dict,                   # from `MaskRows.prepared`
         train: bool = False,                # random windows, augmented, instead of whole pictures
@@ -85,12 +85,12 @@ class MaskRows(PictureRows):
         limit_bytes: float = 20e9,          # of the cache folder
     ):
         check_rows(rows)
-        self.table, self.recipe, self.blocks = self.with_facts(rows, recipe, labels, train), recipe, blocks
+        self.table, self.recipe, self.task = self.with_facts(rows, recipe, labels, train), recipe, task
         self.preprocess, self.size, self.channels = preprocess, preprocess["size"][0], preprocess["channels"]
         self.vocab, self.c, self.n_inp, self.train = list(labels), len(labels), 1, train
         self.codes = class_table(recipe, self.vocab)
         self.files = [str(file) for file in self.table["file"]]
-        self.targets = [blocks.target(row, labels, recipe) for row in self.table.to_dict("records")]
+        self.targets = task.targets(self.table, labels, recipe)
         self.draws = expected_draws(self.table, recipe.sampler) if train else None
         self.strata = np.arange(len(self.table)) if self.draws is not None else None
         self.augment = _augmentation(self.table, recipe) if train else None
@@ -172,7 +172,7 @@ def batch(self: MaskRows,
         masks.append(y)
     notes, self.notes[:] = tuple(self.notes), []
     x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    return x, self.blocks.batch(masks), (epoch, *rows[:1]), notes
+    return x, self.task.collate(masks), (epoch, *rows[:1]), notes
 
 @patch
 def finish(self: MaskRows, x: torch.Tensor, keys: tuple) -> torch.Tensor:

@@ -21,7 +21,7 @@ from ..core.env import rng_for, say, seed_for
 from ..core.files import json_hash
 from ..core.recipe import Recipe, mean_side, parse_size, size_hw, size_text
 from .sampling import expected_draws
-from ..core.plugs import Blocks
+from ..core.plugs import Task
 from .augment import albumentations_augment, augment_level, fastai_augment, fused_augment
 from .image import (PictureCache, PictureError, load_cached, open_image, picture_key, presize_side,
                                     read_uint8)
@@ -114,10 +114,6 @@ def check_rows(
         raise ValueError(f"the table has no column 'file': it has {', '.join(map(str, rows.columns))}")
     if len(rows) == 0: raise ValueError("there are no rows to load: check the table's `split` column or your filter")
 
-def _check_follow(blocks: Blocks) -> None:
-    if blocks.follow != "none":
-        raise ValueError(f"follow={blocks.follow!r}: these rows carry labels and numbers only, no masks or boxes: give "
-                         "Blocks(rows=...) the data set that reads them, e.g. MaskRows of data.masks")
 
 # %% ../../nbs/data/11_rows.ipynb #a77d8a00
 class PictureRows:
@@ -127,7 +123,7 @@ class PictureRows:
     def __init__(self,
         rows: pd.DataFrame,                 # with `file` and the recipe's target
         recipe: Recipe,                     # seed, sizes, augmentation
-        blocks: Blocks,                     # how a target is read
+        task: Task,                         # how a target is read
         labels: list[str],                  # names in class order
         preprocess: dict,                   # from `preprocess_for`: size, fit, mean, std, channels
         train: bool = False,                # augmented pictures instead of prepared ones
@@ -135,12 +131,11 @@ class PictureRows:
         limit_bytes: float = 20e9,          # of the cache folder
     ):
         check_rows(rows)
-        _check_follow(blocks)
-        self.table, self.recipe, self.blocks, self.train = rows.reset_index(drop=True), recipe, blocks, train
+        self.table, self.recipe, self.task, self.train = rows.reset_index(drop=True), recipe, task, train
         self.preprocess, self.size, self.channels = preprocess, parse_size(preprocess["size"]), preprocess["channels"]
         self.vocab, self.c, self.n_inp = list(labels), len(labels), 1
         self.files = [str(file) for file in self.table["file"]]
-        self.targets = [blocks.target(row, labels, recipe) for row in self.table.to_dict("records")]
+        self.targets = task.targets(self.table, labels, recipe)
         target = recipe.targets[0]
         self.draws = expected_draws(self.table, recipe.sampler, target) if train else None
         self.strata = pd.factorize(self.table[target].astype(str))[0] if self.draws is not None else None
@@ -234,7 +229,7 @@ def batch(self: PictureRows,
             pixels = self.augment.picture(pixels, keys, place)
         if not np.may_share_memory(pixels, place): place[...] = pixels
     notes, self.notes[:] = tuple(self.notes), []
-    return torch.from_numpy(out), self.blocks.batch([self.targets[row] for row in shown]), (epoch, *rows[:1]), notes
+    return torch.from_numpy(out), self.task.collate([self.targets[row] for row in shown]), (epoch, *rows[:1]), notes
 
 # %% ../../nbs/data/11_rows.ipynb #ba24d209
 @patch

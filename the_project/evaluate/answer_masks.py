@@ -16,7 +16,6 @@ from ..data.mask_draw import draw_masks
 from ..core.recipe import Recipe
 from ..core.plugs import find_task
 from ..data.loaders import make_loader
-from .predictions import blind
 from ..models.backbone import input_stats
 
 # %% ../../nbs/evaluate/09_answer_masks.ipynb #de33bcbf
@@ -28,9 +27,7 @@ def answer_masks(
     labels: list[str],   # names of the classes
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # picture uint8 (H, W, 3), truth and answer int (H, W), a row each
     "Pictures, truths (255 where it isn't known) and answers of a table's rows, at the size that the model sees"
-    blocks = find_task(recipe.task).blocks(recipe)
-    if not all(name in rows for name in recipe.targets): blocks = blind(blocks)
-    loader = make_loader(rows, recipe, blocks, labels, *input_stats(recipe), recipe.last_size)
+    loader = make_loader(rows, recipe, find_task(recipe.task), labels, *input_stats(recipe), recipe.last_size)
     model, was_training, found = learn.model, learn.model.training, []
     device = next(model.parameters()).device
     model.eval()

@@ -43,9 +43,9 @@ def features_of(
     rows: pd.DataFrame,  # with `file` and the targets
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:  # features (N, F), truth (N, n) in their own units, the rows that can be read
     "The pretrained backbone's features of these rows, at the size that is scored"
-    recipe, blocks = run.recipe, run.task.blocks(run.recipe)
+    recipe = run.recipe
     set_seed(seed_for(recipe.seed, "weights"))
-    loader = make_loader(rows, recipe, blocks, run.labels, *input_stats(recipe), recipe.last_size, device="cpu")
+    loader = make_loader(rows, recipe, run.task, run.labels, *input_stats(recipe), recipe.last_size, device="cpu")
     x, y = frozen_features(create_backbone(recipe), loader)
     return x.double().numpy(), y.double().numpy(), rows.drop(index=rows.index[unreadable_rows(loader)])
 

@@ -6,14 +6,13 @@ read."""
 # %% auto #0
 __all__ = ['VIEWS', 'MASK_VIEWS', 'sample_labels', 'sample_predictions', 'make_predictions', 'label_names', 'probability_matrix',
            'label_codes', 'save_predictions', 'read_predictions', 'average_numbers', 'average_predictions', 'View',
-           'ManyViews', 'TurnedViews', 'blind', 'predict_table', 'rows_answered', 'weights_state', 'kept_answers',
+           'ManyViews', 'TurnedViews', 'predict_table', 'rows_answered', 'weights_state', 'kept_answers',
            'predict_split']
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #2ca48ba0
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from ..core.env import rng_for, say
 from ..core.files import atomic_write, exact_floats, file_hash
 from ..core.run import count_test_read, read_scores, update_scores
 from ..core.recipe import Recipe, size_hw
-from ..core.plugs import Blocks, find_task, mean_probability
+from ..core.plugs import find_task
 from ..data.loaders import make_loader
 from ..data.unreadable import any_readable, common_answers, leave_out, unreadable_rows
 from ..models.backbone import input_stats
@@ -189,8 +188,8 @@ class ManyViews(nn.Module):
         model: nn.Module,         # (B, C, h, w) -> outputs (B, n)
         views: tuple[View, ...],  # all of one zoom
         size: int | tuple[int, int],  # that the model is given, pixels: a side, or height and width
-        merge: Callable = mean_probability,  # as `Task.merge`
-        recipe: Recipe | None = None,        # for `merge`
+        merge: Callable,              # as `Task.merge`
+        recipe: Recipe | None = None, # for `merge`
     ):
         super().__init__()
         self.model, self.views, self.size, self.merge, self.recipe = model, views, size_hw(size), merge, recipe
@@ -238,14 +237,6 @@ def _check_views(tta: int, output: str) -> None:
 
 def _views_of(output: str) -> tuple[View, ...]: return MASK_VIEWS if output == "mask" else VIEWS
 
-def blind(
-    blocks: Blocks,  # of a task
-) -> Blocks:         # reads rows whose answer isn't known
-    "The same reading, with `unknown` in place of every target"
-    return replace(blocks, target=partial(_unknown, blocks.unknown))
-
-def _unknown(unknown: Callable, row: dict, labels: list, recipe: Recipe) -> object: return unknown(labels, recipe)
-
 def _blanked(answers: pd.DataFrame) -> pd.DataFrame:  # without what was said of the truth and the loss
     truths = [name for name in answers if name == "truth" or name.startswith("truth:")]
     blank = {name: np.nan if pd.api.types.is_numeric_dtype(answers[name]) else "" for name in truths}
@@ -265,20 +256,18 @@ def predict_table(
     "What a model says about each row that can be read; files of others are in `.attrs`: unreadable"
     task, size, (mean, std) = find_task(recipe.task), recipe.last_size, input_stats(recipe)
     _check_views(tta, task.output)
-    blocks, known = task.blocks(recipe), all(name in rows for name in recipe.targets)
-    if not known: blocks = blind(blocks)
     tables, lost, views = [], set(), _views_of(task.output)[:max(tta, 1)]
     several = TurnedViews if task.output == "mask" else ManyViews
     for zoom in dict.fromkeys(view.zoom for view in views):
         same = tuple(view for view in views if view.zoom == zoom)
-        loader = make_loader(rows, recipe, blocks, labels, mean, std, _zoomed(size, zoom))
+        loader = make_loader(rows, recipe, task, labels, mean, std, _zoomed(size, zoom))
         with _answering(learn, learn.model if tta < 2 else several(learn.model, same, size, task.merge, recipe)):
             tables.append((task.collect(learn, loader, labels), len(same)))
         lost.update(unreadable_rows(loader))
     tables = [(leave_out(table, sorted(lost), not place), count) for place, (table, count) in enumerate(tables)]
     answers = tables[0][0] if len(tables) == 1 else average_predictions(*map(list, zip(*tables)))
     answers.attrs |= tables[0][0].attrs
-    return answers if known else _blanked(answers)
+    return answers if task.known(rows, recipe) else _blanked(answers)
 
 def rows_answered(
     rows: pd.DataFrame,         # of a split
@@ -306,7 +295,7 @@ def kept_answers(
     answers = read_predictions(path)
     lost = rows[~rows["file"].astype(str).isin(set(answers["file"]))]
     if not len(lost): return answers
-    loader = make_loader(lost, recipe, find_task(recipe.task).blocks(recipe), labels, *input_stats(recipe), recipe.last_size)
+    loader = make_loader(lost, recipe, find_task(recipe.task), labels, *input_stats(recipe), recipe.last_size)
     if any_readable(loader):
         return say(f"{Path(path).name}: files that could not be read are back ({len(lost):,} rows were left out): answered again")
     answers.attrs["unreadable"] = lost["file"].astype(str).tolist()

@@ -187,8 +187,7 @@ def row_features(
     if len(rows) > limit:
         rows = rows.iloc[np.sort(rng_for(recipe.seed, "features").choice(len(rows), limit, replace=False))]
     rows = rows.assign(**{recipe.target: labels[0]})  # strangers have no label, and none is asked for
-    blocks = find_task(recipe.task).blocks(recipe)
-    loader = make_loader(rows, recipe, blocks, labels, *input_stats(recipe), recipe.last_size,
+    loader = make_loader(rows, recipe, find_task(recipe.task), labels, *input_stats(recipe), recipe.last_size,
                          device=next(model.parameters()).device)
     found = picture_features(model, (batch[0].as_subclass(torch.Tensor).float() for batch in loader))
     return np.delete(found, unreadable_rows(loader), 0)

@@ -78,16 +78,15 @@ def prepare_run(
     if recipe.weights not in (None, "imagenet") and not Path(recipe.weights).is_file():
         raise ValueError(f"weights file {recipe.weights} is not there: check the path, or use weights=None")
     task = find_task(recipe.task)
-    blocks = task.blocks(recipe)
     report = verify_images(table, raster=task.output == "mask")
     sound = ensure_split(drop_broken(table, report), recipe)
     learned = sound[sound["split"] == "train"]
-    labels = blocks.labels(learned, recipe)
+    labels = task.labels(learned, recipe)
     if recipe.sampler != "none":
-        known = (blocks.rows or PictureRows).with_facts(learned, recipe, labels)
+        known = (task.rows or PictureRows).with_facts(learned, recipe, labels)
         say(sampler_line(known, recipe.sampler, recipe.targets[0]))
     if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
-        for row in sound.to_dict("records"): blocks.target(row, labels, recipe)
+        for row in sound.to_dict("records"): task.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")
     atomic_write(folder/"broken.csv", csv_table(report))
     write_json(folder/"labels.json", labels)

@@ -54,8 +54,7 @@ def _loaders(table: pd.DataFrame | None, recipe: Recipe, labels: list[str]) -> D
     if unknown:
         raise ValueError(f"the table has labels the bundle doesn't know ({', '.join(unknown[:5])}): drop those rows, "
                          "or train a new run with the bundle's model.safetensors as Recipe.weights")
-    stats, blocks = input_stats(recipe), find_task(recipe.task).blocks(recipe)
-    return make_loaders(table, recipe, recipe.stages[-1], blocks, labels, *stats)
+    return make_loaders(table, recipe, recipe.stages[-1], find_task(recipe.task), labels, *input_stats(recipe))
 
 # %% ../../nbs/runs/03_reopen.ipynb #8fc78c3f
 def _known(config: dict) -> dict | None:

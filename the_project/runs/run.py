@@ -32,7 +32,7 @@ from .facts import run_facts
 from ..train.track_others import make_trackers
 from ..evaluate.page import write_report, write_scores
 from ..evaluate.offsets import answers_with_offsets
-from ..evaluate.predictions import blind, predict_split
+from ..evaluate.predictions import predict_split
 from ..evaluate.report import Report
 from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
 from ..evaluate.strangers import Strangeness
@@ -73,8 +73,8 @@ def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answe
 @patch
 def learner(self: Run) -> Learner:  # with loaders of the last stage's size
     "A fastai Learner with the best weights, to go on from or to look into"
-    recipe, (mean, std), blocks = self.recipe, input_stats(self.recipe), self.task.blocks(self.recipe)
-    dls = make_loaders(self.table, recipe, recipe.stages[-1], blocks, self.labels, mean, std)
+    recipe, (mean, std) = self.recipe, input_stats(self.recipe)
+    dls = make_loaders(self.table, recipe, recipe.stages[-1], self.task, self.labels, mean, std)
     learn = make_learner(recipe.replace(weights=None), dls, self.labels, self.measured, self.folder)
     _load_best(self, learn.model).to(dls.device)
     if self.task.output == "mask": learn.loss_func.threshold = self.scores.get("threshold", .5)  # chosen on valid
@@ -99,8 +99,7 @@ def answers(
     "What the run's `learn` says of any pictures, as `BundleModel.answers` tells it"
     if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
-    blocks = blind(self.task.blocks(recipe))
-    loader = make_loader(rows, recipe, blocks, self.labels, *input_stats(recipe), recipe.last_size)
+    loader = make_loader(rows, recipe, self.task, self.labels, *input_stats(recipe), recipe.last_size)
     with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
     outputs[unreadable_rows(loader)] = np.nan  # no answer, and the loader has said why
     if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)

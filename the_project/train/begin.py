@@ -21,7 +21,6 @@ from ..data.loaders import PictureLoader, make_loader, make_loaders
 from ..data.unreadable import unreadable_rows
 from ..models.backbone import input_stats
 from ..models.heads import PictureModel
-from ..models.probe import start_head
 from .best import is_better, read_best, write_best
 from .phases import Phase, plan_phases
 from .resume import load_weights
@@ -76,7 +75,7 @@ class StageLoaders:
         folder: str | Path,       # of the cached pictures
         device: str | torch.device | None = None,  # None: a GPU when there is one
     ):
-        self.recipe, self.table, self.blocks, self.labels = recipe, table, task.blocks(recipe), labels
+        self.recipe, self.table, self.task, self.labels = recipe, table, task, labels
         self.folder, self.device, self.stats, self.made = folder, device, input_stats(recipe), (None, None)
         self.earlier = set()  # training files that could not be read, of stages before this one
 
@@ -90,7 +89,7 @@ class StageLoaders:
             self.earlier.update(self.replaced())
             recipe = self.recipe.replace(batch_size=min(self.recipe.batch_size, batch_size))  # for validation
             stage = recipe.stages[phase.stage].replace(batch_size=batch_size)
-            dls = make_loaders(self.table, recipe, stage, self.blocks, self.labels, *self.stats,
+            dls = make_loaders(self.table, recipe, stage, self.task, self.labels, *self.stats,
                                folder=self.folder, epoch_key=phase.before, device=self.device)
             self.made = (phase.stage, batch_size), dls
         return self.made[1]
@@ -109,7 +108,7 @@ def plain_loader(
     "Rows of a split in order, prepared as for serving, at the last stage's size"
     recipe, table = loaders.recipe, loaders.table[loaders.table["split"] == split]
     if len(table) > rows: table = table.sample(rows, random_state=seed_for(recipe.seed, "probe") % 2**32).sort_index()
-    return make_loader(table, recipe, loaders.blocks, loaders.labels, *loaders.stats, recipe.last_size,
+    return make_loader(table, recipe, loaders.task, loaders.labels, *loaders.stats, recipe.last_size,
                        folder=loaders.folder, device=loaders.device)
 
 # %% ../../nbs/train/11_begin.ipynb #a44ab98f
@@ -121,14 +120,10 @@ def start_from_probe(
     task: Task,             # its `start`, where it has one
 ) -> None:
     "Give a pretrained model's head its first weights by a linear probe"
-    wanted = recipe.linear_probe and recipe.weights is not None and loaders.blocks.follow == "none"
+    wanted = recipe.linear_probe and recipe.weights is not None
     if not wanted or not isinstance(learn.model, PictureModel): return
     train, valid = (plain_loader(loaders, split) for split in ("train", "valid"))
-    if task.start is not None: found = task.start(learn.model, train, valid, learn.loss_func)
-    elif next(iter(valid))[1].dtype != torch.int64: return
-    else:
-        probe = start_head(learn.model, train, valid, len(loaders.labels))
-        found = probe and dict(strength=probe.strength, valid_recall=probe.score)
+    found = task.start(learn, train, valid, loaders.labels)
     if not found: return  # the head has hidden layers, or the task found nothing
     value = _keep_probe(learn)
     decisions.note(probe=found | dict(value=value))

@@ -184,7 +184,7 @@ def run_stages(
         with tempfile.TemporaryDirectory() as place:
             return run_stages(recipe, table, task, Path(place)/"run", labels, measured, cbs, device)
     folder, task, rows = Path(folder), task or find_task(recipe.task), table[table["split"] == "train"]
-    labels = task.blocks(recipe).labels(rows, recipe) if labels is None else labels
+    labels = task.labels(rows, recipe) if labels is None else labels
     if measured is None: measured = task.measure(rows, labels, recipe)
     plan, state = plan_phases(recipe, len(rows)), _state_of(folder/"state.safetensors")
     at, parts = (state["note"]["phase"], state["note"]["parts"]) if state else (0, 1)
