@@ -26,7 +26,7 @@ from the_project.evaluate.masks import mask_scores
 from the_project.evaluate.paired import paired_difference
 from the_project.evaluate.predictions import predict_split, read_predictions, save_predictions
 from the_project.runs.run import train
-from the_project.tasks.segment.task import Segment
+from the_project.tasks.segment import Segment
 
 WATER_BANDS = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2", "qa", "dem", "dem2", "landcover",
                "occurrence")

@@ -78,7 +78,7 @@ def read_changes(
         whole = field in ("stages", "features", "transforms")  # their values have commas of their own
         for value in [values] if whole else values.split(","):
             if field == "rows": changes[f"rows={value}"] = dict(rows=float(value))
-            else: changes[f"{field}={value}"] = {field: getattr(set_fields(recipe, [f"{field}={value}"]), field)}
+            else: changes[f"{field}={value}"] = {field: set_fields(recipe, [f"{field}={value}"]).settings[field.rpartition(".")[2]]}
     for name in tables: changes |= change_table(name, recipe)
     if not changes: raise ValueError("nothing to compare: give --change FIELD=VALUE,... or --table NAME")
     return changes

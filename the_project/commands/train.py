@@ -73,7 +73,7 @@ def check_start(
         raise ValueError(f"--runs {runs}: no permission to write in {place}: give another folder")
     check_weights(recipe)
     if recipe.weights not in (None, "imagenet") and task.output != "mask":
-        with redirect_stderr(io.StringIO()): create_body(recipe, recipe.channels)  # what it says is said in training
+        with redirect_stderr(io.StringIO()): create_body(recipe, recipe.input.channels)  # what it says is said in training
 
 # %% ../../nbs/commands/00_train.ipynb #6293c65f
 def trusted_split(

@@ -103,7 +103,7 @@ def ask_measure(paper: Paper) -> None:
 def ask_loader(paper: Paper) -> None:
     "A loader of the task gives float32 pictures, and keeps its table"
     recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
-    size, channels, whole = recipe.last_size, recipe.channels, paper.task.rows is not None
+    size, channels, whole = recipe.last_size, recipe.input.channels, paper.task.rows is not None
     paper.loader = make_loader(paper.table, recipe, paper.task, paper.labels, mean, std, size, device="cpu")
     paper.batches = [batch[:2] for batch in paper.loader]
     for xb, yb in paper.batches:
@@ -138,7 +138,7 @@ def ask_learner(paper: Paper) -> None:
     set_seed(recipe.seed)
     model = task.model(recipe, task.n_out(paper.labels, recipe), paper.measured)
     dls = DataLoaders(paper.loader, paper.loader)
-    paper.learn = Learner(dls, model, loss_func=task.loss(recipe, paper.measured), metrics=metrics, cbs=callbacks)
+    paper.learn = Learner(dls, model, loss_func=task.loss_func(recipe, paper.measured), metrics=metrics, cbs=callbacks)
     paper.learn.remove_cbs([callback for callback in paper.learn.cbs if isinstance(callback, ProgressCallback)])
     if task.output in ("label", "number", "mask"):
         for xb, _ in paper.batches: _check_answer(model.eval(), xb, task.output, task.n_out(paper.labels, recipe))

@@ -239,7 +239,7 @@ def write_scores(
 ) -> None:
     "Answer the validation rows, fit what is fitted on them, note time and memory, and call the run finished"
     start, predictions, history = time.perf_counter(), run.predictions("valid"), run.history
-    if run.recipe.offsets == "valid" and run.task.output == "label":
+    if run.recipe.task.offsets == "valid" and run.task.output == "label":
         keep_offsets(run, predictions)
         predictions = run.predictions("valid")
     scores = judge_of(run).settle(run, predictions)

@@ -88,7 +88,7 @@ def predictions(
     tta: int = 0,          # views a picture, 0 .. 12
 ) -> pd.DataFrame:         # a predictions table, as trained (the temperature is not applied)
     "What the best model says about a split; answered once and kept in the folder"
-    return predict_split(self, split, tta, answers_with_offsets if self.recipe.offsets == "valid" else None)
+    return predict_split(self, split, tta, answers_with_offsets if self.recipe.task.offsets == "valid" else None)
 
 # %% ../../nbs/runs/02_run.ipynb #8f7c8d14
 @patch
