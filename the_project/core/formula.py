@@ -24,10 +24,19 @@ def _in_formula(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant): return isinstance(node.value, (int, float, str))
     return isinstance(node, (ast.Name, *_FORMULA)) and not isinstance(node, (ast.Is, ast.IsNot))
 
-def parse_formula(
-    formula: str,     # arithmetic over columns, 500 characters at most
-) -> ast.Expression:  # of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `data.sampling`
-    "Read a sampler's formula; anything but arithmetic is refused"
+def parse_formula(formula: str) -> ast.Expression:
+    """Read a sampler's formula; anything but arithmetic is refused
+
+    Parameters
+    ----------
+    formula : str
+        arithmetic over columns, 500 characters at most
+
+    Returns
+    -------
+    ast.Expression
+        of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `data.sampling`
+    """
     wrong = f"sampler={formula[:60]!r} is none of {', '.join(SAMPLERS)}{nearest(formula[:60], SAMPLERS)}"
     mend = "write arithmetic over columns, e.g. '1 + 3 * has_kelp' or 'count(label) ** -0.5'"
     try: tree = ast.parse(formula.strip(), mode="eval") if len(formula) <= 500 else None

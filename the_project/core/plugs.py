@@ -17,10 +17,9 @@ from typing import ClassVar
 import pandas as pd
 import torch
 
-from .settings import Settings, nearest
-from .settings import nearest
+from .settings import Settings, nearest, one_of
 
-# %% ../../nbs/core/03_plugs.ipynb #8e1aa4df
+# %% ../../nbs/core/03_plugs.ipynb #196d8ef1
 @dataclass(frozen=True)
 class Plug(Settings):
     "A kind of input or of task: its settings are the fields, its methods what the library asks"
@@ -191,18 +190,37 @@ class _Answers:
         return {}
 
 # %% ../../nbs/core/03_plugs.ipynb #384c3f9c
-def mean_probability(
-    outputs: torch.Tensor,  # (views, B, n, ...): logits
-) -> torch.Tensor:          # (B, n, ...): logits of the mean probability
-    "Average several answers of a classifier"
+def mean_probability(outputs: torch.Tensor) -> torch.Tensor:
+    """Average several answers of a classifier
+
+    Parameters
+    ----------
+    outputs : torch.Tensor
+        (views, B, n, ...): logits
+
+    Returns
+    -------
+    torch.Tensor
+        (B, n, ...): logits of the mean probability
+    """
     return outputs.log_softmax(2).logsumexp(0) - torch.tensor(float(len(outputs))).log()
 
 # %% ../../nbs/core/03_plugs.ipynb #ee57a5c8
-def answered_rows(
-    dl: object,  # loader; its `table`, if any, names files and groups
-    count: int,  # answers that it gave
-) -> dict:       # columns of a predictions table: file, "" where there is no table; group if known
-    "Which rows a loader's answers belong to"
+def answered_rows(dl: object, count: int) -> dict:
+    """Which rows a loader's answers belong to
+
+    Parameters
+    ----------
+    dl : object
+        loader; its `table`, if any, names files and groups
+    count : int
+        answers that it gave
+
+    Returns
+    -------
+    dict
+        columns of a predictions table: file, "" where there is no table; group if known
+    """
     rows = getattr(dl, "table", None)
     if rows is None: return dict(file=[""] * count)
     if len(rows) != count:
@@ -230,10 +248,14 @@ class Task(_Reads, _Learns, _Answers, Plug):
 
 
 # %% ../../nbs/core/03_plugs.ipynb #650e2811
-def check_form(
-    task: Task,  # an object of a subclass
-) -> None:
-    "Raise for a task without name, metric or direction"
+def check_form(task: Task) -> None:
+    """Raise for a task without name, metric or direction
+
+    Parameters
+    ----------
+    task : Task
+        an object of a subclass
+    """
     if not isinstance(task, Task):
         raise TypeError(f"a task is an object of a class made from the_project.core.plugs.Task, not {task!r:.60}")
     if not task.name.isidentifier():
@@ -247,21 +269,30 @@ def check_form(
         if not callable(getattr(task, name)):
             raise TypeError(f"{type(task).__name__}.{name} must be a method, not {type(getattr(task, name)).__name__}")
 
-# %% ../../nbs/core/03_plugs.ipynb #235acc14
+# %% ../../nbs/core/03_plugs.ipynb #9137a5be
 @dataclass(frozen=True)
 class Input(Plug):
     "What the library asks of one kind of file"
     channels: ClassVar[int] = 3
 
-    def front(
-        self,
-        mean: tuple[float, ...],  # what pictures are normalised with, one a channel, of values in 0..1
-        std: tuple[float, ...],   # likewise
-    ) -> torch.nn.Module | None:  # with `n_out`, its channels, and `keep`: whether the picture's own come first; None: nothing
-        "What stands before the backbone"
+    def front(self, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.nn.Module | None:
+        """What stands before the backbone
+
+        Parameters
+        ----------
+        mean : tuple[float, ...]
+            what pictures are normalised with, one a channel, of values in 0..1
+        std : tuple[float, ...]
+            likewise
+
+        Returns
+        -------
+        torch.nn.Module | None
+            with `n_out`, its channels, and `keep`: whether the picture's own come first; None: nothing
+        """
         return None
 
-# %% ../../nbs/core/03_plugs.ipynb #013467f1
+# %% ../../nbs/core/03_plugs.ipynb #2642c2f8
 _REGISTERED: dict[str, dict[str, Plug]] = dict(inputs={}, tasks={})
 
 def _built_in(group: str) -> list[str]:
@@ -286,44 +317,92 @@ def _find(given: object, group: str, kind: type) -> Plug:
     for point in entry_points(group=f"the_project.{group}", name=str(given)): return point.load()
     raise ValueError(f"there is no {group[:-1]} {given!r}: use one of {', '.join(_names(group))}{nearest(given, _names(group))}")
 
-# %% ../../nbs/core/03_plugs.ipynb #06e778f4
-def register_task(
-    task: Task,  # its name must be new, or its own again
-) -> Task:       # the same task
-    "Make a task known by its name"
+# %% ../../nbs/core/03_plugs.ipynb #8b0c3acd
+def register_task(task: Task) -> Task:
+    """Make a task known by its name
+
+    Parameters
+    ----------
+    task : Task
+        its name must be new, or its own again
+
+    Returns
+    -------
+    Task
+        the same task
+    """
     check_form(task)
     return _register(task, "tasks")
 
-def register_input(
-    input: Input,  # its name must be new, or its own again
-) -> Input:        # the same input
-    "Make an input known by its name"
+def register_input(input: Input) -> Input:
+    """Make an input known by its name
+
+    Parameters
+    ----------
+    input : Input
+        its name must be new, or its own again
+
+    Returns
+    -------
+    Input
+        the same input
+    """
     return _register(input, "inputs")
 
-def task_names() -> list[str]:  # sorted
-    "All tasks that `find_task` knows"
+def task_names() -> list[str]:
+    """All tasks that `find_task` knows
+
+    Returns
+    -------
+    list[str]
+        sorted
+    """
     return _names("tasks")
 
-def input_names() -> list[str]:  # sorted
-    "All inputs that `find_input` knows"
+def input_names() -> list[str]:
+    """All inputs that `find_input` knows
+
+    Returns
+    -------
+    list[str]
+        sorted
+    """
     return _names("inputs")
 
-def find_task(
-    given: str | dict | Task,  # a name, settings with their `kind`, or a task
-) -> Task:
-    "The task that is meant"
+def find_task(given: str | dict | Task) -> Task:
+    """The task that is meant
+
+    Parameters
+    ----------
+    given : str | dict | Task
+        a name, settings with their `kind`, or a task
+    """
     return _find(given, "tasks", Task)
 
-def find_input(
-    given: str | dict | Input,  # a name, "auto", settings with their `kind`, or an input
-    task: Task | None = None,   # for "auto": its usual input
-) -> Input:
-    "The input that is meant"
+def find_input(given: str | dict | Input, task: Task | None = None) -> Input:
+    """The input that is meant
+
+    Parameters
+    ----------
+    given : str | dict | Input
+        a name, "auto", settings with their `kind`, or an input
+    task : Task | None
+        for "auto": its usual input
+    """
     return _find(task.inputs[0] if given == "auto" and task is not None else given, "inputs", Input)
 
-def kinds_with(
-    field: str,   # name of a setting
-) -> list[str]:   # e.g. ["input=raster"]
-    "Which inputs and tasks have a setting"
+def kinds_with(field: str) -> list[str]:
+    """Which inputs and tasks have a setting
+
+    Parameters
+    ----------
+    field : str
+        name of a setting
+
+    Returns
+    -------
+    list[str]
+        e.g. ["input=raster"]
+    """
     found = [f"input={name}" for name in input_names() if field in find_input(name).field_names()]
     return found + [f"task={name}" for name in task_names() if field in find_task(name).field_names()]

@@ -31,10 +31,19 @@ BATCH_NORMS = ("auto", "train", "frozen")
 TRACKERS = ("wandb", "tensorboard", "mlflow", "trackio")
 
 # %% ../../nbs/core/05_recipe.ipynb #404bb319
-def parse_size(
-    size: int | str | tuple[int, int],  # 224, (192, 256), "224" or "192x256": height and width, pixels
-) -> int | tuple[int, int]:             # one number where both sides are equal
-    "Read the size of a picture"
+def parse_size(size: int | str | tuple[int, int]) -> int | tuple[int, int]:
+    """Read the size of a picture
+
+    Parameters
+    ----------
+    size : int | str | tuple[int, int]
+        224, (192, 256), "224" or "192x256": height and width, pixels
+
+    Returns
+    -------
+    int | tuple[int, int]
+        one number where both sides are equal
+    """
     sides = size.lower().split("x") if isinstance(size, str) else size if isinstance(size, (list, tuple)) else [size]
     try: whole = [int(side) for side in sides] if isinstance(size, str) else list(sides)
     except ValueError: whole = []
@@ -44,28 +53,69 @@ def parse_size(
     for side in whole: in_range("size", side, 8, 4096, "pixels on a side, 8 to 4096")
     return whole[0] if len(set(whole)) == 1 else tuple(whole)
 
-def size_hw(
-    size: int | tuple[int, int],  # as `Stage.size`
-) -> tuple[int, int]:             # height, width
-    "Height and width of a size"
+def size_hw(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a size
+
+    Parameters
+    ----------
+    size : int | tuple[int, int]
+        as `Stage.size`
+
+    Returns
+    -------
+    tuple[int, int]
+        height, width
+    """
     return (size, size) if isinstance(size, int) else tuple(size)
 
-def size_text(
-    size: int | tuple[int, int],  # as `Stage.size`
-) -> str:                         # "224" or "192x256"
-    "A size as a person writes it"
+def size_text(size: int | tuple[int, int]) -> str:
+    """A size as a person writes it
+
+    Parameters
+    ----------
+    size : int | tuple[int, int]
+        as `Stage.size`
+
+    Returns
+    -------
+    str
+        "224" or "192x256"
+    """
     return str(size) if isinstance(size, int) else "x".join(map(str, size))
 
-def mean_side(
-    size: int | tuple[int, int],  # as `Stage.size`
-) -> float:                       # pixels
-    "Side of the square with as many pixels"
+def mean_side(size: int | tuple[int, int]) -> float:
+    """Side of the square with as many pixels
+
+    Parameters
+    ----------
+    size : int | tuple[int, int]
+        as `Stage.size`
+
+    Returns
+    -------
+    float
+        pixels
+    """
     return size if isinstance(size, int) else (size[0] * size[1]) ** .5
 
 # %% ../../nbs/core/05_recipe.ipynb #01a68f2b
 @dataclass(frozen=True)
 class Stage(Settings):
-    "One size of a progressive schedule"
+    """One size of a progressive schedule
+
+    Parameters
+    ----------
+    size : int | tuple[int, ...]
+        side of the square training picture, pixels, 8 to 4096; or height and width
+    epochs : int
+        epochs with every layer learning, 0 or more
+    frozen_epochs : int
+        epochs before them with only the head learning
+    lr : float | None
+        peak learning rate of this stage; None: the recipe's
+    batch_size : int | None
+        None: the recipe's, grown as pictures shrink
+    """
     size: int | tuple[int, ...]    # side of the square training picture, pixels, 8 to 4096; or height and width
     epochs: int                    # epochs with every layer learning, 0 or more
     frozen_epochs: int = 0         # epochs before them with only the head learning
@@ -85,7 +135,89 @@ class Stage(Settings):
 # %% ../../nbs/core/05_recipe.ipynb #55ff4754
 @dataclass(frozen=True)
 class Recipe(Settings):
-    "Everything that decides a training run"
+    """Everything that decides a training run
+
+    Parameters
+    ----------
+    input : Input
+        what a row's file is, see `the_project.inputs`; "auto": as the task takes it
+    task : Task
+        what is answered, see `the_project.tasks`; a name stands for its defaults
+    target : str
+        column of the table to learn; several numbers: "area,bedrooms"
+    arch : str
+        any timm backbone, or "small_cnn" (ours)
+    weights : str | None
+        None (from scratch), "imagenet" (timm's download) or a .safetensors file
+    pool : str
+        POOLS
+    head_layers : int
+        hidden layers between pooling and the answer
+    head_width : int
+        units of a hidden layer
+    head_norm : bool
+        batch norm before the answer and in hidden layers
+    drop : float
+        dropout before the answer, 0 to 0.95
+    drop_path : float
+        stochastic depth, 0 to 0.95, where the backbone has it
+    linear_probe : bool
+        start a pretrained run from the best linear head on frozen features
+    batch_norm : str
+        BATCH_NORMS: statistics learn ("train") or stay ("frozen"); "auto": stay when pretrained
+    stages : tuple[Stage, ...]
+        one size, or several for progressive resizing
+    presize : int | None
+        short side of the cached picture, pixels; None: 1.5 times the stage's size
+    augment : str
+        how much: AUGMENTS
+    mixup : float
+        alpha of MixUp's Beta distribution, 0: off
+    cutmix : float
+        alpha of CutMix's Beta distribution, 0: off
+    mix_prob : float
+        share of batches that are mixed
+    mix_off_epochs : int
+        last epochs of the run without mixing
+    sampler : str
+        SAMPLERS: how often a row is shown; or a formula, e.g. "1 + 3 * has_kelp"
+    optimiser : str
+        OPTIMISERS
+    lr : float | str
+        peak learning rate of the head, or "find"
+    lr_decay : float
+        factor from one layer group to the one below it, 0 to 1
+    weight_decay : float
+        not on biases and norms
+    schedule : str
+        SCHEDULES
+    warmup : float
+        share of a phase spent rising to the peak
+    batch_size : int
+        at the last stage's size
+    accumulate : int
+        batches per optimiser step
+    clip : float
+        norm the gradient is clipped to, 0: off
+    ema : float
+        decay of the weights' moving average, 0: off
+    precision : str
+        PRECISIONS; "auto" times a few steps
+    memory_format : str
+        MEMORY_FORMATS; "auto" times a few steps
+    patience : int
+        epochs without a better score before stopping, 0: never
+    trackers : tuple[str, ...]
+        TRACKERS that mirror the run folder
+    seed : int
+        of everything that is drawn
+    workers : int
+        loader processes; 0 is fastest on few cores
+    cache : bool
+        keep presized pictures as uint8 in the run's cache folder
+    notes : str
+        for people; changes nothing
+    """
     input: Input = "auto"               # what a row's file is, see `the_project.inputs`; "auto": as the task takes it
     task: Task = "classify"             # what is answered, see `the_project.tasks`; a name stands for its defaults
     target: str = "label"               # column of the table to learn; several numbers: "area,bedrooms"
@@ -194,20 +326,37 @@ class Recipe(Settings):
         return _changed(kept | fields, find_input(given, task), task)
 
     @property
-    def settings(self) -> dict:  # input and task by name, then all fields of recipe, input and task by their own names
-        "Every setting in one flat dict"
+    def settings(self) -> dict:
+        """Every setting in one flat dict
+
+        Returns
+        -------
+        dict
+            input and task by name, then all fields of recipe, input and task by their own names
+        """
         own = {name: getattr(self, name) for name in _NAMES}
         kinds = [{name: getattr(plug, name) for name in plug.field_names()} for plug in (self.input, self.task)]
         return own | dict(input=self.input.name, task=self.task.name) | kinds[0] | kinds[1]
 
 _NAMES = tuple(field.name for field in fields(Recipe))
 
-def field_place(
-    name: str,     # of a setting: "lr", "decoder", "task.decoder"
-    input: Input,  # of a recipe
-    task: Task,    # of the same
-) -> tuple[type, str]:  # the class that has the field, the field's name there
-    "Where a recipe keeps a setting"
+def field_place(name: str, input: Input, task: Task) -> tuple[type, str]:
+    """Where a recipe keeps a setting
+
+    Parameters
+    ----------
+    name : str
+        of a setting: "lr", "decoder", "task.decoder"
+    input : Input
+        of a recipe
+    task : Task
+        of the same
+
+    Returns
+    -------
+    tuple[type, str]
+        the class that has the field, the field's name there
+    """
     part, dot, inner = name.partition(".")
     if dot and part in ("input", "task"):
         plug = dict(input=input, task=task)[part]

@@ -17,10 +17,14 @@ from .recipe import Recipe, Stage, field_place, size_text
 from .settings import nearest, shown
 
 # %% ../../nbs/core/13_recipe_text.ipynb #2413d750
-def load_recipe(
-    path: str | Path,  # a JSON file, as `Recipe.save` writes
-) -> Recipe:
-    "Read a recipe; fields that are absent take their defaults"
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; fields that are absent take their defaults
+
+    Parameters
+    ----------
+    path : str | Path
+        a JSON file, as `Recipe.save` writes
+    """
     fields = read_json(path)
     if not isinstance(fields, dict):
         raise ValueError(f"{path} holds a {type(fields).__name__}: a recipe is a JSON object of fields")
@@ -44,11 +48,21 @@ def _from_text(field: str, text: str, kind: object) -> object:
     except (ValueError, RecursionError): return text
 
 # %% ../../nbs/core/13_recipe_text.ipynb #5075b2c1
-def set_fields(
-    recipe: Recipe,        # to start from
-    settings: list[str],   # each "field=value"
-) -> Recipe:               # a changed copy
-    "Change fields by text, as the shell's `--set` does"
+def set_fields(recipe: Recipe, settings: list[str]) -> Recipe:
+    """Change fields by text, as the shell's `--set` does
+
+    Parameters
+    ----------
+    recipe : Recipe
+        to start from
+    settings : list[str]
+        each "field=value"
+
+    Returns
+    -------
+    Recipe
+        a changed copy
+    """
     pairs = [setting.partition("=") for setting in settings]
     for (_, equals, _), setting in zip(pairs, settings):
         if not equals: raise ValueError(f"{shown(setting)} is no setting: write field=value, e.g. arch=resnet18")
@@ -62,11 +76,21 @@ def set_fields(
     return recipe.replace(**fields)
 
 # %% ../../nbs/core/13_recipe_text.ipynb #ea5e79d9
-def diff(
-    a: Recipe,   # before
-    b: Recipe,   # after
-) -> list[str]:  # one line a changed field; empty when equal
-    "What changed from one recipe to another, in words"
+def diff(a: Recipe, b: Recipe) -> list[str]:
+    """What changed from one recipe to another, in words
+
+    Parameters
+    ----------
+    a : Recipe
+        before
+    b : Recipe
+        after
+
+    Returns
+    -------
+    list[str]
+        one line a changed field; empty when equal
+    """
     (before, after), defaults = (a.settings, b.settings), Recipe(input=b.input.name, task=b.task.name).settings
     if a.task.name != b.task.name: before = {name: value for name, value in before.items() if name in after}
     names = [name for name in after if name not in before or before[name] != after[name]]

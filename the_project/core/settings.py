@@ -18,46 +18,84 @@ from typing import ClassVar
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 90, 60, 90
 
-def shown(
-    value: object,  # what somebody gave
-) -> str:           # as Python writes it, 90 letters or so
-    "A value in an error line, cut where it is long"
+def shown(value: object) -> str:
+    """A value in an error line, cut where it is long
+
+    Parameters
+    ----------
+    value : object
+        what somebody gave
+
+    Returns
+    -------
+    str
+        as Python writes it, 90 letters or so
+    """
     return _SHORT.repr(value)
 
-def nearest(
-    name: str,          # what was typed
-    names: typing.Iterable[str],  # what is allowed
-) -> str:               # " did you mean 'x'?" with a leading semicolon, or ""
-    "A suggestion to end an error line with"
+def nearest(name: str, names: typing.Iterable[str]) -> str:
+    """A suggestion to end an error line with
+
+    Parameters
+    ----------
+    name : str
+        what was typed
+    names : typing.Iterable[str]
+        what is allowed
+
+    Returns
+    -------
+    str
+        " did you mean 'x'?" with a leading semicolon, or ""
+    """
     close = difflib.get_close_matches(str(name)[:90].lower(), list(names), n=3, cutoff=.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 # %% ../../nbs/core/02_settings.ipynb #e2a4d184
-def one_of(
-    field: str,            # the setting
-    value: object,         # what somebody gave
-    names: typing.Iterable[str],  # what is allowed
-) -> None:
-    "Refuse a name that isn't known"
+def one_of(field: str, value: object, names: typing.Iterable[str]) -> None:
+    """Refuse a name that isn't known
+
+    Parameters
+    ----------
+    field : str
+        the setting
+    value : object
+        what somebody gave
+    names : typing.Iterable[str]
+        what is allowed
+    """
     names = list(names)
     if value not in names:
         raise ValueError(f"{field}={shown(value)} is not known: use one of {', '.join(names)}{nearest(value, names)}")
 
-def in_range(
-    field: str,    # the setting
-    value: float,  # what somebody gave
-    low: float,    # smallest allowed
-    high: float,   # largest allowed
-    what: str,     # the bounds in words
-) -> None:
-    "Refuse a number out of bounds"
+def in_range(field: str, value: float, low: float, high: float, what: str) -> None:
+    """Refuse a number out of bounds
+
+    Parameters
+    ----------
+    field : str
+        the setting
+    value : float
+        what somebody gave
+    low : float
+        smallest allowed
+    high : float
+        largest allowed
+    what : str
+        the bounds in words
+    """
     if not low <= value <= high: raise ValueError(f"{field}={shown(value)} is out of range: {what}")
 
-def check_names(
-    field: str,               # the setting
-    names: tuple[str, ...],   # what somebody gave
-) -> None:
-    "Refuse names that are empty or come twice"
+def check_names(field: str, names: tuple[str, ...]) -> None:
+    """Refuse names that are empty or come twice
+
+    Parameters
+    ----------
+    field : str
+        the setting
+    names : tuple[str, ...]
+        what somebody gave
+    """
     if any(not name.strip() for name in names): raise ValueError(f"{field}={names} has an empty name: give each its own")
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None: raise ValueError(f"{field} names {twice!r} twice: each may come once")
@@ -80,11 +118,21 @@ def _convert(field: str, value: object, kind: object) -> object:
     raise ValueError(f"{field}={shown(value)} has the wrong type: it takes {names}")
 
 # %% ../../nbs/core/02_settings.ipynb #58b48b0b
-def added(
-    default: object,                # of the field
-    neutral: object = dataclasses.MISSING,  # the value that means "as before there was this field"; missing: the default
-) -> object:                        # a dataclass field
-    "A field that came after records had been hashed: left out of the hash at its neutral value"
+def added(default: object, neutral: object = dataclasses.MISSING) -> object:
+    """A field that came after records had been hashed: left out of the hash at its neutral value
+
+    Parameters
+    ----------
+    default : object
+        of the field
+    neutral : object
+        the value that means "as before there was this field"; missing: the default
+
+    Returns
+    -------
+    object
+        a dataclass field
+    """
     same = default if neutral is dataclasses.MISSING else neutral
     return dataclasses.field(default=default, metadata=dict(neutral=same))
 

@@ -20,12 +20,23 @@ from ..core.settings import nearest
 # %% ../../nbs/models/04_losses.ipynb #da36ca37
 CLASS_WEIGHTS = ("none", "inverse", "effective")
 
-def class_weights(
-    counts: Sequence[int],  # training pictures of each class, in the order of the labels
-    kind: str = "inverse",  # of CLASS_WEIGHTS
-    beta: float = .999,     # of the effective number; 0: all alike, towards 1: inverse
-) -> Tensor | None:         # one a class; their mean over the pictures is 1; None for "none"
-    "How much more a rare class counts"
+def class_weights(counts: Sequence[int], kind: str = "inverse", beta: float = .999) -> Tensor | None:
+    """How much more a rare class counts
+
+    Parameters
+    ----------
+    counts : Sequence[int]
+        training pictures of each class, in the order of the labels
+    kind : str
+        of CLASS_WEIGHTS
+    beta : float
+        of the effective number; 0: all alike, towards 1: inverse
+
+    Returns
+    -------
+    Tensor | None
+        one a class; their mean over the pictures is 1; None for "none"
+    """
     if kind not in CLASS_WEIGHTS:
         raise ValueError(f"class_weights={kind!r} is not known: use one of {', '.join(CLASS_WEIGHTS)}"
                          f"{nearest(kind, CLASS_WEIGHTS)}")
@@ -40,12 +51,16 @@ def class_weights(
 # %% ../../nbs/models/04_losses.ipynb #1ed1c037
 class PictureLoss(nn.Module):
     "A loss over classes, for hard (B,) or soft (B,n) targets; a subclass says what one picture costs in `cost`"
-    def __init__(
-        self,
-        weight: Tensor | None = None,  # one a class, see `class_weights`
-        label_smoothing: float = 0.,   # share of the label spread over all classes, 0..1
-        reduction: str = "mean",       # "mean", "sum" or "none": one number a picture
-    ):
+    def __init__(self, weight: Tensor | None = None, label_smoothing: float = 0., reduction: str = "mean"):
+        """Parameters
+        ----------
+        weight : Tensor | None
+            one a class, see `class_weights`
+        label_smoothing : float
+            share of the label spread over all classes, 0..1
+        reduction : str
+            "mean", "sum" or "none": one number a picture
+        """
         super().__init__()
         self.label_smoothing, self.reduction = label_smoothing, reduction
         self.register_buffer("weight", weight, persistent=False)
@@ -86,13 +101,19 @@ class CrossEntropy(PictureLoss):
 # %% ../../nbs/models/04_losses.ipynb #1fae475f
 class Focal(PictureLoss):
     "Cross-entropy in which easy pictures count less"
-    def __init__(
-        self,
-        weight: Tensor | None = None,  # one a class
-        label_smoothing: float = 0.,   # 0..1
-        reduction: str = "mean",       # "mean", "sum" or "none"
-        gamma: float = 2.,             # 0: cross-entropy; larger: easy pictures count less
-    ):
+    def __init__(self, weight: Tensor | None = None, label_smoothing: float = 0., reduction: str = "mean",
+                 gamma: float = 2.):
+        """Parameters
+        ----------
+        weight : Tensor | None
+            one a class
+        label_smoothing : float
+            0..1
+        reduction : str
+            "mean", "sum" or "none"
+        gamma : float
+            0: cross-entropy; larger: easy pictures count less
+        """
         super().__init__(weight, label_smoothing, reduction)
         self.gamma = gamma
 
@@ -122,21 +143,35 @@ def _f1_gap(p: Tensor, soft: Tensor, weight: Tensor) -> Tensor:
 # %% ../../nbs/models/04_losses.ipynb #4f51f8a3
 LOSS_RANGES = dict(label_smoothing=(0, .9, "0 to 0.9"), focal_gamma=(0, 10, "0 to 10"))  # of the tasks that have these settings
 
-def check_weighing(
-    recipe: Recipe,  # whose task has class_weights
-) -> None:
-    "Refuse to make up for rare classes twice"
+def check_weighing(recipe: Recipe) -> None:
+    """Refuse to make up for rare classes twice
+
+    Parameters
+    ----------
+    recipe : Recipe
+        whose task has class_weights
+    """
     if recipe.sampler != "none" and recipe.task.class_weights != "none" and recipe.sampler in SAMPLERS:
         raise ValueError(f"sampler={recipe.sampler!r} and class_weights={recipe.task.class_weights!r} both make up for "
                          "rare classes, together too much: use one of them")
 
 CLASS_LOSSES = ("auto", "cross_entropy", "focal", "soft_f1")
 
-def make_loss(
-    recipe: Recipe,  # its loss ("auto" is cross-entropy here), label_smoothing, class_weights and focal_gamma
-    counts: Sequence[int] | Mapping[str, int] | None = None,  # training pictures a class, in the order of the labels
-) -> PictureLoss:    # (outputs (B,n), targets (B,) or (B,n)) -> a number
-    "The loss that a recipe asks for"
+def make_loss(recipe: Recipe, counts: Sequence[int] | Mapping[str, int] | None = None) -> PictureLoss:
+    """The loss that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its loss ("auto" is cross-entropy here), label_smoothing, class_weights and focal_gamma
+    counts : Sequence[int] | Mapping[str, int] | None
+        training pictures a class, in the order of the labels
+
+    Returns
+    -------
+    PictureLoss
+        (outputs (B,n), targets (B,) or (B,n)) -> a number
+    """
     name = "cross_entropy" if recipe.task.loss == "auto" else recipe.task.loss
     if recipe.task.class_weights != "none" and counts is None:
         raise ValueError(f"class_weights={recipe.task.class_weights!r} needs counts: training pictures of each class")

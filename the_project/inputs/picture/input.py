@@ -19,7 +19,25 @@ FITS = ("crop", "squish", "pad")
 
 @dataclass(frozen=True)
 class Picture(Input):
-    "Photographs and drawings: grey or in colour"
+    """Photographs and drawings: grey or in colour
+
+    Parameters
+    ----------
+    channels : int
+        3: RGB, 1: grey
+    features : tuple[str, ...]
+        channels computed inside the model: FEATURES
+    features_mode : str
+        "beside" the picture's channels or "instead" of them
+    resize_mode : str
+        small stages see the whole picture ("resize") or small crops at full scale ("crop")
+    fit : str
+        how a whole picture becomes square in validation: FITS
+    pipeline : str
+        who augments: PIPELINES
+    transforms : tuple[str, ...]
+        single transforms beside it: SINGLE_AUGMENTS
+    """
     name = "picture"
     channels: int = 3                   # 3: RGB, 1: grey
     features: tuple[str, ...] = ()      # channels computed inside the model: FEATURES

@@ -15,7 +15,23 @@ from ...models.band_input import BAND_SCALES
 # %% ../../../nbs/inputs/raster/00_input.ipynb #7530ccc5
 @dataclass(frozen=True)
 class Raster(Input):
-    "Scenes of any number of bands"
+    """Scenes of any number of bands
+
+    Parameters
+    ----------
+    file_bands : tuple[str, ...]
+        bands of a raster file, in its order; (): red, green, blue or band1, band2 ...
+    bands : tuple[str, ...]
+        those the model sees, in its order; (): all of them
+    indices : tuple[str, ...]
+        spectral indices computed inside the model, e.g. "NDVI"
+    band_scale : str
+        BAND_SCALES: by training rows, or by each picture ("sample_...")
+    missing : tuple[float, ...]
+        numbers in a raster that stand for "no value", as NaN does
+    hide_band : str | None
+        where this band of the file is not 0 the pixel has no value: clouds, land
+    """
     name = "raster"
     file_bands: tuple[str, ...] = ()    # bands of a raster file, in its order; (): red, green, blue or band1, band2 ...
     bands: tuple[str, ...] = ()         # those the model sees, in its order; (): all of them
