@@ -1039,6 +1039,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'the_project/commands/train.py'),
                                             'the_project.commands.train.add_report': ( 'commands/train.html#add_report',
                                                                                        'the_project/commands/train.py'),
+                                            'the_project.commands.train.add_settings': ( 'commands/train.html#add_settings',
+                                                                                         'the_project/commands/train.py'),
                                             'the_project.commands.train.add_train': ( 'commands/train.html#add_train',
                                                                                       'the_project/commands/train.py'),
                                             'the_project.commands.train.check_start': ( 'commands/train.html#check_start',
