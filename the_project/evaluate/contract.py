@@ -299,7 +299,7 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
         if table is None and getattr(task, "output", "") == "mask":
             table = mask_table(folder, n=8, size=64, classes=2, plant=False)
         if table is None: table = sample_table(folder, n=8, size=48, species=2, plant=False)
-        if recipe is None: recipe = smallest_recipe(getattr(task, "name", "task"))
+        if recipe is None: recipe = smallest_recipe(task if isinstance(task, Task) else "classify")
         paper, faults, passed = Paper(task, recipe, table), [], []
         for ask in QUESTIONS:
             try: ask(paper)
@@ -314,13 +314,13 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
     return passed
 
 # %% ../../nbs/evaluate/06_contract.ipynb #4f8e16b8
-def smallest_recipe(task: str, target: str = "label") -> Recipe:
+def smallest_recipe(task: str | Task, target: str = "label") -> Recipe:
     """A recipe that trains in a second
 
     Parameters
     ----------
-    task : str
-        name of a task
+    task : str | Task
+        or its name
     target : str
         column it learns
 

@@ -9,7 +9,7 @@ __all__ = ['LR', 'SAMPLERS', 'Range', 'read_space', 'suggest', 'Pruned', 'Prune'
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from matplotlib.ticker import NullFormatter
 
 from ..core.env import require, say, seed_for
 from ..core.files import json_hash, table_hash
-from ..core.recipe import Recipe
+from ..core.recipe import Recipe, field_place
 from ..core.settings import nearest
 from ..core.plugs import find_task
 from ..evaluate.paired import align_predictions, score_mode, usual_metric
