@@ -36,8 +36,9 @@ def _audit(args) -> int:
     from the_project.core.files import atomic_write
     from the_project.data.table import read_table
 
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=None, bad_rows="keep",
-                       task=recipe and recipe.task.name)
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, bad_rows="keep",
+                       target=recipe.targets[0] if recipe and recipe.targets[0] != "label" else None,
+                       task=recipe.task.name if recipe else None)
     if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
