@@ -54,13 +54,18 @@ def look(notebook: Path) -> dict[str, list[str]]:
     return {
         f"more than {ROW} export cells in a row without a demo or an assert":
             [f"{name}: {n} from cell {first}" for first, n in rows_of_exports(cells) if n > ROW],
-        f"export cells of more than {LINES} lines": [f"{name}: cell {cell['id']}, {len(code(cell))} lines" for cell in exports if len(code(cell)) > LINES and not only_imports(cell)],
+        f"export cells of more than {LINES} lines": [f"{name}: cell {cell['id']}, {len(code(cell))} lines"
+                                                     for cell in exports if len(code(cell)) > LINES
+                                                     and not only_imports(cell)],
         f"exported lines of more than {WIDTH} columns":
-            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in exports for line in code(cell) if len(line) > WIDTH],
+            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in exports
+             for line in code(cell) if len(line) > WIDTH],
         f"other code lines of more than {WIDTH} columns":
-            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in codes if cell not in exports for line in code(cell) if len(line) > WIDTH],
+            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in codes if cell not in exports
+             for line in code(cell) if len(line) > WIDTH],
         f"notebooks of more than {NOTEBOOK} lines of code": [f"{name}: {lines}"] if lines > NOTEBOOK else [],
-        f"notebooks of commands with fewer than {WORDS} words of prose": [f"{name}: {words}"] if notebook.parent.name == "commands" and words < WORDS else [],
+        f"notebooks of commands with fewer than {WORDS} words of prose": [f"{name}: {words}"]
+        if notebook.parent.name == "commands" and words < WORDS else [],
     }
 
 
@@ -70,17 +75,21 @@ def undocumented(module: Path) -> dict[str, list[str]]:
 
     def visit(nodes: list, where: str) -> None:
         for node in nodes:
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or node.name.startswith("_"): continue
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or node.name.startswith("_"):
+                continue
             place, text = f"{where}.{node.name}", ast.get_docstring(node) or ""
             if not text: bare.append(place)
             if isinstance(node, ast.ClassDef):
                 visit(node.body, place)
                 continue
-            names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if argument.arg not in ("self", "cls")]
+            names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                     if argument.arg not in ("self", "cls")]
             told = re.findall(r"(?m)^(\w+)(?: : .*)?\n    \S", text)
             silent.extend(f"{place}({name})" for name in names if name not in told)
-    visit(ast.parse(module.read_text(encoding="utf-8")).body, ".".join(module.relative_to(ROOT / "the_project").with_suffix("").parts))
-    return {"public functions, classes and methods without a docstring": bare, "parameters of public functions without a comment": silent}
+    visit(ast.parse(module.read_text(encoding="utf-8")).body,
+          ".".join(module.relative_to(ROOT / "the_project").with_suffix("").parts))
+    return {"public functions, classes and methods without a docstring": bare,
+            "parameters of public functions without a comment": silent}
 
 
 def main() -> int:
@@ -89,7 +98,8 @@ def main() -> int:
     parser.add_argument("--update", action="store_true")
     args = parser.parse_args()
     found: dict[str, list[str]] = {}
-    notebooks = [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if not any(part[0] in "._" for part in p.relative_to(ROOT).parts)]
+    notebooks = [p for p in sorted((ROOT / "nbs").rglob("*.ipynb"))
+                 if not any(part[0] in "._" for part in p.relative_to(ROOT).parts)]
     modules = [p for p in sorted((ROOT / "the_project").rglob("*.py")) if p.name[0] != "_"]
     for rules in (*map(look, notebooks), *map(undocumented, modules)):
         for rule, places in rules.items(): found.setdefault(rule, []).extend(places)
@@ -97,8 +107,11 @@ def main() -> int:
     now = {rule: len(places) for rule, places in found.items()}
     for rule, places in found.items():
         if args.list: print(*places, sep="\n")
-        print(f"{now[rule]:5} {rule}" + (f" ({stored[rule]} before: mend it, --list says where)" if now[rule] > stored.get(rule, now[rule]) else ""))
-    if args.update: STORED.write_text(json.dumps({rule: min(count, stored.get(rule, count)) for rule, count in now.items()}, indent=1) + "\n")
+        print(f"{now[rule]:5} {rule}" + (f" ({stored[rule]} before: mend it, --list says where)"
+                                         if now[rule] > stored.get(rule, now[rule]) else ""))
+    if args.update:
+        STORED.write_text(json.dumps({rule: min(count, stored.get(rule, count)) for rule, count in now.items()},
+                                     indent=1) + "\n")
     return int(any(count > stored.get(rule, count) for rule, count in now.items()))
 
 

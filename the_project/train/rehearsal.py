@@ -181,7 +181,8 @@ def choose_precision(learn: Learner, batch: tuple, recipe: Recipe, memory: str |
     file = memory and Path(memory)/f"{_recipe_key(recipe, batch, *_machine(model_device(learn.model)))}.json"
     seconds = _read_seconds(file) if file and file.exists() else None
     if seconds is None: seconds = _probe_in_memory(learn, batch, formats)
-    for place in filter(None, (file, shared)):  # what another process has written meanwhile counts, where it can be done here
+    # what another process has written meanwhile counts, where it can be done here
+    for place in filter(None, (file, shared)):
         if _fastest(told := _remember(place, seconds)) in formats: seconds = told
     return _tell(seconds)
 
