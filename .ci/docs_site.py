@@ -2,8 +2,8 @@
 
     python .ci/docs_site.py
 
-To show what a module exports, nbdev runs the cells that import something, and no others. A test that imports what it needs in its own first line would be
-run without what stands before it, and fail. So its imports move to a hidden cell of their own.
+To show what a module exports, nbdev runs its exported cells and every cell that imports something, but no others. A test that imports what it needs
+would be run without what stands before it, and fail. So such cells are marked as not to be run; what they print stands in the notebook.
 """
 import ast
 import json
@@ -14,31 +14,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def split(cell: dict) -> list[dict]:
-    "A code cell that imports and does more, as two; any other cell as it is"
-    source = "".join(cell["source"])
-    if cell["cell_type"] != "code" or re.search(r"(?m)^#\|\s*(exports?|default_exp)\b", source): return [cell]
-    try: body = ast.parse(source).body
-    except SyntaxError: return [cell]  # a magic, or a line of shell
-    imports = [part for part in body if isinstance(part, (ast.Import, ast.ImportFrom))]
-    if not imports or len(imports) == len(body): return [cell]
-    lines = source.splitlines()
-    taken = {line for part in imports for line in range(part.lineno, part.end_lineno + 1)}
-    first = ["#| hide", *(lines[line - 1] for line in sorted(taken))]
-    rest = [line for number, line in enumerate(lines, 1) if number not in taken]
-    return [dict(cell, id=f"{cell['id']}-imports", source="\n".join(first), outputs=[]),
-            dict(cell, source="\n".join(rest))]
+def needs_others(source: str) -> bool:
+    "Whether a cell imports and does more, so that it can't be run alone"
+    if re.search(r"(?m)^#\|\s*(exports?|default_exp|eval)\b", source): return False
+    try: tree = ast.parse(source)
+    except SyntaxError: return False  # a magic, or a line of shell
+    kinds = (ast.Import, ast.ImportFrom)
+    return any(isinstance(node, kinds) for node in ast.walk(tree)) and not all(isinstance(part, kinds) for part in tree.body)
 
 
 def main() -> int:
     changed = 0
     for path in (ROOT / "nbs").rglob("*.ipynb"):
         book = json.loads(path.read_text(encoding="utf-8"))
-        cells = [part for cell in book["cells"] for part in split(cell)]
-        if len(cells) > len(book["cells"]):
-            changed += 1
-            path.write_text(json.dumps(book | dict(cells=cells)), encoding="utf-8")
-    print(f"imports of tests moved to cells of their own in {changed} notebooks")
+        alone = [c for c in book["cells"] if c["cell_type"] == "code" and needs_others("".join(c["source"]))]
+        for cell in alone: cell["source"] = "#| eval: false\n" + "".join(cell["source"])
+        if alone: path.write_text(json.dumps(book), encoding="utf-8")
+        changed += len(alone)
+    print(f"{changed} cells that import and do more are not run")
     return 0
 
 
