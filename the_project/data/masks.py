@@ -21,7 +21,8 @@ from ..core.cache import PictureCache, picture_key
 from ..core.env import rng_for, seed_for
 from ..core.files import json_hash
 from ..answer.mask_view import mask_colours, over, visible
-from ..core.recipe import SAMPLERS, Recipe, parse_formula
+from ..core.recipe import Recipe
+from ..core.formula import SAMPLERS, parse_formula
 from .sampling import expected_draws
 from ..core.plugs import Task
 from .mask_augment import MaskAugment

@@ -214,8 +214,7 @@ def _machine(device: torch.device) -> tuple[str, ...]:
 
 def _recipe_key(recipe: Recipe, batch: tuple, *machine: str) -> str:
     shapes = [list(x.shape) for x in batch if isinstance(x, torch.Tensor)]
-    names = ("task", "arch", "channels", "features", "features_mode", "precision", "memory_format")
-    made = [getattr(recipe, name) for name in names]
+    made = [recipe.task.name, recipe.input.hashed(), recipe.arch, recipe.precision, recipe.memory_format]
     arch = "".join(c if c.isalnum() or c in "._" else "_" for c in recipe.arch)
     return f"{arch}-{json_hash([made, shapes, *machine])}"
 
