@@ -104,8 +104,8 @@ def our_loader(files, size, batch, presize, cache):
     from the_project.data.loaders import make_loader
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     recipe = Recipe(stages=(Stage(size, 1),), presize=presize, batch_size=batch)
-    blocks, labels = Blocks(read_labels, read_target, torch.tensor), sorted(set(table.label))
-    return make_loader(table, recipe, blocks, labels, (.485, .456, .406), (.229, .224, .225), size, train=True,
+    labels = sorted(set(table.label))
+    return make_loader(table, recipe, labels, size, train=True,
                        folder=cache, device="cpu")
 
 
