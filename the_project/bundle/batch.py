@@ -21,7 +21,8 @@ import numpy as np
 from ..core.csv_text import csv_rows, read_rows
 from ..core.env import require, say
 from ..core.files import Skipped, named_errors, plain, read_json, walk_files, write_json
-from ..answer.config import BundleError, read_config, seal_of
+from ..answer.errors import BundleError
+from ..answer.config import read_config, seal_of
 from ..answer.decide import make_answer
 from ..answer.model import _rules_of
 from ..answer.numbers import cell_number

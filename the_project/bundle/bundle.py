@@ -27,7 +27,9 @@ from ..answer.decide import check_rules
 from .int8 import try_int8
 from .mask_probes import probe_answer, write_probes
 from .parity import check_page, check_parity, heat_gap
-from ..answer.config import SCHEMA, BundleError, genus_of, seal_of
+from ..answer.config import SCHEMA, seal_of
+from ..answer.errors import BundleError
+from ..answer.labels import genus_of
 from ..answer.config_fields import MOST_TEXT, fits
 from ..answer.first_run import trust_model
 from ..answer.picture import open_picture

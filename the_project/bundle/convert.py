@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from ..core.files import atomic_write
-from ..answer.config import BundleError
+from ..answer.errors import BundleError
 
 # %% ../../nbs/bundle/04_convert.ipynb #a596d2b9
 @contextlib.contextmanager

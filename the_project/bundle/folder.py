@@ -18,11 +18,13 @@ from ..core.csv_text import read_rows
 from ..core.env import say
 from ..core.files import Skipped, atomic_write, named_errors, walk_files
 from .batch import _begin, _encode
-from ..answer.config import BundleError, seal_of
-from ..answer.html import lay_over, view_scene
+from ..answer.errors import BundleError
+from ..answer.config import seal_of
+from ..answer.masks import lay_over
+from ..answer.html import view_scene
 from ..answer.picture import SCENE_SUFFIXES, PictureError
 from ..answer.predict import Predictor
-from .mask_write import write_mask
+from ..answer.masks import write_mask
 from ..answer.tiles import NOT_JUDGED
 
 # %% ../../nbs/bundle/10_folder.ipynb #2725a412

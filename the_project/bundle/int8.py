@@ -16,7 +16,8 @@ import pandas as pd
 from ..core.env import say
 from ..core.files import write_json
 from .convert import write_int8
-from ..answer.config import BundleError, to_probabilities
+from ..answer.errors import BundleError
+from ..answer.labels import to_probabilities
 from ..answer.decide import set_scores
 from ..answer.first_run import trust_model
 from ..answer.model import BundleModel

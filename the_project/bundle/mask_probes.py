@@ -17,7 +17,7 @@ from PIL import Image
 from ..core.env import rng_for
 from ..core.mask_sample import BANDS, draw_bands, draw_masked
 from ..core.scene import HABITATS
-from ..answer.config import BundleError
+from ..answer.errors import BundleError
 from ..answer.masks import MaskPredictor, SceneModel
 from ..answer.raster import read_raster
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..answer.config import BundleError, to_probabilities
+from ..answer.errors import BundleError
+from ..answer.labels import to_probabilities
 from .mask_probes import check_scene_parity, probe_gap
 from ..answer.model import scale_heat
 from ..answer.picture import open_picture

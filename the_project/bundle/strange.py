@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.files import atomic_write
-from ..answer.config import BundleError
+from ..answer.errors import BundleError
 
 # %% ../../nbs/bundle/02_strange.ipynb #988fd9ae
 def _features(graph) -> str | None:

@@ -7,7 +7,7 @@ __all__ = ['CORE_JS', 'check_browser']
 
 # %% ../../nbs/page/11_browser.ipynb #2aa7db17
 from .browser_decide import DECIDE_JS
-from ..answer.config import BundleError
+from ..answer.errors import BundleError
 
 # %% ../../nbs/page/11_browser.ipynb #c389b139
 _WEIGHTS_JS = r"""

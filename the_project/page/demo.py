@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..core.env import in_notebook, print_text
 from .app import launch_options, make_app, probe_files
-from ..answer.html import told_percent
+from ..answer.masks import told_percent
 from ..answer.numbers import told_number
 from ..answer.predict import Predictor
 

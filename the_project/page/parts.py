@@ -11,7 +11,8 @@ import base64
 from html import escape
 
 from ..core.csv_text import csv_rows
-from ..answer.html import first_names, told_percent
+from ..answer.html import first_names
+from ..answer.masks import told_percent
 from ..answer.numbers import cell_number, told_number
 
 # %% ../../nbs/page/07_parts.ipynb #d17943f1

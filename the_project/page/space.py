@@ -25,7 +25,8 @@ from ..core.files import atomic_write
 from ..core.folders import new_folder
 from ..bundle.card import plain_markdown
 from ..answer.html import first_names
-from ..answer.config import BundleError, bundle_path, check_file, read_config, read_steady
+from ..answer.errors import BundleError
+from ..answer.config import bundle_path, check_file, read_config, read_steady
 from .inputs import scene_suffixes
 from ..bundle.schema import bundle_files, check_no_pickle
 

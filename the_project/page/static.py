@@ -15,7 +15,8 @@ from pathlib import Path
 from ..core.files import atomic_write, write_json
 from .browser import CORE_JS, check_browser
 from ..answer.decide import WORDS
-from ..answer.config import BundleError, read_config, read_steady
+from ..answer.errors import BundleError
+from ..answer.config import read_config, read_steady
 from .space import bundle_license, copy_answers, put_folder, read_card, space_card
 from .static_page import page_texts, service_worker
 

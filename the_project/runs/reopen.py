@@ -19,7 +19,8 @@ from ..core.recipe import Recipe
 from ..core.plugs import find_task
 from ..data.loaders import make_loaders
 from ..models.backbone import input_stats
-from ..answer.config import BundleError, check_file, read_config
+from ..answer.errors import BundleError
+from ..answer.config import check_file, read_config
 from ..train.learner import make_learner
 
 # %% ../../nbs/runs/03_reopen.ipynb #90da570d

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from ..answer.mask_view import mask_colours
+from ..answer.masks import mask_colours
 from ..core.recipe import Recipe
 from ..core.plugs import Blocks, Task, answered_rows
 from ..data.image import picture_beside
