@@ -3,6 +3,7 @@
 The heavy libraries are imported once; each notebook runs in a forked child through nbdev's own `test_nb`, two at a
 time. A child that dies or overruns its limit is a failure, and so is finding nothing to run. The closing line counts
 cells: passed (code cells of notebooks that ran through), failed (one a notebook that did not), skipped (flagged cells).
+A notebook fails too when a cell that ran shows another text than the committed one (.ci/outputs.py says what is compared).
 
     python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600]
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 os.environ["TQDM_DISABLE"] = "1"
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / ".ci")]
 
 
 def find_notebooks(paths: list[str]) -> list[Path]:
@@ -53,6 +54,20 @@ def own_folder(log: Path) -> Path:
     return log.parent / str(abs(hash(log.name)) % 10**6)
 
 
+def watch_outputs(changed: list[str]) -> None:
+    "From now on in this process, note in `changed` each cell that shows another text than the notebook has"
+    from execnb.shell import CaptureShell
+    from outputs import difference
+    run = CaptureShell.cell
+
+    def cell(self, cell, **settings):
+        committed = cell.get("outputs")
+        run(self, cell, **settings)
+        if self.exc is None and (diff := difference(committed, cell.outputs, "varies" in cell.directives_)):
+            changed.append(f"cell {cell.get('id')} shows another text than the committed one (- committed, + now):\n{diff}")
+    CaptureShell.cell = cell
+
+
 def start(notebook: Path, skip: list[str], log: Path) -> int:
     "Fork a child that runs one notebook, with a folder of its own for temporary files; the child's process id"
     pid = os.fork()
@@ -69,9 +84,11 @@ def start(notebook: Path, skip: list[str], log: Path) -> int:
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
         from nbdev.test import nb_test_cells, test_nb
         run, every = len(nb_test_cells(notebook, skip)), len(nb_test_cells(notebook))
+        watch_outputs(changed := [])
         passed, _ = test_nb(notebook, skip_flags=skip, basepath=ROOT, cell_timeout=None)
         log.with_suffix(".json").write_text(json.dumps(dict(run=run, skipped=every - run)))
-        code = 0 if passed else 1
+        if changed: print("\n".join(changed), "\nrun the notebook and commit its outputs, or print less", sep="", file=sys.__stderr__)
+        code = 0 if passed and not changed else 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

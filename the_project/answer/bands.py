@@ -18,19 +18,38 @@ from .raster import Raster, has_value, read_raster, select_bands
 from .tiles import pad_to, presized, resize_values
 
 # %% ../../nbs/answer/11_bands.ipynb #c15564e0
-def visible_bands(
-    names: list[str],  # of the bands, in their order
-) -> list[int]:        # one or three positions
-    "Which bands are shown as red, green and blue"
+def visible_bands(names: list[str]) -> list[int]:
+    """Which bands are shown as red, green and blue
+
+    Parameters
+    ----------
+    names : list[str]
+        of the bands, in their order
+
+    Returns
+    -------
+    list[int]
+        one or three positions
+    """
     known = {str(name).lower(): i for i, name in enumerate(names)}
     if all(colour in known for colour in ("red", "green", "blue")): return [known[c] for c in ("red", "green", "blue")]
     return [0, 1, 2] if len(names) >= 3 else [0]
 
-def visible(
-    pixels: np.ndarray,               # (H, W, C), NaN where missing
-    names: list[str] | None = None,   # of the bands; None: the first three are red, green and blue
-) -> np.ndarray:                      # uint8 (H, W, 3)
-    "A raster as a picture"
+def visible(pixels: np.ndarray, names: list[str] | None = None) -> np.ndarray:
+    """A raster as a picture
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, C), NaN where missing
+    names : list[str] | None
+        of the bands; None: the first three are red, green and blue
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 3)
+    """
     if pixels.ndim != 3: raise ValueError(f"pixels of shape {pixels.shape}: give (height, width, bands)")
     shown = pixels[..., visible_bands(names or [str(i) for i in range(pixels.shape[-1])])]
     if pixels.dtype == np.uint8: return np.broadcast_to(shown, (*shown.shape[:2], 3)).copy()
@@ -53,10 +72,19 @@ _FIELDS = {
     "tile": Field("integer", 3, "side of the tiles that larger scenes are answered in, pixels", True, True),
     "overlap": Field("integer", 3, "of neighbouring tiles, pixels; their answers are blended there", True, True)}
 
-def check_band_fields(
-    bands: dict,  # of config.json
-) -> dict:        # the same, if it is complete
-    "Refuse bands that no scene could be read by"
+def check_band_fields(bands: dict) -> dict:
+    """Refuse bands that no scene could be read by
+
+    Parameters
+    ----------
+    bands : dict
+        of config.json
+
+    Returns
+    -------
+    dict
+        the same, if it is complete
+    """
     known = bands["file_bands"]
     asked = [*bands["bands"], *([bands["hide_band"]] if bands["hide_band"] else [])]
     if not bands["bands"] or len(set(known)) < len(known):

@@ -27,19 +27,34 @@ class Reader:
     nothing = "no pixel has a value"  # of a file that can't be answered
     tiles = False     # whether a file of any size is answered window by window
 
-    def __init__(
-        self,
-        config: dict,  # of a bundle
-        max_pixels: int = MOST_PIXELS,  # width x height of a file allowed
-    ):
+    def __init__(self, config: dict, max_pixels: int = MOST_PIXELS):
+        """Parameters
+        ----------
+        config : dict
+            of a bundle
+        max_pixels : int
+            width x height of a file allowed
+        """
         self.config, self.spec, self.max_pixels = config, config["input"], max_pixels
 
     @classmethod
     def check(cls, spec: dict) -> None:
-        "Refuse an `input` that no file could be read by; ValueError says why"
+        """Refuse an `input` that no file could be read by; ValueError says why
+
+        Raises
+        ------
+        ValueError
+            says why
+        """
 
     def in_browser(self) -> None:
-        "Refuse what the page without a server can't read; ValueError says why"
+        """Refuse what the page without a server can't read; ValueError says why
+
+        Raises
+        ------
+        ValueError
+            says why
+        """
         raise ValueError(f"this bundle reads {self.word}s of the kind {self.kind!r}, which the page without a server can't")
 
     @property
@@ -104,15 +119,31 @@ class Decoder:
     file = ""           # what is written beside each input, e.g. mask; "": nothing
     names = False       # whether its labels are names that a page lists
 
-    def __init__(self, config: dict):  # of a bundle
+    def __init__(self, config: dict):
+        """Returns
+        -------
+        of a bundle
+        """
         self.labels, self.spec = config["labels"], config["task"]
 
     @classmethod
     def check(cls, spec: dict, labels: list[str]) -> None:
-        "Refuse a `task` that no answer could be made by; ValueError says why"
+        """Refuse a `task` that no answer could be made by; ValueError says why
+
+        Raises
+        ------
+        ValueError
+            says why
+        """
 
     def in_browser(self) -> None:
-        "Refuse what the page without a server can't answer; ValueError says why"
+        """Refuse what the page without a server can't answer; ValueError says why
+
+        Raises
+        ------
+        ValueError
+            says why
+        """
         raise ValueError(f"this bundle answers with {self.words}, which the page without a server can't")
 
     def shape(self, x: tuple) -> tuple[int, ...]:

@@ -13,58 +13,105 @@ from html import escape
 from PIL import Image
 
 # %% ../../nbs/answer/05_html.ipynb #a126e028
-def pretty(
-    label: str,  # as in a bundle
-) -> str:        # as a page shows it
-    "naja_samarensis -> Naja samarensis"
+def pretty(label: str) -> str:
+    """naja_samarensis -> Naja samarensis
+
+    Parameters
+    ----------
+    label : str
+        as in a bundle
+
+    Returns
+    -------
+    str
+        as a page shows it
+    """
     label = "".join(letter if letter.isprintable() else " " for letter in label)
     return (label[:1].upper() + label[1:]).replace("_", " ")
 
-def percent(
-    probability: float,  # 0..1
-) -> str:                # HTML
-    "A probability as people read it: never 0 %, never 100 %"
+def percent(probability: float) -> str:
+    """A probability as people read it: never 0 %, never 100 %
+
+    Parameters
+    ----------
+    probability : float
+        0..1
+
+    Returns
+    -------
+    str
+        HTML
+    """
     if .005 < probability < .995: return f"{probability:.0%}"
     return "&lt;1%" if probability < .5 else "&gt;99%"
 
-def listed(
-    names: list[str],  # ready to be shown
-) -> str:
-    "land; land or water; land, water or ice"
+def listed(names: list[str]) -> str:
+    """land; land or water; land, water or ice
+
+    Parameters
+    ----------
+    names : list[str]
+        ready to be shown
+    """
     if len(names) > 6: return ", ".join(names[:6]) + " ..."
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 # %% ../../nbs/answer/05_html.ipynb #2ba2401c
-def notes_html(
-    answer: dict,  # its notes say what was done to the file
-) -> str:
-    "Notes, if there are any"
+def notes_html(answer: dict) -> str:
+    """Notes, if there are any
+
+    Parameters
+    ----------
+    answer : dict
+        its notes say what was done to the file
+    """
     return f'<p class="note">{escape("; ".join(answer["notes"]))}</p>' if answer.get("notes") else ""
 
-def picture_html(
-    picture: Image.Image | bytes,  # bytes: a JPEG or PNG
-    words: str,                    # for those who can't see it
-    more: str = "",                # HTML below it
-    kind: str = "",                # its class in CSS
-) -> str:
-    "A picture inside the HTML itself"
+def picture_html(picture: Image.Image | bytes, words: str, more: str = "", kind: str = "") -> str:
+    """A picture inside the HTML itself
+
+    Parameters
+    ----------
+    picture : Image.Image | bytes
+        bytes: a JPEG or PNG
+    words : str
+        for those who can't see it
+    more : str
+        HTML below it
+    kind : str
+        its class in CSS
+    """
     if not isinstance(picture, bytes):
         picture.save(out := io.BytesIO(), "JPEG", quality=90)
         picture = out.getvalue()
     source = f"data:image/{'png' if picture[1:4] == b'PNG' else 'jpeg'};base64,{base64.b64encode(picture).decode()}"
     return f'<figure class="{kind}"><img src="{source}" alt="{escape(words)}">{more}</figure>'
 
-def error_html(
-    error: str,  # one line
-) -> str:
-    "Why there is no answer"
+def error_html(error: str) -> str:
+    """Why there is no answer
+
+    Parameters
+    ----------
+    error : str
+        one line
+    """
     return f'<div class="answer problem" role="alert"><p>{escape(error)}</p></div>'
 
 # %% ../../nbs/answer/05_html.ipynb #e5b6c2d9
-def first_names(
-    names: list[str],  # ready to be shown, e.g. escaped
-    most: int = 100,   # that are shown
-) -> str:              # one line
-    "Names with commas between; of very many the first, and how many more there are"
+def first_names(names: list[str], most: int = 100) -> str:
+    """Names with commas between; of very many the first, and how many more there are
+
+    Parameters
+    ----------
+    names : list[str]
+        ready to be shown, e.g. escaped
+    most : int
+        that are shown
+
+    Returns
+    -------
+    str
+        one line
+    """
     more = len(names) - most
     return ", ".join(names[:most]) + f", and {more:,} more: config.json of the bundle lists them" * (more > 0)

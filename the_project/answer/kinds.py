@@ -22,11 +22,21 @@ READERS = {reader.kind: reader for reader in (PictureReader, RasterReader)}
 DECODERS = {decoder.kind: decoder for decoder in (LabelDecoder, NumberDecoder, MaskDecoder)}
 GROUP = "the_project.answers"  # of entry points
 
-def find_kind(
-    name: str,   # as in config.json
-    base: type,  # Reader or Decoder
-) -> type:       # the class; ValueError where there is none
-    "What knows a kind of input or of answer"
+def find_kind(name: str, base: type) -> type:
+    """What knows a kind of input or of answer
+
+    Parameters
+    ----------
+    name : str
+        as in config.json
+    base : type
+        Reader or Decoder
+
+    Returns
+    -------
+    type
+        the class; ValueError where there is none
+    """
     known = READERS if base is Reader else DECODERS
     if name in known: return known[name]
     for point in entry_points(group=GROUP, name=name):
@@ -34,38 +44,71 @@ def find_kind(
     raise ValueError(f"this bundle's {'input' if base is Reader else 'task'} is {name:.40}, and this library has "
                      f"{', '.join(known)}: install the package that brings it, or upgrade the_project")
 
-def reader_of(
-    config: dict,     # of a bundle
-    **options,        # of the reader, e.g. max_pixels
-) -> Reader:
-    "What reads a bundle's files"
+def reader_of(config: dict, **options) -> Reader:
+    """What reads a bundle's files
+
+    Parameters
+    ----------
+    config : dict
+        of a bundle
+    **options
+        of the reader, e.g. max_pixels
+    """
     return find_kind(config["input"]["kind"], Reader)(config, **options)
 
-def decoder_of(
-    config: dict,  # of a bundle
-) -> Decoder:
-    "What makes a bundle's answers"
+def decoder_of(config: dict) -> Decoder:
+    """What makes a bundle's answers
+
+    Parameters
+    ----------
+    config : dict
+        of a bundle
+    """
     return find_kind(config["task"]["kind"], Decoder)(config)
 
 # %% ../../nbs/answer/16_kinds.ipynb #228e6912
 def _inside(place: str, fields: dict) -> dict[str, Field]: return {f"{place}{name}": field for name, field in fields.items()}
 
-def fields_of(
-    config: dict,  # of a bundle
-) -> dict[str, Field]:  # path -> field
-    "The dictionary of a bundle's config"
+def fields_of(config: dict) -> dict[str, Field]:
+    """The dictionary of a bundle's config
+
+    Parameters
+    ----------
+    config : dict
+        of a bundle
+
+    Returns
+    -------
+    dict[str, Field]
+        path -> field
+    """
     reader, decoder = find_kind(config["input"]["kind"], Reader), find_kind(config["task"]["kind"], Decoder)
     return FIELDS | _inside("input.", reader.fields) | _inside("task.", decoder.fields) | _inside("probes[].", decoder.probe_fields)
 
-def check_kinds(
-    config: dict,  # of a bundle, its fields checked
-) -> None:
-    "Refuse an input or a task that contradicts itself; ValueError says why"
+def check_kinds(config: dict) -> None:
+    """Refuse an input or a task that contradicts itself; ValueError says why
+
+    Parameters
+    ----------
+    config : dict
+        of a bundle, its fields checked
+
+    Raises
+    ------
+    ValueError
+        says why
+    """
     find_kind(config["input"]["kind"], Reader).check(config["input"])
     find_kind(config["task"]["kind"], Decoder).check(config["task"], config["labels"])
 
-def kinds_table() -> str:  # Markdown
-    "The dictionary of every kind of this library"
+def kinds_table() -> str:
+    """The dictionary of every kind of this library
+
+    Returns
+    -------
+    str
+        Markdown
+    """
     parts = [(f"Input: {name}", _inside("input.", reader.fields)) for name, reader in READERS.items()]
     parts += [(f"Task: {name}", _inside("task.", one.fields) | _inside("probes[].", one.probe_fields)) for name, one in DECODERS.items()]
     return "\n\n".join(f"### {head}\n\n{field_table(fields)}" for head, fields in parts)
@@ -74,10 +117,24 @@ def kinds_table() -> str:  # Markdown
 _OLD = {"label": "classify", "number": "regress", "mask": "segment"}
 _MOVED = {"label": ("temperature", "genus", "venomous", "rules"), "number": ("numbers",), "mask": ("mask",)}
 
-def upgrade(
-    config: dict,  # of schema 1, 2, 3 or 4, as read
-) -> dict:         # of schema 4; the same where it is
-    "A bundle's config as schema 4 has it; ValueError where that can't be"
+def upgrade(config: dict) -> dict:
+    """A bundle's config as schema 4 has it; ValueError where that can't be
+
+    Parameters
+    ----------
+    config : dict
+        of schema 1, 2, 3 or 4, as read
+
+    Returns
+    -------
+    dict
+        of schema 4; the same where it is
+
+    Raises
+    ------
+    ValueError
+        where that can't be
+    """
     if config["schema"] > 3: return config
     if lacks := [name for name in ("output", "labels", "temperature") if name not in config]:
         raise ValueError(f"{lacks[0]} is missing: export the bundle again")

@@ -18,31 +18,55 @@ from .decide import COSTS, check_rules, make_answer, rank_sums
 from .html import notes_html, percent, picture_html, pretty
 
 # %% ../../nbs/answer/13_labels.ipynb #de5c077e
-def genus_of(
-    labels: list[str],         # e.g. "Naja samarensis", "naja_samarensis"
-) -> list[str] | None:         # one genus a label, or None where the labels are no species names
-    "The genus that each label begins with, if labels do"
+def genus_of(labels: list[str]) -> list[str] | None:
+    """The genus that each label begins with, if labels do
+
+    Parameters
+    ----------
+    labels : list[str]
+        e.g. "Naja samarensis", "naja_samarensis"
+
+    Returns
+    -------
+    list[str] | None
+        one genus a label, or None where the labels are no species names
+    """
     words = [re.split(r"[\s_]+", label.strip()) for label in labels]
     genera = [w[0].capitalize() for w in words]
     binomial = all(len(w) >= 2 and w[0].isalpha() for w in words)
     return genera if binomial and 1 < len(set(genera)) < len(labels) else None
 
 # %% ../../nbs/answer/13_labels.ipynb #75554006
-def to_probabilities(
-    logits: np.ndarray,       # float (B, n)
-    temperature: float = 1.0, # above 1: less sure of itself
-) -> np.ndarray:              # float64 (B, n), rows sum to 1
-    "Probabilities from a model's outputs"
+def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities from a model's outputs
+
+    Parameters
+    ----------
+    logits : np.ndarray
+        float (B, n)
+    temperature : float
+        above 1: less sure of itself
+
+    Returns
+    -------
+    np.ndarray
+        float64 (B, n), rows sum to 1
+    """
     scaled = np.asarray(logits, np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 # %% ../../nbs/answer/13_labels.ipynb #4be823d4
-def rules_of(
-    task: dict,         # of config.json
-    labels: list[str],  # of config.json
-) -> dict:
-    "What `make_answer` decides by; an older bundle that knows what is venomous still tells it"
+def rules_of(task: dict, labels: list[str]) -> dict:
+    """What `make_answer` decides by; an older bundle that knows what is venomous still tells it
+
+    Parameters
+    ----------
+    task : dict
+        of config.json
+    labels : list[str]
+        of config.json
+    """
     rules, venomous = dict(task.get("rules") or {}), task.get("venomous")
     if not rules.get("danger") and isinstance(venomous, dict):
         rules["danger"] = {"name": "venomous", "of": [bool(venomous.get(label)) for label in labels], "costs": COSTS}
@@ -79,12 +103,23 @@ _RULES = {
 }
 
 # %% ../../nbs/answer/13_labels.ipynb #d95cfb4c
-def bars_html(
-    rows: list[tuple[str, float]],  # (label, probability), most probable first
-    danger: dict | None = None,     # label -> bool
-    word: str = "venomous",         # what a dangerous label is
-) -> str:                           # an ordered list with a bar and a percentage each
-    "Names with bars"
+def bars_html(rows: list[tuple[str, float]], danger: dict | None = None, word: str = "venomous") -> str:
+    """Names with bars
+
+    Parameters
+    ----------
+    rows : list[tuple[str, float]]
+        (label, probability), most probable first
+    danger : dict | None
+        label -> bool
+    word : str
+        what a dangerous label is
+
+    Returns
+    -------
+    str
+        an ordered list with a bar and a percentage each
+    """
     lines = []
     for name, probability in rows:
         badge = f' <b class="venomous">{escape(word)}</b>' if (danger or {}).get(name) else ""
@@ -119,11 +154,21 @@ def _danger_html(answer: dict, word: str) -> str:
         lines += f'<p class="decision">To be on the safe side, treat it as <i>{said}</i>.</p>'
     return lines
 
-def heat_html(
-    heat: bytes,  # PNG or JPEG
-    label: str,   # what was looked for
-) -> str:         # a picture with words for those who can't see it
-    "Where the model looked"
+def heat_html(heat: bytes, label: str) -> str:
+    """Where the model looked
+
+    Parameters
+    ----------
+    heat : bytes
+        PNG or JPEG
+    label : str
+        what was looked for
+
+    Returns
+    -------
+    str
+        a picture with words for those who can't see it
+    """
     caption = f"<figcaption>Where it looked: warm places speak for <i>{escape(pretty(label))}</i>.</figcaption>"
     return picture_html(heat, f"The photo; the warmer a place, the more it speaks for {pretty(label)}", caption, "heat")
 

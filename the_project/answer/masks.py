@@ -31,28 +31,58 @@ _LOUD = ("#e6007e", "#00b3e6", "#ffb000", "#4b3cff", "#3cb44b", "#00d1a0", "#9ce
 CLEAR = "#00000000"
 _BACKGROUNDS = ("background", "nothing", "none", "other", "rest")
 
-def mask_colours(
-    labels: list[str],  # names of the classes, in the order of their numbers
-) -> list[str]:         # "#rrggbb" each; "#00000000", which is clear, for a background
-    "A colour for each class: the same list gets the same colours everywhere"
+def mask_colours(labels: list[str]) -> list[str]:
+    """A colour for each class: the same list gets the same colours everywhere
+
+    Parameters
+    ----------
+    labels : list[str]
+        names of the classes, in the order of their numbers
+
+    Returns
+    -------
+    list[str]
+        "#rrggbb" each; "#00000000", which is clear, for a background
+    """
     clear = bool(labels) and (len(labels) == 2 or labels[0].lower() in _BACKGROUNDS)
     loud = [_LOUD[i % len(_LOUD)] for i in range(len(labels))]
     return [CLEAR, *loud][:len(labels)] if clear else loud
 
-def colour_bytes(
-    colours: list[str],  # "#rrggbb" or "#rrggbbaa"
-) -> np.ndarray:         # uint8 (n, 4): red, green, blue, opacity
-    "Colours as numbers"
+def colour_bytes(colours: list[str]) -> np.ndarray:
+    """Colours as numbers
+
+    Parameters
+    ----------
+    colours : list[str]
+        "#rrggbb" or "#rrggbbaa"
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (n, 4): red, green, blue, opacity
+    """
     return np.array([list(bytes.fromhex(f"{colour[1:]}ff"[:8])) for colour in colours], np.uint8).reshape(-1, 4)
 
 # %% ../../nbs/answer/15_masks.ipynb #5190eed7
-def over(
-    picture: np.ndarray,   # uint8 (H, W, 3)
-    mask: np.ndarray,      # int (H, W): class numbers; 255 is not judged
-    colours: list[str],    # one a class, see `mask_colours`
-    opacity: float = .55,  # of the mask, 0 .. 1
-) -> np.ndarray:           # uint8 (H, W, 3)
-    "A translucent mask over its picture"
+def over(picture: np.ndarray, mask: np.ndarray, colours: list[str], opacity: float = .55) -> np.ndarray:
+    """A translucent mask over its picture
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (H, W, 3)
+    mask : np.ndarray
+        int (H, W): class numbers; 255 is not judged
+    colours : list[str]
+        one a class, see `mask_colours`
+    opacity : float
+        of the mask, 0 .. 1
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 3)
+    """
     if picture.shape[:2] != mask.shape:
         raise ValueError(f"a mask of {mask.shape[1]} x {mask.shape[0]} pixels over a picture of {picture.shape[1]} x "
                          f"{picture.shape[0]}: give one of the same size")
@@ -63,22 +93,43 @@ def over(
     return (picture * (1 - share) + paint[..., :3] * share).round().astype(np.uint8)
 
 # %% ../../nbs/answer/15_masks.ipynb #73e85b9f
-def lay_over(
-    picture: np.ndarray,  # uint8 (h, w, 3), e.g. from `Reader.view`
-    mask: np.ndarray,     # (H, W) class numbers below 255, or NOT_JUDGED
-    colours: list[str],   # one a class, of config.json
-) -> Image.Image:         # RGB, of the picture's size
-    "A picture under the veil of its mask"
+def lay_over(picture: np.ndarray, mask: np.ndarray, colours: list[str]) -> Image.Image:
+    """A picture under the veil of its mask
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (h, w, 3), e.g. from `Reader.view`
+    mask : np.ndarray
+        (H, W) class numbers below 255, or NOT_JUDGED
+    colours : list[str]
+        one a class, of config.json
+
+    Returns
+    -------
+    Image.Image
+        RGB, of the picture's size
+    """
     size = picture.shape[1], picture.shape[0]
     mask = Image.fromarray(np.asarray(mask, np.uint8)).resize(size, Image.Resampling.NEAREST)
     return Image.fromarray(over(picture, np.asarray(mask), colours))
 
 # %% ../../nbs/answer/15_masks.ipynb #aa7060c3
-def mask_png(
-    mask: np.ndarray,    # (H, W) class numbers below 255, or NOT_JUDGED
-    colours: list[str],  # one a class, of config.json
-) -> bytes:              # a PNG with a palette; pixels are the class numbers
-    "A mask in its colours"
+def mask_png(mask: np.ndarray, colours: list[str]) -> bytes:
+    """A mask in its colours
+
+    Parameters
+    ----------
+    mask : np.ndarray
+        (H, W) class numbers below 255, or NOT_JUDGED
+    colours : list[str]
+        one a class, of config.json
+
+    Returns
+    -------
+    bytes
+        a PNG with a palette; pixels are the class numbers
+    """
     table = np.zeros((256, 4), np.uint8)
     table[:len(colours)] = colour_bytes(colours)
     image = Image.frombytes("P", np.shape(mask)[::-1], np.ascontiguousarray(mask, np.uint8).tobytes())
@@ -87,18 +138,37 @@ def mask_png(
     return out.getvalue()
 
 # %% ../../nbs/answer/15_masks.ipynb #3ac1b2cf
-def choose_classes(
-    probabilities: np.ndarray,  # (K, ...), sum to 1 over K
-    threshold: float = .5,      # of two classes: the second is said from this probability
-) -> np.ndarray:                # uint8 (...): class numbers
-    "What is said of each pixel"
+def choose_classes(probabilities: np.ndarray, threshold: float = .5) -> np.ndarray:
+    """What is said of each pixel
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        (K, ...), sum to 1 over K
+    threshold : float
+        of two classes: the second is said from this probability
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (...): class numbers
+    """
     if len(probabilities) == 2: return (probabilities[1] >= threshold).astype(np.uint8)
     return probabilities.argmax(0).astype(np.uint8)
 
-def softmax(
-    logits: np.ndarray,  # (B, K, h, w)
-) -> np.ndarray:         # float32, the same shape
-    "Probabilities of each pixel's classes"
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of each pixel's classes
+
+    Parameters
+    ----------
+    logits : np.ndarray
+        (B, K, h, w)
+
+    Returns
+    -------
+    np.ndarray
+        float32, the same shape
+    """
     powers = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float32)
     return powers / powers.sum(1, keepdims=True)
 
@@ -115,13 +185,20 @@ def _written(path: Path, write) -> Path:
     except OSError as error: raise type(error)(error.errno, error.strerror, str(path)) from error  # not the other name
     return path
 
-def write_mask(
-    path: str | Path,            # .tif, .tiff or .png
-    mask: np.ndarray,            # (H, W) whole numbers, 0 to 65535
-    like=None,                   # the open raster that it belongs to: its georeference is kept, in a TIFF
-    no_value: int | None = None,  # number of the mask that stands for "no value": a TIFF says so as GDAL does
-) -> Path:
-    "Write class numbers as a GeoTIFF or PNG, one 8-bit (or 16-bit) number a pixel"
+def write_mask(path: str | Path, mask: np.ndarray, like=None, no_value: int | None = None) -> Path:
+    """Write class numbers as a GeoTIFF or PNG, one 8-bit (or 16-bit) number a pixel
+
+    Parameters
+    ----------
+    path : str | Path
+        .tif, .tiff or .png
+    mask : np.ndarray
+        (H, W) whole numbers, 0 to 65535
+    like
+        the open raster that it belongs to: its georeference is kept, in a TIFF
+    no_value : int | None
+        number of the mask that stands for "no value": a TIFF says so as GDAL does
+    """
     path, mask = Path(path), np.asarray(mask)
     if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > 65535:
         raise ValueError(f"{path.name}: a mask is (height, width) of whole numbers 0 to 65535, not {mask.shape} of "
@@ -147,11 +224,21 @@ _FIELDS = {
     "min_object": Field("integer", 3, "connected pieces of a class below it are removed, pixels", True, True),
     "max_hole": Field("integer", 3, "holes up to it are filled, pixels", True, True)}
 
-def check_mask_fields(
-    mask: dict,         # of config.json
-    labels: list[str],  # of config.json
-) -> dict:              # the same, if it is complete
-    "Refuse classes that no mask could be written by"
+def check_mask_fields(mask: dict, labels: list[str]) -> dict:
+    """Refuse classes that no mask could be written by
+
+    Parameters
+    ----------
+    mask : dict
+        of config.json
+    labels : list[str]
+        of config.json
+
+    Returns
+    -------
+    dict
+        the same, if it is complete
+    """
     if mask["classes"] != labels: raise ValueError(f"mask has other classes than {', '.join(labels)}: export it again")
     values = mask["values"]
     if len(labels) > 255: raise ValueError(f"mask has {len(labels)} classes: a mask holds 255 at most")
@@ -165,21 +252,37 @@ def check_mask_fields(
     return mask
 
 # %% ../../nbs/answer/15_masks.ipynb #488e32d1
-def told_percent(
-    percent: float,  # 0..100
-) -> str:
-    "A share as people read it: never 0 where there is something, never all where something is missing"
+def told_percent(percent: float) -> str:
+    """A share as people read it: never 0 where there is something, never all where something is missing
+
+    Parameters
+    ----------
+    percent : float
+        0..100
+    """
     if percent in (0, 100): return f"{percent:.0f} %"
     if percent < .1: return "< 0.1 %"
     return "> 99.9 %" if percent > 99.9 else f"{percent:.1f} %"
 
-def coverage_html(
-    answer: dict,               # coverage, unknown, notes
-    colours: list[str],         # one a class, of config.json
-    picture: Image.Image,       # from `lay_over`
-    mask: bytes,                # from `mask_png`, to be kept
-) -> str:                       # HTML without script
-    "What each class covers, beside its colour"
+def coverage_html(answer: dict, colours: list[str], picture: Image.Image, mask: bytes) -> str:
+    """What each class covers, beside its colour
+
+    Parameters
+    ----------
+    answer : dict
+        coverage, unknown, notes
+    colours : list[str]
+        one a class, of config.json
+    picture : Image.Image
+        from `lay_over`
+    mask : bytes
+        from `mask_png`, to be kept
+
+    Returns
+    -------
+    str
+        HTML without script
+    """
     rows = sorted(zip(answer["coverage"].items(), colours), key=lambda row: -row[0][1])
     lines = "".join(_row(name, percent, colour) for (name, percent), colour in rows)
     known = answer.get("unknown", 0)

@@ -112,12 +112,21 @@ class BundleModel(_Session):
         "What `reader.read` gave, several (B, ...) -> raw outputs (B, ...), and a strangeness (or None) each"
         return self.run(self.reader.floats(pixels))
 
-    def strips(
-        self,
-        opened,             # from `reader.open`
-        known: np.ndarray,  # bool of `reader.size`: filled as the file is read
-    ) -> Iterator[tuple[int, np.ndarray]]:  # (first row, what `decode` gives (K, rows, W)), from the top down
-        "A file of any size, answered tile by tile in bounded memory"
+    def strips(self, opened, known: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """A file of any size, answered tile by tile in bounded memory
+
+        Parameters
+        ----------
+        opened
+            from `reader.open`
+        known : np.ndarray
+            bool of `reader.size`: filled as the file is read
+
+        Returns
+        -------
+        Iterator[tuple[int, np.ndarray]]
+            (first row, what `decode` gives (K, rows, W)), from the top down
+        """
         if not self.reader.tiles:
             known[:] = True
             yield 0, self.decoder.decode(self.outputs(opened.pixels[None])[0])[0]
@@ -129,40 +138,77 @@ class BundleModel(_Session):
         with self.reader.open(source) as opened:
             return np.concatenate([rows for _, rows in self.strips(opened, np.zeros(self.reader.size(opened), bool))], 1)
 
-    def answers(
-        self,
-        sources: Iterable,  # anything the reader takes, each
-        batch: int = 16,    # pictures in memory at a time
-    ) -> np.ndarray | list[np.ndarray]:  # what `decoder.decode` gives, one a source; an unreadable one raises PictureError
-        "Answers as numbers that can be compared"
+    def answers(self, sources: Iterable, batch: int = 16) -> np.ndarray | list[np.ndarray]:
+        """Answers as numbers that can be compared
+
+        Parameters
+        ----------
+        sources : Iterable
+            anything the reader takes, each
+        batch : int
+            pictures in memory at a time
+
+        Returns
+        -------
+        np.ndarray | list[np.ndarray]
+            what `decoder.decode` gives, one a source; an unreadable one raises PictureError
+        """
         if self.decoder.dense: return [self._pixel_row(source) for source in sources]
         rows, sources = [], iter(sources)
         while chunk := [self.reader.read(source)[0] for source in islice(sources, batch)]:
             rows += [self.decoder.decode(self.outputs(some)[0]) for some in stacked(chunk)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.labels)))
 
-    def probabilities(
-        self,
-        sources: Iterable,  # anything the reader takes, each
-        batch: int = 16,    # pictures in memory at a time
-    ) -> np.ndarray:        # float64 (N, labels) in the labels' order; an unreadable picture raises PictureError
+    def probabilities(self, sources: Iterable, batch: int = 16) -> np.ndarray:
+        """Parameters
+        ----------
+        sources : Iterable
+            anything the reader takes, each
+        batch : int
+            pictures in memory at a time
+
+        Returns
+        -------
+        np.ndarray
+            float64 (N, labels) in the labels' order; an unreadable picture raises PictureError
+        """
         if self.decoder.unit != "probability" or self.decoder.dense:
             raise ValueError(f"{self.folder}: this bundle answers with {self.decoder.words}, not with a probability a label: use predict")
         return self.answers(sources, batch)
 
-def stacked(
-    pixels: list[np.ndarray],  # of several files
-) -> list[np.ndarray]:         # one array where all are of one size, else one each
-    "What goes through the model together"
+def stacked(pixels: list[np.ndarray]) -> list[np.ndarray]:
+    """What goes through the model together
+
+    Parameters
+    ----------
+    pixels : list[np.ndarray]
+        of several files
+
+    Returns
+    -------
+    list[np.ndarray]
+        one array where all are of one size, else one each
+    """
     return [np.stack(pixels)] if len({one.shape for one in pixels}) == 1 else [one[None] for one in pixels]
 
 # %% ../../nbs/answer/19_model.ipynb #10f0b32b
-def scale_heat(
-    coarse: np.ndarray,      # float (h, w): evidence for and against
-    size: tuple[int, int],   # height and width wanted, pixels
-    shift: float = 0,        # places, -1..1: how far their centres lie from those of a regular grid, down and right
-) -> np.ndarray:             # float32 (H, W), 0..1
-    "Evidence for, smooth, the strongest place at 1"
+def scale_heat(coarse: np.ndarray, size: tuple[int, int], shift: float = 0) -> np.ndarray:
+    """Evidence for, smooth, the strongest place at 1
+
+    Parameters
+    ----------
+    coarse : np.ndarray
+        float (h, w): evidence for and against
+    size : tuple[int, int]
+        height and width wanted, pixels
+    shift : float
+        places, -1..1: how far their centres lie from those of a regular grid, down and right
+
+    Returns
+    -------
+    np.ndarray
+        float32 (H, W), 0..1
+    """
     image = Image.fromarray(np.pad(np.maximum(coarse, 0).astype(np.float32), 1, mode="edge"))
     (h, w), start = coarse.shape, 1 - shift
     box = start, start, start + w, start + h
@@ -172,12 +218,23 @@ def scale_heat(
 # %% ../../nbs/answer/19_model.ipynb #ea6c02e6
 _RAMP = np.array([[40, 30, 90], [120, 40, 130], [220, 70, 80], [250, 160, 60], [255, 245, 150]])  # dark to bright
 
-def overlay(
-    picture: np.ndarray,    # uint8 (H, W, C)
-    heat: np.ndarray,       # (H, W), 0..1
-    strength: float = 0.6,  # of the colour where the heat is 1, 0..1
-) -> Image.Image:           # RGB
-    "A picture, coloured where its evidence lies"
+def overlay(picture: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> Image.Image:
+    """A picture, coloured where its evidence lies
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (H, W, C)
+    heat : np.ndarray
+        (H, W), 0..1
+    strength : float
+        of the colour where the heat is 1, 0..1
+
+    Returns
+    -------
+    Image.Image
+        RGB
+    """
     at = np.linspace(0, 1, len(_RAMP))
     colour = np.stack([np.interp(heat, at, _RAMP[:, channel]) for channel in range(3)], axis=-1)
     share = (strength * np.sqrt(heat))[..., None]
@@ -186,12 +243,21 @@ def overlay(
 # %% ../../nbs/answer/19_model.ipynb #e1c2d65a
 class HeatModel(BundleModel):
     "A bundle's model that can say what its answer rests on"
-    def heat(
-        self,
-        source,                    # path, bytes, open file, Pillow picture or array
-        label: str | None = None,  # whose evidence; None: the most probable one's
-    ) -> dict:                     # label, probability, picture as the model saw it (uint8), heat (H, W) 0..1
-        "Where in a picture the evidence for a label lies (Grad-CAM, Selvaraju et al. 2017)"
+    def heat(self, source, label: str | None = None) -> dict:
+        """Where in a picture the evidence for a label lies (Grad-CAM, Selvaraju et al. 2017)
+
+        Parameters
+        ----------
+        source
+            path, bytes, open file, Pillow picture or array
+        label : str | None
+            whose evidence; None: the most probable one's
+
+        Returns
+        -------
+        dict
+            label, probability, picture as the model saw it (uint8), heat (H, W) 0..1
+        """
         if not self.config.get("heat"):
             raise BundleError(f"{self.folder}: this bundle holds no heat map: export it again, or its arch has none")
         if label is not None and label not in self.labels:
@@ -202,12 +268,21 @@ class HeatModel(BundleModel):
         heat = scale_heat(coarse[n], pixels.shape[:2], self.config["heat"].get("shift", 0))
         return {"label": self.labels[n], "probability": float(row[n]), "picture": pixels, "heat": heat}
 
-    def heat_jpeg(
-        self,
-        source,      # anything the reader takes
-        label: str,  # whose evidence is shown
-    ) -> bytes:      # a JPEG, 448 pixels square
-        "The picture as the model saw it, warm where it speaks for a label"
+    def heat_jpeg(self, source, label: str) -> bytes:
+        """The picture as the model saw it, warm where it speaks for a label
+
+        Parameters
+        ----------
+        source
+            anything the reader takes
+        label : str
+            whose evidence is shown
+
+        Returns
+        -------
+        bytes
+            a JPEG, 448 pixels square
+        """
         found, out = self.heat(source, label), io.BytesIO()
         overlay(found["picture"], found["heat"]).resize((448, 448)).save(out, "JPEG", quality=88)
         return out.getvalue()

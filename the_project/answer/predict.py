@@ -29,12 +29,23 @@ _all_ = ["SCHEMA", "SEALED", "BundleError", "check_file", "genus_of", "read_conf
          "scale_to_uint8", "what_is_it", "check_preprocess", "normalise", "prepare", "prepare_uint8", "read_uint8"]
 
 # %% ../../nbs/answer/20_predict.ipynb #53378715
-def most_probable(
-    probabilities: np.ndarray,      # (labels,)
-    labels: list[str],              # in the same order
-    k: int = 3,                     # how many; all of them if there are fewer
-) -> list[tuple[str, float]]:       # most probable first
-    "The `k` most probable labels"
+def most_probable(probabilities: np.ndarray, labels: list[str], k: int = 3) -> list[tuple[str, float]]:
+    """The `k` most probable labels
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        (labels,)
+    labels : list[str]
+        in the same order
+    k : int
+        how many; all of them if there are fewer
+
+    Returns
+    -------
+    list[tuple[str, float]]
+        most probable first
+    """
     if not isinstance(k, int) or k < 1:
         raise ValueError(f"k is {k!r}: use a whole number from 1")
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
@@ -96,14 +107,26 @@ class _One(HeatModel):
 # %% ../../nbs/answer/20_predict.ipynb #bcb11d18
 class Predictor(_One):
     "Answers files with a bundle, through NumPy, Pillow and onnxruntime alone"
-    def predict_many(
-        self,
-        sources: Iterable,  # of anything that `predict` takes; read as they are needed
-        k: int = 3,         # labels in `top`
-        batch: int = 16,    # pictures answered together, and in memory at a time
-        given: dict | None = None,  # as in `predict`, for all of them
-        subset: Iterable[str] | None = None,  # as in `predict`
-    ) -> Iterator[dict]:    # in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
+    def predict_many(self, sources: Iterable, k: int = 3, batch: int = 16, given: dict | None = None,
+                     subset: Iterable[str] | None = None) -> Iterator[dict]:
+        """Parameters
+        ----------
+        sources : Iterable
+            of anything that `predict` takes; read as they are needed
+        k : int
+            labels in `top`
+        batch : int
+            pictures answered together, and in memory at a time
+        given : dict | None
+            as in `predict`, for all of them
+        subset : Iterable[str] | None
+            as in `predict`
+
+        Returns
+        -------
+        Iterator[dict]
+            in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
+        """
         asked = self.decoder.ask(k, given, subset)  # a wrong wish is told now, not at the first picture
         return map(self._alone, sources) if self.decoder.dense else self._answers(iter(sources), batch, asked)
 

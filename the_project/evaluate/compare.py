@@ -29,11 +29,21 @@ def _row_keys(predictions: pd.DataFrame) -> pd.Index:  # a file may have several
     times = predictions.groupby("file").cumcount()
     return pd.Index(predictions["file"].astype(str) + "\x1f" + times.astype(str))
 
-def match_rows(
-    a: pd.DataFrame,  # a predictions table
-    b: pd.DataFrame,  # another's, of the same rows
-) -> pd.DataFrame:    # b in the order of a
-    "The second table in the order of the first; refused when they are not about the same rows, truths and labels"
+def match_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """The second table in the order of the first; refused when they are not about the same rows, truths and labels
+
+    Parameters
+    ----------
+    a : pd.DataFrame
+        a predictions table
+    b : pd.DataFrame
+        another's, of the same rows
+
+    Returns
+    -------
+    pd.DataFrame
+        b in the order of a
+    """
     labels = [{name for name in table if name.startswith(("p:", "edge:", "truth:"))} for table in (a, b)]
     if labels[0] != labels[1]:
         odd = sorted(name.split(":", 1)[1] for name in labels[0] ^ labels[1])[:3]
@@ -60,12 +70,23 @@ def _unlike(a: pd.Series, b: pd.Series) -> np.ndarray:  # bool: a number may hav
 # %% ../../nbs/evaluate/22_compare.ipynb #15312546
 METRICS = ("f1_macro", "accuracy", "top_k", *MASK_SCORES, *NUMBER_SCORES, "loss")
 
-def score_sums(
-    predictions: pd.DataFrame,  # a predictions table
-    codes: np.ndarray,          # (N,) group of each row, 0, 1, ...
-    k: int = 3,                 # of top_k
-) -> dict[str, np.ndarray]:     # name -> (groups, ...)
-    "What the scores are made of, for each group"
+def score_sums(predictions: pd.DataFrame, codes: np.ndarray, k: int = 3) -> dict[str, np.ndarray]:
+    """What the scores are made of, for each group
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    codes : np.ndarray
+        (N,) group of each row, 0, 1, ...
+    k : int
+        of top_k
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        name -> (groups, ...)
+    """
     first, one = np.zeros(len(codes), int), np.ones(len(codes))
     loss = predictions["loss"].to_numpy(float)
     sums = dict(rows=sum_by_group(codes, first, one, 1), loss=sum_by_group(codes, first, loss, 1))
@@ -85,10 +106,19 @@ def _of_masks(sums: np.ndarray) -> dict[str, np.ndarray]:
     found = scores_of_sums(sums)
     return {name: found[name] for name in MASK_SCORES}
 
-def sums_scores(
-    sums: dict[str, np.ndarray],  # from `score_sums`, weighed: name -> (draws, ...); those left out are not scored
-) -> dict[str, np.ndarray]:       # of METRICS, in their order: (draws,)
-    "Scores from sums over any choice of groups"
+def sums_scores(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scores from sums over any choice of groups
+
+    Parameters
+    ----------
+    sums : dict[str, np.ndarray]
+        from `score_sums`, weighed: name -> (draws, ...); those left out are not scored
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        of METRICS, in their order: (draws,)
+    """
     scores = {}
     if {"hits", "said", "support"} <= sums.keys():
         scores["f1_macro"] = np.nanmean(f1_scores(sums["hits"], sums["said"], sums["support"]), 1)
@@ -121,14 +151,28 @@ def _differences(a: dict, b: dict, n: int, seed: int) -> dict[str, tuple]:
     return answer
 
 # %% ../../nbs/evaluate/22_compare.ipynb #aedde690
-def draw_scores(
-    predictions: pd.DataFrame,  # a predictions table
-    metric: str = "f1_macro",   # of METRICS
-    n: int = 1000,              # draws
-    seed: int = 0,              # the same seed draws the same groups of any table of these rows
-    k: int = 3,                 # of top_k
-) -> np.ndarray:                # (1 + n,): the score, then that of each bootstrap draw by group
-    "A score and its bootstrap draws, to be paired with those of other answers to the same rows"
+def draw_scores(predictions: pd.DataFrame, metric: str = "f1_macro", n: int = 1000, seed: int = 0,
+                k: int = 3) -> np.ndarray:
+    """A score and its bootstrap draws, to be paired with those of other answers to the same rows
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    metric : str
+        of METRICS
+    n : int
+        draws
+    seed : int
+        the same seed draws the same groups of any table of these rows
+    k : int
+        of top_k
+
+    Returns
+    -------
+    np.ndarray
+        (1 + n,): the score, then that of each bootstrap draw by group
+    """
     sums = score_sums(predictions, group_codes(predictions), k)
     groups = len(sums["rows"])
     weights = [np.ones((1, groups)), *draw_weights(groups, n, seed)]
@@ -137,7 +181,29 @@ def draw_scores(
 # %% ../../nbs/evaluate/22_compare.ipynb #cc5693fd
 @dataclass(frozen=True)
 class Comparison:
-    "Two models on the same rows; `print` it for one line in words"
+    """Two models on the same rows; `print` it for one line in words
+
+    Parameters
+    ----------
+    names : tuple[str, str]
+        what the two are called
+    metric : str
+        of METRICS: the one the line is about
+    scores : dict[str, tuple]
+        metric -> (a, b, b - a, low, high, probability that luck makes it as large)
+    rows : int
+        pictures
+    groups : int
+        drawn as a whole
+    where : str
+        e.g. "valid"
+    k : int
+        of top_k
+    unreadable : int
+        files that one of the two could not read, and that are left out
+    note : str
+        what else the two differ in
+    """
     names: tuple[str, str]          # what the two are called
     metric: str                     # of METRICS: the one the line is about
     scores: dict[str, tuple]        # metric -> (a, b, b - a, low, high, probability that luck makes it as large)
@@ -149,23 +215,47 @@ class Comparison:
     note: str = ""                  # what else the two differ in
 
     @property
-    def difference(self) -> float:  # b - a
-        "By how much the second scores higher"
+    def difference(self) -> float:
+        """By how much the second scores higher
+
+        Returns
+        -------
+        float
+            b - a
+        """
         return self.scores[self.metric][2]
 
     @property
-    def interval(self) -> tuple[float, float]:  # low, high: 95 %
-        "Between which the difference lies"
+    def interval(self) -> tuple[float, float]:
+        """Between which the difference lies
+
+        Returns
+        -------
+        tuple[float, float]
+            low, high: 95 %
+        """
         return self.scores[self.metric][3:5]
 
     @property
-    def luck(self) -> float:  # 0 .. 1
-        "How often two equally good models differ as much"
+    def luck(self) -> float:
+        """How often two equally good models differ as much
+
+        Returns
+        -------
+        float
+            0 .. 1
+        """
         return self.scores[self.metric][5]
 
     @property
-    def table(self) -> pd.DataFrame:  # a row a metric
-        "All scores"
+    def table(self) -> pd.DataFrame:
+        """All scores
+
+        Returns
+        -------
+        pd.DataFrame
+            a row a metric
+        """
         columns = [*self.names, "difference", "low", "high", "luck"]
         names = [f"top_{self.k}" if name == "top_k" else name for name in self.scores]
         return pd.DataFrame(list(self.scores.values()), columns=columns, index=pd.Index(names, name="metric"))
@@ -179,10 +269,19 @@ _WORDS = dict(f1_macro="macro-F1", accuracy="of the pictures", top_k="top-k", lo
               boundary_f1="boundary F1", pixel_accuracy="of the pixels", picture_iou="mean IoU of a picture", mae="MAE",
               rmse="RMSE", r2="R2")
 
-def comparison_line(
-    found: Comparison,  # from `compare`
-) -> str:               # one line
-    "A comparison in words"
+def comparison_line(found: Comparison) -> str:
+    """A comparison in words
+
+    Parameters
+    ----------
+    found : Comparison
+        from `compare`
+
+    Returns
+    -------
+    str
+        one line
+    """
     a, b, difference, low, high, luck = found.scores[found.metric]
     what = f"top-{found.k}" if found.metric == "top_k" else _WORDS[found.metric]
     on = f"{found.rows:,} pictures in {found.groups:,} groups{f' of {found.where}' if found.where else ''}"
@@ -199,18 +298,32 @@ def comparison_line(
             f"much in {chance} of shuffles: {verdict}")
 
 # %% ../../nbs/evaluate/22_compare.ipynb #ad27baa0
-def compare_predictions(
-    a: pd.DataFrame,                     # a predictions table
-    b: pd.DataFrame,                     # another's of the same rows, in any order
-    names: tuple[str, str] = ("a", "b"),  # what the two are called
-    metric: str | None = None,           # of METRICS; None: f1_macro, iou of masks, mae of numbers
-    groups: np.ndarray | None = None,    # (rows of a,): drawn together; None: its `group`, or every row alone
-    n: int = 2000,                       # draws and shuffles
-    seed: int = 0,                       # same seed, same answer
-    k: int = 3,                          # of top_k
-    where: str = "",                     # what the rows are called, e.g. "valid"
-) -> Comparison:
-    "Compare two tables of answers to the same pictures"
+def compare_predictions(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("a", "b"),
+                        metric: str | None = None, groups: np.ndarray | None = None, n: int = 2000, seed: int = 0,
+                        k: int = 3, where: str = "") -> Comparison:
+    """Compare two tables of answers to the same pictures
+
+    Parameters
+    ----------
+    a : pd.DataFrame
+        a predictions table
+    b : pd.DataFrame
+        another's of the same rows, in any order
+    names : tuple[str, str]
+        what the two are called
+    metric : str | None
+        of METRICS; None: f1_macro, iou of masks, mae of numbers
+    groups : np.ndarray | None
+        (rows of a,): drawn together; None: its `group`, or every row alone
+    n : int
+        draws and shuffles
+    seed : int
+        same seed, same answer
+    k : int
+        of top_k
+    where : str
+        what the rows are called, e.g. "valid"
+    """
     lost = set(lost_files(a, b))
     if groups is not None and lost: groups = np.asarray(groups)[~a["file"].astype(str).isin(lost)]
     a, b = common_answers([a, b])
@@ -232,16 +345,33 @@ def _check_numbers(name: str, answers: pd.DataFrame) -> None:  # labels without 
                          "look for NaN in its losses")
 
 # %% ../../nbs/evaluate/22_compare.ipynb #0596f8f1
-def compare(
-    run_a,                     # a Run, or anything with .name .folder .predictions()
-    run_b,                     # another, trained on the same split
-    split: str = "valid",      # test only when nothing is left to choose: it is counted as a read in both runs
-    metric: str | None = None,  # of METRICS; None: f1_macro, iou of masks, mae of numbers
-    tta: int = 0,              # views a picture, 0 .. 12
-    n: int = 2000,             # draws and shuffles
-    seed: int = 0,             # same seed, same answer
-) -> Comparison:               # print it for one line
-    "Which of two trained models is better, by how much, and how likely that is the luck of the pictures; of their recipes `ablate` tells"
+def compare(run_a, run_b, split: str = "valid", metric: str | None = None, tta: int = 0, n: int = 2000,
+            seed: int = 0) -> Comparison:
+    """Which of two trained models is better, by how much, and how likely that is the luck of the pictures; of their
+    recipes `ablate` tells
+
+    Parameters
+    ----------
+    run_a
+        a Run, or anything with .name .folder .predictions()
+    run_b
+        another, trained on the same split
+    split : str
+        test only when nothing is left to choose: it is counted as a read in both runs
+    metric : str | None
+        of METRICS; None: f1_macro, iou of masks, mae of numbers
+    tta : int
+        views a picture, 0 .. 12
+    n : int
+        draws and shuffles
+    seed : int
+        same seed, same answer
+
+    Returns
+    -------
+    Comparison
+        print it for one line
+    """
     answers = [_answers(run, split, tta) for run in (run_a, run_b)]
     names = _two_names(run_a.name, run_b.name)
     note = unlike_formats({name: [run.folder] for name, run in zip(names, (run_a, run_b))})
