@@ -7,6 +7,7 @@ __all__ = ['visible_bands', 'visible', 'check_band_fields', 'RasterReader']
 
 # %% ../../nbs/answer/11_bands.ipynb #d2bdd57f
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -171,6 +172,26 @@ class RasterReader(_Windows):
             spec, rows = self.spec | {"bands": [names[i] for i in visible_bands(names)]}, step * max(1, 256 // step)
             strips = (raster.window(top, 0, min(rows, height - top), width)[::step, ::step] for top in range(0, height, rows))
             return visible(np.concatenate([select_bands(strip, spec, raster.name, raster.nodata) for strip in strips]))
+
+    def copy(self, source, path: Path, longest: int = 384) -> Path:
+        "Its middle, at full resolution since a smaller scale would be another kind of scene, without its place on the map"
+        with read_raster(source, bands=len(self.spec["file_bands"]), vrt=True) as raster:
+            height, width = (min(side, longest) for side in raster.shape[:2])
+            pixels = raster.window((raster.shape[0] - height) // 2, (raster.shape[1] - width) // 2, height, width)
+        if pixels.dtype == np.uint8 and pixels.shape[2] == 3: Image.fromarray(pixels).save(path := path.with_suffix(".png"))
+        else: np.save(path := path.with_suffix(".npy"), pixels)
+        return path
+
+    def card(self) -> dict:
+        spec, gone = self.spec, [f"{value:g}" for value in self.spec["missing"]]
+        if spec["hide_band"]: gone.append(f"wherever {spec['hide_band']} is not 0")
+        limits = [f"It reads files with these bands, in this order: {', '.join(spec['file_bands'])}; of them it sees {', '.join(spec['bands'])}.",
+                  "It knows scenes like those it was trained on: another sensor, season, scale or place was not tested.",
+                  *([f"Beside NaN these count as no value: {', '.join(gone)}."] if gone else [])]
+        how = (f"It takes raw values, NaN where there is none, of any height and width that are multiples of {spec['multiple']}; statistics of the "
+               f"training rows and spectral indices are inside it. Larger scenes are answered in tiles of {spec['tile']} pixels that overlap by "
+               f"{spec['overlap']} and are blended.")
+        return dict(limits=limits, how=how)
 
     @property
     def nothing(self) -> str: return f"no pixel has a value in {', '.join(self.spec['bands'])}: look at its bands"

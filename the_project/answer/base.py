@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .config_fields import Field
-from .html import pretty
+from .html import first_names, pretty
 from .work import MOST_PIXELS
 
 # %% ../../nbs/answer/06_base.ipynb #96715a81
@@ -89,6 +89,14 @@ class Reader:
         pixels = self.read(source)[0]
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
 
+    def copy(self, source, path: Path) -> Path:
+        "A small copy of a file, that may be published, at path with a suffix of its own"
+        raise NotImplementedError(f"{type(self).__name__} copies nothing")
+
+    def card(self) -> dict:
+        "What a card says, in Markdown: limits (a list), and how files are prepared"
+        return dict(limits=[], how="All of it stands in `config.json`.")
+
     @property
     def suffixes(self) -> list[str] | None:
         "Of the files that a page takes; None: whatever a browser shows as a picture"
@@ -113,10 +121,12 @@ class Decoder:
     words = "answers"   # "this bundle answers with ..."
     unit, tolerance = "probability", 1e-4  # of what `decode` gives: what may differ between two programs
     hub = "image-classification"         # the Hub's name for it
+    pipeline = True     # whether the Hub has a pipeline of that name
     heads: tuple[str, ...] = ("Answer", "")  # of the page's table, beside the file
     dense = False       # whether every pixel is answered
     quantised = False   # whether 8-bit weights can be judged
-    file = ""           # what is written beside each input, e.g. mask; "": nothing
+    heat = False        # whether a map of evidence for each label makes sense
+    file, table = "", "predictions.csv"  # what is written beside each input, e.g. mask, and the table of all in that folder
     names = False       # whether its labels are names that a page lists
 
     def __init__(self, config: dict):
@@ -180,6 +190,11 @@ class Decoder:
         "What of an answer, or of a probe, is compared, in `unit`"
         raise NotImplementedError(f"{type(self).__name__} can't be compared")
 
+    def gap(self, row: np.ndarray, answer: dict, other: np.ndarray) -> tuple[float, float, str]:
+        "How far the run's own evaluation of a file (`other`) is from the bundle's, how far it may be, and in what unit"
+        same = np.shape(row) == np.shape(other)
+        return float(np.abs(row - other).max()) if same else np.inf, self.tolerance, self.unit
+
     def same(self, page: dict, expected: dict) -> bool:
         "Whether a page's answer is the predictor's"
         return bool(np.abs(self.told(page) - self.told(expected)).max() <= self.tolerance)
@@ -200,6 +215,10 @@ class Decoder:
         "An answer under those columns"
         raise NotImplementedError(f"{type(self).__name__} has no cells")
 
+    def record(self, answer: dict) -> dict:
+        "An answer in a file of JSON: what is worth keeping"
+        return self.plain(answer)
+
     def brief(self, answer: dict) -> str:
         "An answer in one line"
         return ", ".join(f"{name} {cell}" for name, cell in zip(self.columns(1), self.cells(answer, 1)))
@@ -217,6 +236,15 @@ class Decoder:
     def row_html(self, answer: dict) -> list[str]:
         "HTML of the page's table under `heads`"
         return [self.brief(answer), ""]
+
+    def summary(self) -> str:
+        "What a model is called after its arch"
+        return f"{len(self.labels)} {self.words}"
+
+    def card(self, word: str) -> dict:
+        "What a card says, in Markdown: what it answers, what it is for, its limits (a list), how an answer is asked for"
+        return dict(answers=f"Answers a {word} with: {first_names(self.labels)}.", use="No use was stated by whoever exported this.",
+                    limits=[], ask=f'Predictor("this-folder").predict("{word}.jpg")')
 
     def title(self, word: str) -> str:
         "Of the page over a file that people call so"

@@ -15,7 +15,7 @@ import numpy as np
 from .base import Decoder
 from .config_fields import Field
 from .decide import COSTS, check_rules, make_answer, rank_sums
-from .html import notes_html, percent, picture_html, pretty
+from .html import first_names, notes_html, percent, picture_html, pretty
 
 # %% ../../nbs/answer/13_labels.ipynb #de5c077e
 def genus_of(labels: list[str]) -> list[str] | None:
@@ -235,7 +235,7 @@ class _Labels(Decoder):
 # %% ../../nbs/answer/13_labels.ipynb #2537b1e2
 class LabelDecoder(_Labels):
     "One label of several, each with its probability"
-    words, quantised, names, heads = "labels", True, True, ("Most probable", "Sure")
+    words, quantised, names, heat, heads = "labels", True, True, True, ("Most probable", "Sure")
 
     def _more(self) -> list[str]:  # columns beside the labels
         told = ["say", "doubt"] if self.rules.get("ranks") else []
@@ -252,9 +252,22 @@ class LabelDecoder(_Labels):
                  "act_on": (answer["decision"] or {}).get("label", "")}
         return [*top, *[""] * (2 * k - len(top)), *(known[name] if name in known else f"{answer['venomous']:.6f}" for name in self._more())]
 
+    def record(self, answer: dict) -> dict:
+        top = [{"label": label, "probability": round(p, 6)} for label, p in answer["top"]]
+        return {key: value for key, value in answer.items() if key != "probabilities"} | {"top": top}
+
     def brief(self, answer: dict) -> str: return ", ".join(f"{label} {probability:.0%}" for label, probability in answer["top"])
     def promise(self) -> str: return f"the three most probable of {len(self.labels)} names"
-    def purpose(self, word: str) -> str: return f"Names what is in a {word}: one of"
+    def purpose(self, word: str) -> str: return f"Names what is in a {word}:"
+
+    def card(self, word: str) -> dict:
+        limits = [f"Every picture gets one of {len(self.labels)} labels, also a picture that shows none of them."]
+        if any((self.spec.get("venomous") or {}).values()):
+            limits.append("Some of its labels are venomous animals. An answer from one picture is a guess: never handle an animal on its word, "
+                          "and after a bite ask a doctor, not a page.")
+        return dict(answers=f"Answers a picture with probabilities for: {first_names(self.labels)}.", limits=limits,
+                    use=f"No use was stated by whoever exported this. It names what a {word} shows, for a person who looks at the {word} too.",
+                    ask=f'Predictor("this-folder").top("{word}.jpg", k=3)')
 
     def html(self, answer: dict, view: Callable, heat: Callable | None = None) -> str:
         faint = " faint" if (answer.get("doubt") or {}).get("level") == "stranger" else ""

@@ -22,7 +22,7 @@ from PIL import Image
 from .base import Decoder
 from .config_fields import Field
 from .errors import PictureError
-from .html import listed, notes_html, picture_html, pretty
+from .html import first_names, listed, notes_html, picture_html, pretty
 from .tiles import NOT_JUDGED, clean_mask, coverage
 
 # %% ../../nbs/answer/15_masks.ipynb #f972b2ca
@@ -329,6 +329,13 @@ class _Masks(Decoder):
     def told(self, answer: dict) -> np.ndarray:
         return np.array([answer["coverage"][name] or 0. for name in self.labels]) / 100
 
+    def gap(self, row: np.ndarray, answer: dict, other: np.ndarray) -> tuple[float, float, str]:
+        "The run may give probabilities (K, H, W), or the mask it draws (h, w), maybe of the scene shrunk: pixels on an edge may differ"
+        if np.ndim(other) == 3: return super().gap(row, answer, other)
+        ours = answer["mask"]
+        theirs = Image.fromarray(np.asarray(other, np.uint8)).resize(ours.shape[::-1], Image.Resampling.NEAREST)
+        return float(np.mean(ours != np.asarray(theirs))), .001, "the share of pixels"
+
     def same(self, page: dict, expected: dict) -> bool:
         mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(page["mask"]))))
         return super().same(page, expected) and np.array_equal(mask, expected["mask"])
@@ -343,7 +350,7 @@ class _Masks(Decoder):
 # %% ../../nbs/answer/15_masks.ipynb #6f2d2307
 class MaskDecoder(_Masks):
     "A class for every pixel"
-    words, hub, heads, file = "masks", "image-segmentation", ("Covered", "No value"), "mask"
+    words, hub, heads, file, table = "masks", "image-segmentation", ("Covered", "No value"), "mask", "coverage.csv"
 
     def columns(self, k: int) -> list[str]: return [*self.labels, "no_value"]
     def cells(self, answer: dict, k: int) -> list[str]:
@@ -362,6 +369,16 @@ class MaskDecoder(_Masks):
     def title(self, word: str) -> str: return f"What is where in this {word}?"
     def promise(self) -> str: return f"which part of it is {listed([label.replace('_', ' ') for label in self.labels])}"
     def purpose(self, word: str) -> str: return f"Shows which part of a {word} is what:"
+
+    def summary(self) -> str:
+        return f"masks of {' and '.join(self.labels) if len(self.labels) < 6 else f'{len(self.labels)} classes'}"
+
+    def card(self, word: str) -> dict:
+        least, hole = self.spec["min_object"], self.spec["max_hole"]
+        limits = ["Every pixel that has a value gets one of its classes, also one that shows none of them."]
+        if least or hole: limits.append(f"Pieces below {least} pixels are removed, holes up to {hole} filled.")
+        return super().card(word) | dict(answers=f"Answers a {word} with a class for every pixel: {first_names(self.labels)}.", limits=limits,
+                                         ask=f'answer = Predictor("this-folder").predict("{word}.tif")\nanswer["coverage"], answer["mask"]')
 
     def target(self, inner: Path) -> Path:
         kept = {".tif": inner.suffix, ".tiff": inner.suffix, ".jp2": ".tif"}  # their place on the earth is kept

@@ -16,7 +16,7 @@ import numpy as np
 
 from .base import Decoder
 from .config_fields import Field
-from .html import notes_html, pretty
+from .html import first_names, notes_html, pretty
 
 # %% ../../nbs/answer/14_numbers.ipynb #44896bf7
 def to_scale(values: np.ndarray, numbers: dict) -> np.ndarray:
@@ -207,7 +207,8 @@ def cell_number(value: float) -> str:
 # %% ../../nbs/answer/14_numbers.ipynb #645df668
 class NumberDecoder(Decoder):
     "Numbers, each with an interval"
-    kind, words, unit, hub, heads = "regress", "numbers", "training standard deviations", "image-regression", ("Most probable", "Range")
+    kind, words, unit, heads = "regress", "numbers", "training standard deviations", ("Most probable", "Range")
+    hub, pipeline = "image-regression", False
     fields = {
         "names": Field("list of text", 2, "the labels", True),
         "head": Field("text", 2, "what the network's last layer gives: plain, clamp, sigmoid or bins"),
@@ -237,7 +238,7 @@ class NumberDecoder(Decoder):
     def told(self, answer: dict) -> np.ndarray:
         ends = np.array([[answer["numbers"][name][part] for name in self.labels] for part in _PARTS])
         return to_scale(np.maximum(ends, 1e-300) if self.spec["log"] else ends, self.spec)
-    def probe(self, row: np.ndarray, answer: dict) -> dict: return answer | {"answer": row.round(6).tolist()}
+    def probe(self, row: np.ndarray, answer: dict) -> dict: return {"numbers": answer["numbers"], "answer": row.round(6).tolist()}
     def probed(self, probe: dict) -> np.ndarray: return np.asarray(probe["answer"])
 
     def columns(self, k: int) -> list[str]:
@@ -259,5 +260,15 @@ class NumberDecoder(Decoder):
         names = [f"{escape(pretty(name))} {told_number(told['value'])}" for name, told in answer["numbers"].items()]
         return [", ".join(names), ", ".join(ends)]
     def purpose(self, word: str) -> str: return f"Measures in a {word}:"
+    def summary(self) -> str: return ", ".join(self.labels) if len(self.labels) < 6 else super().summary()
+
+    def card(self, word: str) -> dict:
+        spec = self.spec
+        ends = [f"{name} {told_number(low)} to {told_number(high)}" for name, low, high in zip(self.labels, spec["low"], spec["high"])]
+        limits = [f"Trained on {spec['rows']} {word}s with {first_names(ends)}: beyond that it has seen nothing.",
+                  f"Every {word} gets a number, also one that shows nothing of the kind.",
+                  f"Intervals are made to hold {spec['coverage']:.0%} of the truths among {word}s like validation's, not of others."]
+        return super().card(word) | dict(answers=f"Answers a {word} with: {first_names(self.labels)}, each with an interval.", limits=limits,
+                                         ask=f'Predictor("this-folder").predict("{word}.jpg")["numbers"]')
 
 _PARTS = ("value", "low", "high")

@@ -6,6 +6,8 @@
 __all__ = ['check_preprocess', 'prepare_uint8', 'normalise', 'prepare', 'read_uint8', 'PictureReader']
 
 # %% ../../nbs/answer/07_prepare.ipynb #3f9648d7
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -195,3 +197,15 @@ class PictureReader(Reader):
         return prepare_uint8(picture, self.spec), picture.info["notes"]
 
     def floats(self, pixels: np.ndarray) -> np.ndarray: return normalise(pixels, self.spec)
+
+    def copy(self, source, path: Path) -> Path:
+        "A JPEG without what a camera wrote into the file"
+        picture = open_picture(source, 512)
+        picture.thumbnail((512, 512))
+        picture.save(path := path.with_suffix(".jpg"), quality=92)
+        return path
+
+    def card(self) -> dict:
+        height, width = self.spec["size"]
+        return dict(limits=["It knows pictures like those it was trained on; other cameras, places or seasons were not tested."],
+                    how=f'Pictures are prepared as {width} x {height}, fit `{self.spec["fit"]}`; all of it stands in `config.json`.')

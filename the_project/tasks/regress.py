@@ -356,16 +356,17 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     Returns
     -------
     dict
-        numbers: as `answer.numbers.decode_numbers` takes them
+        as `answer.numbers.decode_numbers` takes them
     """
     told = {name: value for name, value in measured.items() if name != "counts"}
-    return dict(numbers=told | dict(margin=scores.get("margin"), outputs=count_outputs(labels, recipe)))
+    return told | dict(margin=scores.get("margin"), outputs=count_outputs(labels, recipe))
 
 # %% ../../nbs/tasks/01_regress.ipynb #f2b2891c
 @dataclass(frozen=True)
 class Regress(Task):
     "One or several numbers a picture"
     name, monitor, mode, output = "regress", "mae", "min", "number"
+    decoder = "regress"
 
     def labels(self, rows, recipe): return read_names(rows, recipe)
     def target(self, row, labels, recipe): return read_numbers(row, labels, recipe)
@@ -381,6 +382,6 @@ class Regress(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels)
     def show(self, picture, decoded): return show_answer(picture, decoded)
-    def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)
+    def decoding(self, run, labels): return bundle_fields(labels, run.recipe, run.measured, run.scores)
 
 task = Regress()
