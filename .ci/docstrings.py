@@ -71,7 +71,7 @@ def signature(tokens: list, indent: int) -> list[str]:
 
 def comments_of(source: Source, places: dict[str, range], until: int) -> dict[str, str]:
     "Comment of each named place: the one on its lines and those alone on the lines that follow; one before all belongs to the first"
-    found, used, before = {}, set(), ""
+    found, used = {}, set()
     for name, place in places.items():
         lines = [line for line in place if line in source.comments]
         start = place.start - 1
