@@ -219,7 +219,7 @@ class NumberDecoder(Decoder):
         "margin": Field("list of numbers or null", 2, "half an interval's width, in spreads", True),
         "bins": Field("integer", 2, "parts that a head of bins has between the bounds"),
         "coverage": Field("number, 0 to 1", 2, "share of truths that an interval holds"),
-        "outputs": Field("integer", 2, "of the model"), "rows": Field("integer", 2, "of training")}
+        "outputs": Field("integer", 2, "of the model"), "tolerance": Field("list of numbers", 2, "errors that are small, in the report"), "rows": Field("integer", 2, "of training")}
     probe_fields = {"numbers": Field("object", 2, "each number's value, low and high", True),
                     "answer": Field("list of numbers", 2, "middles and spreads", True)}
 
