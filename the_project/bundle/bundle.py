@@ -57,7 +57,7 @@ def _config(run, about: dict) -> dict:
         recipe["weights"] = Path(recipe["weights"]).name  # a file's folder is nobody's business
     config = {
         "schema": SCHEMA, "input": run.task.reading(run), "labels": labels,
-        "task": {"kind": run.task.decoder or run.task.name} | run.task.decoding(run, labels),
+        "task": {"kind": run.task.answers or run.task.name} | run.task.decoding(run, labels),
         "model": "model.onnx", "int8": None, **{key: about[key] for key in ("title", "license") if key in about},
         "arch": recipe.get("arch", "model"), "recipe": recipe, "probes": [],
         "made_with": {"the_project": __version__, "torch": torch.__version__.split("+")[0]}}

@@ -9,7 +9,7 @@ __all__ = ['ABOUT', 'check_about', 'plain_markdown', 'front_matter', 'make_card'
 # %% ../../nbs/bundle/05_card.ipynb #7e00496f
 import re
 
-from ..core.recipe import nearest
+from ..core.settings import nearest
 from ..answer.config_fields import MOST_TEXT, fits
 from ..answer.html import first_names
 from ..answer.kinds import decoder_of, reader_of

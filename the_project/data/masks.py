@@ -22,7 +22,8 @@ from ..core.env import rng_for, seed_for
 from ..core.files import json_hash
 from ..answer.masks import mask_colours, over
 from ..answer.bands import visible
-from ..core.recipe import SAMPLERS, Recipe, parse_formula
+from ..core.recipe import Recipe
+from ..core.formula import SAMPLERS, parse_formula
 from .sampling import expected_draws
 from ..core.plugs import Task
 from .mask_augment import MaskAugment

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.env import rng_for
-from ..core.recipe import nearest
+from ..core.settings import nearest
 from ..data.unreadable import common_answers, lost_files
 from ..train.begin import unlike_formats
 from .masks import MASK_SCORES, is_masks, mask_sums, scores_of_sums

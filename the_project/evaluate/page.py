@@ -326,7 +326,7 @@ def write_scores(run) -> None:
         its stages are done
     """
     start, predictions, history = time.perf_counter(), run.predictions("valid"), run.history
-    if run.recipe.offsets == "valid" and run.task.output == "label":
+    if getattr(run.recipe.task, "offsets", "") == "valid" and run.task.output == "label":
         keep_offsets(run, predictions)
         predictions = run.predictions("valid")
     scores = judge_of(run).settle(run, predictions)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
-from ..core.recipe import nearest
+from ..core.settings import nearest
 from ..data.unreadable import common_answers, lost_files, unreadable_line
 from .compare import score_sums, sums_scores
 from .masks import MASK_SCORES, mask_sums

@@ -109,7 +109,7 @@ def predictions(self: Run, split: str = "valid", tta: int = 0) -> pd.DataFrame:
     pd.DataFrame
         a predictions table, as trained (the temperature is not applied)
     """
-    return predict_split(self, split, tta, answers_with_offsets if self.recipe.offsets == "valid" else None)
+    return predict_split(self, split, tta, answers_with_offsets if getattr(self.recipe.task, "offsets", "") == "valid" else None)
 
 # %% ../../nbs/runs/02_run.ipynb #8f7c8d14
 @patch

@@ -21,7 +21,8 @@ from PIL import Image
 from torch import nn
 
 from ..answer.masks import mask_colours
-from ..core.recipe import Recipe
+from ..core.recipe import Recipe, size_text
+from ..core.settings import check_names, one_of
 from ..core.plugs import Task, answered_rows, mean_probability
 from ..data.image import picture_beside
 from ..data.mask_files import bands_spec, mask_classes, mask_path
@@ -29,8 +30,9 @@ from ..data.mask_measure import measure_bands
 from ..data.masks import MaskRows, mask_batch, no_mask
 from ..data.probes import draw_probe
 from ..models.band_input import IndexPixels, reflectance_unit
-from ..models.mask_loss import MaskLoss, decode_mask
-from ..models.unet import build_mask_model
+from ..models.losses import CLASS_WEIGHTS, LOSS_RANGES, check_weighing
+from ..models.mask_loss import MASK_LOSSES, MaskLoss, decode_mask
+from ..models.unet import DECODERS, build_mask_model
 from ..answer.tiles import NOT_JUDGED
 
 # %% ../../nbs/tasks/02_segment.ipynb #bac2ec1e
@@ -50,8 +52,8 @@ def measure_scenes(rows: pd.DataFrame, recipe: Recipe) -> dict:
         bands, their mean, std, min, max, q01, q99 and share_missing, indices, classes, pixels, rows
     """
     measured = measure_bands(rows, recipe)
-    if not recipe.indices: return measured
-    return measure_bands(rows, recipe, IndexPixels(recipe.indices, measured["bands"], reflectance_unit(measured)))
+    if not recipe.input.indices: return measured
+    return measure_bands(rows, recipe, IndexPixels(recipe.input.indices, measured["bands"], reflectance_unit(measured)))
 
 # %% ../../nbs/tasks/02_segment.ipynb #d7b902cd
 class PixelCounts:
@@ -336,14 +338,59 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     dict
         as `answer.masks` takes them
     """
-    return dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.min_object,
-                max_hole=recipe.max_hole, threshold=scores.get("threshold", .5))
+    return dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.task.min_object,
+                max_hole=recipe.task.max_hole, threshold=scores.get("threshold", .5))
 
 @dataclass(frozen=True)
 class Segment(Task):
-    "A class for every pixel"
+    """A class for every pixel
+
+    Parameters
+    ----------
+    classes : tuple[str, ...]
+        in the order of their values; (): as the masks have them
+    decoder : str
+        DECODERS
+    loss : str
+        MASK_LOSSES joined by "+"; "auto": dice+cross_entropy
+    label_smoothing : float
+        0 to 0.9
+    class_weights : str
+        CLASS_WEIGHTS
+    focal_gamma : float
+        of the focal loss, 0 to 10
+    min_object : int
+        connected pieces of a mask below this many pixels are removed
+    max_hole : int
+        holes in a mask up to this many pixels are filled
+    """
     name, monitor, mode, output, rows = "segment", "iou", "max", "mask", MaskRows
-    decoder = "segment"
+    answers = "segment"
+    inputs = ("raster",)
+    classes: tuple[str, ...] = ()       # in the order of their values; (): as the masks have them
+    decoder: str = "unet"               # DECODERS
+    loss: str = "auto"                  # MASK_LOSSES joined by "+"; "auto": dice+cross_entropy
+    label_smoothing: float = 0.1        # 0 to 0.9
+    class_weights: str = "none"         # CLASS_WEIGHTS
+    focal_gamma: float = 2.0            # of the focal loss, 0 to 10
+    min_object: int = 0                 # connected pieces of a mask below this many pixels are removed
+    max_hole: int = 0                   # holes in a mask up to this many pixels are filled
+    OLD_NAMES = dict(mask_loss="loss")
+    CHOICES = dict(decoder=DECODERS, class_weights=CLASS_WEIGHTS)
+    RANGES = LOSS_RANGES | dict(min_object=(0, 1e9, "0 (off) or pixels"), max_hole=(0, 1e9, "0 (off) or pixels"))
+
+    def check(self):
+        check_names("classes", self.classes)
+        if len(self.classes) == 1: raise ValueError(f"classes={self.classes} is one class: a mask needs two or more")
+        parts = self.loss.split("+") if self.loss != "auto" else []
+        check_names("loss", tuple(parts))
+        for part in parts: one_of("loss", part.strip(), ("auto", *MASK_LOSSES))
+
+    def check_recipe(self, recipe):
+        super().check_recipe(recipe)
+        check_weighing(recipe)
+        oblong = [stage.size for stage in recipe.stages if not isinstance(stage.size, int)]
+        if oblong: raise ValueError(f"size={size_text(oblong[0])}: masks are learnt in square windows, give one number")
 
     def labels(self, rows, recipe): return mask_classes(rows, recipe)
     def target(self, row, labels, recipe): return mask_path(row, labels, recipe)
@@ -351,7 +398,7 @@ class Segment(Task):
     def collate(self, targets): return mask_batch(targets)
     def measure(self, rows, labels, recipe): return measure_scenes(rows, recipe)
     def model(self, recipe, n_out, measured=None): return build_mask_model(recipe, n_out, measured)
-    def loss(self, recipe, measured=None): return MaskLoss(recipe, measured)
+    def loss_func(self, recipe, measured=None): return MaskLoss(recipe, measured)
     def metrics(self, recipe): return make_metrics()
     def merge(self, outputs, recipe): return mean_probability(outputs)
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
