@@ -3,7 +3,8 @@
     python .ci/docs_site.py
 
 To show what a module exports, nbdev runs its exported cells and every cell that imports something, but no others. A test that imports what it needs
-would be run without what stands before it, and fail. So such cells are marked as not to be run; what they print stands in the notebook.
+would be run without what stands before it, and fail. So such cells are marked as not to be run; what they print stands in the notebook. And names
+that stand in quoted annotations, of libraries that are imported only where they are used, are imported first.
 """
 import ast
 import json
@@ -12,6 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NAMES = "#| hide\nimport gradio, matplotlib.figure, pandas\nfrom the_project.core.recipe import Recipe"
+FIRST = dict(cell_type="code", id="annotations", metadata={}, outputs=[], execution_count=None, source=NAMES)
 
 
 def needs_others(source: str) -> bool:
@@ -29,7 +32,9 @@ def main() -> int:
         book = json.loads(path.read_text(encoding="utf-8"))
         alone = [c for c in book["cells"] if c["cell_type"] == "code" and needs_others("".join(c["source"]))]
         for cell in alone: cell["source"] = "#| eval: false\n" + "".join(cell["source"])
-        if alone: path.write_text(json.dumps(book), encoding="utf-8")
+        title = next((n for n, cell in enumerate(book["cells"], 1) if cell["cell_type"] == "markdown"), 0)
+        book["cells"].insert(title, FIRST)
+        path.write_text(json.dumps(book), encoding="utf-8")
         changed += len(alone)
     print(f"{changed} cells that import and do more are not run")
     return 0
