@@ -79,10 +79,8 @@ def draw_photos(folder, count, width, height):
     return 8 * size / (count + 1) / width / height
 
 
-def read_target(row, labels, recipe): return labels.index(row["label"])
 
 
-def read_labels(rows, recipe): return sorted(set(rows["label"]))
 
 
 def fastai_epoch(files, size, batch):
@@ -100,7 +98,6 @@ def fastai_epoch(files, size, batch):
 def our_loader(files, size, batch, presize, cache):
     "A training loader of the default recipe"
     from the_project.core.recipe import Recipe, Stage
-    from the_project.core.plugs import Blocks
     from the_project.data.loaders import make_loader
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     recipe = Recipe(stages=(Stage(size, 1),), presize=presize, batch_size=batch)

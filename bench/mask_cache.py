@@ -14,8 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from the_project.core.recipe import Recipe, Stage
-from the_project.core.plugs import Blocks
-from the_project.data.masks import MaskRows, mask_batch, mask_classes, mask_path, no_mask
+from the_project.data.masks import MaskRows, mask_classes
 from the_project.data.table import read_table
 
 

@@ -10,6 +10,7 @@ __all__ = ['OUTPUTS', 'MODES', 'Plug', 'mean_probability', 'answered_rows', 'Tas
 # %% ../../nbs/core/03_plugs.ipynb #bc959a6f
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
 from typing import ClassVar
@@ -49,7 +50,7 @@ def _missing(task: object, method: str) -> Exception:
 
 # %% ../../nbs/core/03_plugs.ipynb #86de464c
 class _Reads:
-    rows = None  # the data set class that reads them, e.g. `data.masks.MaskRows`; None: `data.rows.PictureRows`
+    moves = False  # whether a target moves with the picture, as a mask does when that is turned, flipped and cropped
 
     def labels(
         self,
@@ -181,13 +182,31 @@ class _Answers:
 
     def decoding(
         self,
+        run: object,        # a Run: recipe, measured, scores, table
         labels: list[str],  # what `labels` gave
-        recipe: "Recipe",     # of the run
-        measured: object,   # what `measure` gave
-        scores: dict,       # the run's scores.json
     ) -> dict:
-        "Fields of a bundle's config.json; labels and a temperature are in every bundle"
+        "What `task` of a bundle's config.json holds beside its kind"
         return {}
+
+    def reading(
+        self,
+        run: object,  # a Run
+    ) -> dict:
+        "What `input` of a bundle's config.json holds, its kind (of `answer.kinds`) too"
+        return {"kind": "picture"} | dict(run.preprocess)
+
+    def draw_probes(
+        self,
+        run: object,  # a Run
+    ) -> list | None: # of what the bundle's reader opens; None: pictures of the embedded sample will do
+        "What may be published with a bundle, where nobody gives others"
+
+    def evaluated(
+        self,
+        run: object,  # a Run
+    ) -> Callable | None:  # (files) -> one array a file, as the bundle's decoder takes it (`gap`); None: there is none
+        "What gives the run's own answers, which a bundle's must agree with"
+        return getattr(run, "answers", None)
 
 # %% ../../nbs/core/03_plugs.ipynb #384c3f9c
 def mean_probability(outputs: torch.Tensor) -> torch.Tensor:
@@ -240,12 +259,12 @@ class Task(_Reads, _Learns, _Answers, Plug):
     monitor = ""    # exact recorder name of the metric that chooses the best epoch
     mode = ""       # MODES: which direction is better
     output = ""     # OUTPUTS: what a person is given
+    answers = ""    # what makes its answers in a bundle, of `answer.kinds`; "": what has the task's name
 
     def check_recipe(self, recipe: "Recipe") -> None:
         "Refuse an input that this task does not take"
         if recipe.input.name not in self.inputs:
             raise ValueError(f"task={self.name} takes {' or '.join(self.inputs)}, not {recipe.input.name}: choose another input")
-
 
 # %% ../../nbs/core/03_plugs.ipynb #650e2811
 def check_form(task: Task) -> None:
@@ -274,6 +293,22 @@ def check_form(task: Task) -> None:
 class Input(Plug):
     "What the library asks of one kind of file"
     channels: ClassVar[int] = 3
+    rows: ClassVar[type | None] = None  # the data set class that reads the rows of a table, see `data.rows.PictureRows`
+
+    def stats(self, recipe: "Recipe") -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """How the pixels that a model gets are normalised
+
+        Parameters
+        ----------
+        recipe : "Recipe"
+            its backbone
+
+        Returns
+        -------
+        tuple[tuple[float, ...], tuple[float, ...]]
+            mean and std, one a channel, of values in 0..1; empty: as they are
+        """
+        return (), ()
 
     def front(self, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.nn.Module | None:
         """What stands before the backbone

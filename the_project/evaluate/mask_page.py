@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..core.figure import shown_text
-from ..answer.mask_view import CLEAR, mask_colours
+from ..answer.masks import CLEAR, mask_colours
 from ..core.recipe import Recipe
 from .masks import (iou_of, mask_classes, mask_classes_table, mask_scores, over_classes,
                                         picture_scores, pixel_confusion, pixel_counts, slice_masks, threshold_curve,

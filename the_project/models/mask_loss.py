@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..answer.mask_view import CLEAR, mask_colours
+from ..answer.masks import CLEAR, mask_colours
 from ..core.recipe import Recipe
 from .losses import class_weights
 from ..answer.tiles import NOT_JUDGED, clean_mask

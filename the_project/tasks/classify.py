@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OFFSETS', 'task', 'read_labels', 'read_target', 'count_labels', 'F1Macro', 'TopK', 'answer_batches',
-           'collect_predictions', 'decode_prediction', 'show_answer', 'Classify']
+           'collect_predictions', 'decode_prediction', 'show_answer', 'bundle_fields', 'Classify']
 
 # %% ../../nbs/tasks/00_classify.ipynb #8f6662b7
 import math
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from ..answer.labels import genus_of
 from ..core.recipe import Recipe
 from ..core.plugs import Task, answered_rows, mean_probability
 from ..data.image import picture_beside
@@ -267,6 +268,38 @@ def show_answer(picture: Image.Image | np.ndarray, decoded: dict) -> Figure:
     right.spines[:].set_visible(False)
     return figure
 
+# %% ../../nbs/tasks/00_classify.ipynb #9a88f6ea
+def _venomous(
+    run,               # with a .table or without
+    labels: list[str],
+) -> dict | None:      # label -> bool, where the table says so, the same in every row of a label
+    "What the page warns of"
+    table = getattr(run, "table", None)
+    if table is None or not {"label", "venomous"} <= set(table) or table["venomous"].isna().any():
+        return None
+    known = table.groupby("label")["venomous"]
+    answers = {str(label): bool(value) for label, value in known.first().items()}
+    return answers if (known.nunique() == 1).all() and set(labels) <= set(answers) else None
+
+def bundle_fields(run: object, labels: list[str]) -> dict:
+    """What a predictor must know; a genus as the table has it, or else from the label
+
+    Parameters
+    ----------
+    run : object
+        a Run: temperature, rules and a table, where it has them
+    labels : list[str]
+        what `read_labels` gave
+
+    Returns
+    -------
+    dict
+        temperature, rules, genus, venomous: as `answer.labels` takes them
+    """
+    rules = getattr(run, "rules", None)
+    ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
+    return dict(temperature=float(run.temperature), rules=rules, genus=ranks.get("genus") or genus_of(labels), venomous=_venomous(run, labels))
+
 # %% ../../nbs/tasks/00_classify.ipynb #a6f3355b
 OFFSETS = ("none", "valid")
 
@@ -288,6 +321,7 @@ class Classify(Task):
         OFFSETS: a threshold for each class, chosen on "valid" at the end, or not
     """
     name, monitor, mode, output = "classify", "f1_macro", "max", "label"
+    answers = "classify"
     loss: str = "auto"                  # CLASS_LOSSES; "auto": cross-entropy
     label_smoothing: float = 0.1        # 0 to 0.9
     class_weights: str = "none"         # CLASS_WEIGHTS
@@ -311,6 +345,7 @@ class Classify(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels, k)
     def show(self, picture, decoded): return show_answer(picture, decoded)
+    def decoding(self, run, labels): return bundle_fields(run, labels)
 
     def start(self, learn, train, valid, labels):
         probe = start_head(learn.model, train, valid, len(labels))

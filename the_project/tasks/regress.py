@@ -357,10 +357,10 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     Returns
     -------
     dict
-        numbers: as `answer.numbers.decode_numbers` takes them
+        as `answer.numbers.decode_numbers` takes them
     """
     told = {name: value for name, value in measured.items() if name != "counts"}
-    return dict(numbers=told | dict(margin=scores.get("margin"), outputs=count_outputs(labels, recipe)))
+    return told | dict(margin=scores.get("margin"), outputs=count_outputs(labels, recipe))
 
 # %% ../../nbs/tasks/01_regress.ipynb #f2b2891c
 TARGET_SCALES = ("standard", "log", "none")
@@ -395,6 +395,7 @@ class Regress(Task):
         of the focal loss, 0 to 10
     """
     name, monitor, mode, output = "regress", "mae", "min", "number"
+    answers = "regress"
     head: str = "plain"                 # HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
     loss: str = "auto"                  # NUMBER_LOSSES of the head; "auto": the first of them
     bins: int = 20                      # of head="bins", equal parts of the bounds, 2 to 1000
@@ -434,6 +435,6 @@ class Regress(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels)
     def show(self, picture, decoded): return show_answer(picture, decoded)
-    def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)
+    def decoding(self, run, labels): return bundle_fields(labels, run.recipe, run.measured, run.scores)
 
 task = Regress()

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from ..answer.mask_view import mask_colours
+from ..answer.masks import mask_colours
 from ..core.recipe import Recipe, size_text
 from ..core.settings import check_names, one_of
 from ..core.plugs import Task, answered_rows, mean_probability
@@ -28,6 +28,7 @@ from ..data.image import picture_beside
 from ..data.mask_files import bands_spec, mask_classes, mask_path
 from ..data.mask_measure import measure_bands
 from ..data.masks import MaskRows, mask_batch, no_mask
+from ..data.probes import draw_probe
 from ..models.band_input import IndexPixels, reflectance_unit
 from ..models.losses import CLASS_WEIGHTS, LOSS_RANGES, check_weighing
 from ..models.mask_loss import MASK_LOSSES, MaskLoss, decode_mask
@@ -326,7 +327,7 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     labels : list[str]
         names of the classes
     recipe : Recipe
-        bands, presize, min_object, max_hole
+        min_object, max_hole
     measured : dict
         what `measure_scenes` gave
     scores : dict
@@ -335,11 +336,10 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     Returns
     -------
     dict
-        bands, mask: as `answer.masks` takes them
+        as `answer.masks` takes them
     """
-    mask = dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.task.min_object,
+    return dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.task.min_object,
                 max_hole=recipe.task.max_hole, threshold=scores.get("threshold", .5))
-    return dict(bands=bands_spec(measured["file_bands"], recipe), mask=mask)
 
 @dataclass(frozen=True)
 class Segment(Task):
@@ -364,7 +364,8 @@ class Segment(Task):
     max_hole : int
         holes in a mask up to this many pixels are filled
     """
-    name, monitor, mode, output, rows = "segment", "iou", "max", "mask", MaskRows
+    name, monitor, mode, output, moves = "segment", "iou", "max", "mask", True
+    answers = "segment"
     inputs = ("raster",)
     classes: tuple[str, ...] = ()       # in the order of their values; (): as the masks have them
     decoder: str = "unet"               # DECODERS
@@ -403,6 +404,9 @@ class Segment(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels)
     def show(self, picture, decoded): return show_answer(picture, decoded)
-    def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)
+    def decoding(self, run, labels): return bundle_fields(labels, run.recipe, run.measured, run.scores)
+    def reading(self, run): return {"kind": "raster"} | bands_spec(run.measured["file_bands"], run.recipe)
+    def draw_probes(self, run): return [draw_probe(n, self.reading(run), run.measured) for n in (1, 2, 3, 4)]
+    def evaluated(self, run): return getattr(run, "masks", None)
 
 task = Segment()

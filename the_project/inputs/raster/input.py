@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ...core.plugs import Input
 from ...core.settings import check_names, one_of
+from ...data.masks import MaskRows
 from ...models.band_input import BAND_SCALES
 
 # %% ../../../nbs/inputs/raster/00_input.ipynb #7530ccc5
@@ -40,6 +41,7 @@ class Raster(Input):
     missing: tuple[float, ...] = ()     # numbers in a raster that stand for "no value", as NaN does
     hide_band: str | None = None        # where this band of the file is not 0 the pixel has no value: clouds, land
     CHOICES = dict(band_scale=BAND_SCALES)
+    rows = MaskRows
 
     def check(self):
         for field in ("file_bands", "bands", "indices"): check_names(field, getattr(self, field))
