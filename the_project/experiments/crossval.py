@@ -26,7 +26,7 @@ from ..evaluate.ensemble import SoftVote, model_latency
 from ..evaluate.masks import fit_threshold
 from ..evaluate.numbers import apply_margin, number_scores
 from ..evaluate.page import split_scores
-from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode, usual_metric
+from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode
 from ..evaluate.predictions import (average_predictions, kept_answers, predict_table, read_predictions,
                                               save_predictions)
 from ..core.run import count_test_read, read_scores, update_scores
@@ -285,7 +285,7 @@ def crossval(
     if missing := [fold for fold, run in enumerate(done) if run is None]:
         raise RuntimeError(f"fold {', '.join(map(str, missing))} of {k} failed, see its log.json: mend it and call "
                            f"again, the others are kept")
-    metric = metric or usual_metric(done[0].task.output)
+    metric = metric or done[0].task.score().name
     result = CrossVal(done, table, Path(runs)/f"crossval-{json_hash([series, recipe.hash])}", metric)
     save_predictions(result.answers, result.folder/"predictions-out-of-fold.csv")
     update_scores(result.folder, dict(score=result.score, spread=result.spread, folds=result.folds.to_dict("records")))

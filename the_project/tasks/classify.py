@@ -8,7 +8,8 @@ __all__ = ['task', 'read_labels', 'read_target', 'count_labels', 'F1Macro', 'Top
 
 # %% ../../nbs/tasks/00_classify.ipynb #8f6662b7
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,9 @@ from PIL import Image
 from torch import nn
 
 from ..core.recipe import Recipe
-from ..core.plugs import Task, answered_rows, mean_probability
+from ..core.plugs import Score, Task, answered_rows, mean_probability
 from ..data.image import picture_beside
+from ..evaluate.metrics import label_sums, scores_of_labels
 from ..models.heads import build_model
 from ..models.losses import make_loss
 from ..models.probe import start_head
@@ -180,6 +182,8 @@ def show_answer(
     return figure
 
 # %% ../../nbs/tasks/00_classify.ipynb #a6f3355b
+def _top(k: int) -> Score: return Score(f"top_{k}", words=f"top-{k}", parts=(f"near_{k}",))
+
 @dataclass(frozen=True)
 class Classify(Task):
     "One label a picture"
@@ -196,6 +200,18 @@ class Classify(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels, k)
     def show(self, picture, decoded): return show_answer(picture, decoded)
+
+    judged_by = (Score("f1_macro", words="macro-F1", parts=("hits", "said", "support"), support="support"),
+                 Score("accuracy", words="of the pictures", parts=("hit",)), _top(3), *Task.judged_by)
+
+    def score(self, name=None):
+        return replace(_top(int(name[4:])), task=self) if re.fullmatch(r"top_[1-9]\d*", name or "") else super().score(name)
+
+    def sums(self, predictions, codes, name=None):
+        k = int(name[4:]) if name and name.startswith("top_") else 3
+        return super().sums(predictions, codes) | label_sums(predictions, codes, k)
+
+    def scores_of(self, sums): return scores_of_labels(sums) | super().scores_of(sums)
 
     def start(self, learn, train, valid, labels):
         probe = start_head(learn.model, train, valid, len(labels))

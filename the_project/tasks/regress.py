@@ -20,8 +20,10 @@ from torch import nn
 
 from ..core.problems import as_numbers
 from ..core.recipe import Recipe
-from ..core.plugs import Task, answered_rows
+from ..core.plugs import Score, Task, answered_rows
 from ..data.image import picture_beside
+from ..evaluate.metrics import add_by_group
+from ..evaluate.numbers import gap_sums, scores_of_gaps
 from ..models.heads import build_model
 from ..models.numbers import NumberLoss, number_loss_name, start_numbers
 from ..answer.numbers import decode_numbers, from_scale, number_intervals, told_number
@@ -256,6 +258,13 @@ class Regress(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels)
     def show(self, picture, decoded): return show_answer(picture, decoded)
+    judged_by = (Score("mae", "min", "amount", "MAE", ("gaps",)), Score("rmse", "min", "amount", "RMSE", ("gaps",)),
+                 Score("r2", "max", "explained", "R2", ("gaps",)), *Task.judged_by)
+
+    def sums(self, predictions, codes, name=None):
+        return super().sums(predictions, codes) | dict(gaps=add_by_group(codes, gap_sums(predictions)))
+
+    def scores_of(self, sums): return (scores_of_gaps(sums["gaps"]) if "gaps" in sums else {}) | super().scores_of(sums)
     def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)
 
 task = Regress()

@@ -22,11 +22,13 @@ from torch import nn
 
 from ..answer.mask_view import mask_colours
 from ..core.recipe import Recipe
-from ..core.plugs import Task, answered_rows, mean_probability
+from ..core.plugs import Score, Task, answered_rows, mean_probability
 from ..data.image import picture_beside
 from ..data.mask_files import bands_spec, mask_classes, mask_path
 from ..data.mask_measure import measure_bands
 from ..data.masks import MaskRows, mask_batch, no_mask
+from ..evaluate.masks import MASK_SCORES, mask_sums, scores_of_sums
+from ..evaluate.metrics import add_by_group
 from ..models.band_input import IndexPixels, reflectance_unit
 from ..models.mask_loss import MaskLoss, decode_mask
 from ..models.unet import build_mask_model
@@ -251,6 +253,16 @@ class Segment(Task):
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
     def decode(self, row, labels, k=3): return decode_prediction(row, labels)
     def show(self, picture, decoded): return show_answer(picture, decoded)
+    judged_by = (*(Score(name, scale="ratio", words=words, parts=("masks",)) for name, words in MASK_SCORES.items()),
+                 *Task.judged_by)
+
+    def sums(self, predictions, codes, name=None):
+        return super().sums(predictions, codes) | dict(masks=add_by_group(codes, mask_sums(predictions)))
+
+    def scores_of(self, sums):
+        found = scores_of_sums(sums["masks"]) if "masks" in sums else {}
+        return {name: found[name] for name in MASK_SCORES if name in found} | super().scores_of(sums)
+
     def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)
 
 task = Segment()
