@@ -293,7 +293,7 @@ def find_task(
 ) -> Task:
     "The task of this name"
     if name in _REGISTERED: return _REGISTERED[name]
-    if name in _built_in(): return importlib.import_module(f"the_project.tasks.{name}").task
+    if name in _built_in(): return importlib.import_module(f"the_project.tasks.{name}.task").task
     for point in entry_points(group="the_project.tasks", name=name): return point.load()
     raise ValueError(f"there is no task {name!r}: use one of {', '.join(task_names())}{nearest(name, task_names())}")
 
