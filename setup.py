@@ -31,10 +31,11 @@ setup(
     name=cfg["lib_name"], version=version, description=cfg["description"], author=cfg["author"], license=cfg["license"],
     keywords=cfg["keywords"], long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown", packages=find_packages(include=["the_project", "the_project.*"]),
-    include_package_data=True, package_data={"the_project": ["**/*.json", "**/*.html", "**/*.css"]},
+    include_package_data=True, package_data={"the_project": ["py.typed", "**/*.json", "**/*.html", "**/*.css", "**/*.js"]},
     cmdclass={"sdist": SdistWithSettings}, python_requires=f">={cfg['min_python']}", install_requires=lines("requirements"),
     extras_require={name: lines(f"{name}_requirements") for name in cfg["extras"].split()},
     entry_points={"console_scripts": lines("console_scripts"), "nbdev": ["the_project=the_project._modidx:d"]},
     classifiers=["Programming Language :: Python :: 3", "Programming Language :: Python :: 3.11",
-                 "Programming Language :: Python :: 3.12", "Topic :: Scientific/Engineering :: Artificial Intelligence"],
+                 "Programming Language :: Python :: 3.12", "Programming Language :: Python :: 3.13", "Typing :: Typed",
+                 "Topic :: Scientific/Engineering :: Artificial Intelligence"],
 )

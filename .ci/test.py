@@ -108,7 +108,7 @@ def main() -> int:
     skip = sorted(set(get_config().tst_flags.split()) - available_flags() - set(args.flags.split()))
     import fastai.vision.all  # noqa: F401  preloaded for every child
     import nbdev.test  # noqa: F401
-    import pandas  # noqa: F401
+    import pandas as pd  # noqa: F401
     import timm  # noqa: F401
     logs = Path(tempfile.mkdtemp(prefix="nbtest-"))
     print(f"{len(notebooks)} notebooks, {args.workers} at a time; cells flagged {' '.join(skip) or 'nothing'} are skipped", flush=True)

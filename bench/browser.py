@@ -25,11 +25,11 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from predict import draw_photos  # noqa: E402
+from predict import draw_photos
 
-from the_project.answer.picture import PictureError  # noqa: E402
-from the_project.answer.predict import Predictor  # noqa: E402
-from the_project.page.static import write_static  # noqa: E402
+from the_project.answer.picture import PictureError
+from the_project.answer.predict import Predictor
+from the_project.page.static import write_static
 
 ASK = """(async files => { const page = await import("./page.js"), core = await import("./core.js"), rows = []
   const {config} = await (await fetch("page.json")).json()

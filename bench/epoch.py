@@ -8,7 +8,6 @@ ones read it. Each arm is a process of its own, they take turns, medians count, 
 multiples of the batch, since fastai loads the rest only to drop it.
 """
 import argparse
-import json
 import os
 import shutil
 import sys

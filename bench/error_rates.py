@@ -128,7 +128,7 @@ def shares(repeats: int, seed: int):
 @check(2000)
 def number(repeats: int, seed: int):
     "95 % intervals of MAE, RMSE and R2"
-    from the_project.evaluate.metrics import jackknife_mean, jackknife_sums
+    from the_project.evaluate.metrics import jackknife_sums
     from the_project.evaluate.numbers import scores_of_gaps
     for n in (20, 50, 155):
         for tail, draw, mae, rmse in (("normal", lambda r: r.normal(size=n), (2 / np.pi) ** .5, 1.),
@@ -201,7 +201,7 @@ def skilled_rows(rng: np.random.Generator, n: int, skill: float, k: int = 14) ->
 def risk(repeats: int, seed: int):
     "Fits whose answers are wrong more often than the 5 % promised with 90 % confidence (temperature fitted too)"
     from the_project.evaluate.calibrate import apply_temperature, fit_temperature, softmax, table_logits
-    from the_project.evaluate.predictions import label_codes, probability_matrix
+    from the_project.evaluate.predictions import label_codes
     from the_project.evaluate.rules import fit_ranks
     genus = np.arange(14) // 4
     for skill in (2.5, 4):

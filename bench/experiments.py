@@ -26,7 +26,7 @@ from the_project.evaluate.ensemble import (Snapshots, SoftVote, average_weights,
 from the_project.evaluate.paired import Difference, align_predictions, mean_score, one_score, paired_difference
 from the_project.evaluate.predictions import (average_predictions, predict_table, probability_matrix,
                                               read_predictions, save_predictions)
-from the_project.experiments.crossval import CrossVal, Together, crossval
+from the_project.experiments.crossval import CrossVal, crossval
 from the_project.experiments.distill import distill
 from the_project.experiments.pseudo import pseudo_label
 from the_project.runs.run import Run

@@ -121,8 +121,7 @@ def pictures(folder: Path):
     def ask(data: bytes):
         for suffix in (".jpg", ".tif") if data[:2] in (b"II", b"MM") else (".npy" if data[:6] == b"\x93NUMPY" else ".jpg",):
             (folder / f"a{suffix}").write_bytes(data)
-        for one in (lambda: open_picture(data), lambda: open_picture(data, min_side=32), lambda: read_raster(data)):
-            yield one
+        yield from (lambda: open_picture(data), lambda: open_picture(data, min_side=32), lambda: read_raster(data))
         yield lambda: verify_images(pd.DataFrame(dict(file=[str(folder / f"a{suffix}")], label=["x"])))
     return mutated(seeds), ask
 
@@ -376,7 +375,7 @@ def main() -> None:
         for one in ask(Path(args.again).read_bytes()):
             try: print("read:", one())
             except BaseException: traceback.print_exc()
-        return
+        return None
     seconds, most = 60 * args.minutes / len(args.only), 200 if args.quick else args.most
     failed = sum(watch(kind, seconds, args.seed, keep / kind, most) for kind in args.only)
     print(f"{failed} inputs failed" + f"; they lie in {keep}" * bool(failed))

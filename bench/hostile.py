@@ -70,7 +70,7 @@ def files(good):
     photo = Image.open(io.BytesIO(good)).convert("RGB")
     small, grey = photo.resize((64, 48)), photo.convert("L")
     frames = [small.rotate(15 * i) for i in range(5)]
-    deep = Image.fromarray((np.asarray(grey).astype(np.uint16) << 8))
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) << 8)
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = "x" * 60_000, 6
     png = saved(small, "PNG")

@@ -91,7 +91,7 @@ def main() -> None:
     killed, trials = read_json(args.runs / "killed.json"), found.table
     write_json(args.out, dict(
         trials=trials.drop(columns=["seconds", "run"]).to_dict("records"), importance=found.importance(),
-        changes={name: value for name, value in found.changes.items()}, best=found.study.best_value, starts=starts,
+        changes=dict(found.changes.items()), best=found.study.best_value, starts=starts,
         killed=killed | dict(attempts=read_log(args.runs / "trials" / killed["run"]).get("attempts"),
                              numbers=trials.loc[trials["run"] == killed["run"], "number"].tolist()),
         cpu_seconds=round(sum(read_log(path.parent)["cpu_seconds"] for path in args.runs.glob("trials/*/log.json"))),

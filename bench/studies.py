@@ -22,7 +22,6 @@ from the_project.core.env import environment, set_seed
 from the_project.core.files import read_json, write_json
 from the_project.evaluate.metrics import bootstrap
 from the_project.evaluate.predictions import make_predictions, predict_split
-from the_project.models.backbone import input_stats
 from the_project.models.heads import build_model
 from the_project.models.probe import fit_probe, frozen_features
 from the_project.train.stages import StageLoaders, plain_loader

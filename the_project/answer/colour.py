@@ -30,10 +30,19 @@ def _ends(
     ends = np.partition(values, (spare, len(values) - 1 - spare))
     return float(ends[spare]), float(ends[len(values) - 1 - spare])
 
-def scale_to_uint8(
-    pixels: np.ndarray,  # any shape; bool, integers or floats
-) -> np.ndarray:         # uint8, same shape
-    "Pixels of any depth as 0..255, by the rule above"
+def scale_to_uint8(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of any depth as 0..255, by the rule above
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        any shape; bool, integers or floats
+
+    Returns
+    -------
+    np.ndarray
+        uint8, same shape
+    """
     if pixels.dtype == np.uint8: return pixels
     if pixels.dtype == np.bool_: return pixels.astype(np.uint8) * 255
     low, high = _ends(pixels)
@@ -66,10 +75,14 @@ def _orders(
 _GREY = "LA;16B"  # of a PNG: grey and transparency, two bytes each
 _DEPTH = re.compile(rb"\xff\x4f\xff\x51.{38}(.)", re.DOTALL)  # of the first band, in a JPEG 2000's header
 
-def is_deep(
-    picture: Image.Image,  # as Pillow opened it
-) -> bool:
-    "Whether a picture that Pillow reads with 8 bits a band has more"
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a picture that Pillow reads with 8 bits a band has more
+
+    Parameters
+    ----------
+    picture : Image.Image
+        as Pillow opened it
+    """
     if picture.format == "JPEG2000" and picture.tile and len(picture.getbands()) > 1:
         here = picture.fp.tell()
         picture.fp.seek(0)
@@ -78,11 +91,26 @@ def is_deep(
         return found is not None and found[1][0] & 127 > 7
     return _orders(picture) is not None or getattr(picture, "tile", None) and picture.tile[0][3] == _GREY
 
-def read_deep(
-    picture: Image.Image,  # as Pillow opened it: loaded here
-    again: Image.Image,    # the same, opened once more
-) -> np.ndarray:           # uint16 (H, W, 2 to 4)
-    "All bits of a picture that `is_deep`; ImportError where a JPEG 2000 needs imagecodecs"
+def read_deep(picture: Image.Image, again: Image.Image) -> np.ndarray:
+    """All bits of a picture that `is_deep`; ImportError where a JPEG 2000 needs imagecodecs
+
+    Parameters
+    ----------
+    picture : Image.Image
+        as Pillow opened it: loaded here
+    again : Image.Image
+        the same, opened once more
+
+    Returns
+    -------
+    np.ndarray
+        uint16 (H, W, 2 to 4)
+
+    Raises
+    ------
+    ImportError
+        where a JPEG 2000 needs imagecodecs
+    """
     if picture.format == "JPEG2000":
         from imagecodecs import jpeg2k_decode
         again.fp.seek(0)
@@ -116,11 +144,21 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     gap = np.asarray(ImageCms.applyTransform(ramp, made)).astype(int) - np.asarray(ramp.convert("RGB"))
     return made if np.abs(gap).max() > 2 else None  # sRGB by another name
 
-def to_srgb(
-    profile: bytes | None,  # as embedded in a file
-    mode: str,              # of Pillow's: RGB, L or CMYK; for others nothing is done
-) -> tuple[ImageCms.ImageCmsTransform | None, str]:  # for `ImageCms.applyTransform`, None: colours stay; what to note
-    "How the colours of a file become those of sRGB"
+def to_srgb(profile: bytes | None, mode: str) -> tuple[ImageCms.ImageCmsTransform | None, str]:
+    """How the colours of a file become those of sRGB
+
+    Parameters
+    ----------
+    profile : bytes | None
+        as embedded in a file
+    mode : str
+        of Pillow's: RGB, L or CMYK; for others nothing is done
+
+    Returns
+    -------
+    tuple[ImageCms.ImageCmsTransform | None, str]
+        for `ImageCms.applyTransform`, None: colours stay; what to note
+    """
     if not profile or mode not in _SPACES: return None, ""
     if len(profile) > _MOST_PROFILE: return None, "colour profile too large, ignored"
     try: made = _transform(profile, mode)

@@ -78,19 +78,38 @@ def _check_together(config: dict) -> None:
     _check_kind(config)
 
 # %% ../../nbs/answer/13_config.ipynb #ff1d03f8
-def seal_of(
-    config: dict,  # a bundle's config
-) -> str:          # hexadecimal
-    "SHA-256 of the fields that answers depend on: labels that changed places would go unnoticed otherwise"
+def seal_of(config: dict) -> str:
+    """SHA-256 of the fields that answers depend on: labels that changed places would go unnoticed otherwise
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config
+
+    Returns
+    -------
+    str
+        hexadecimal
+    """
     sealed = json.dumps({key: config[key] for key in SEALED if key in config}, sort_keys=True)
     return hashlib.sha256(sealed.encode()).hexdigest()
 
 # %% ../../nbs/answer/13_config.ipynb #a104300e
-def bundle_path(
-    bundle: str | Path,  # a bundle's folder
-    name: str,           # of one of its files, as `is_plain_file` allows it, or config.json, or README.md
-) -> Path:               # the file, which may be missing
-    "Where a file of a bundle is; refuse one that leads out of it, and what is no regular file"
+def bundle_path(bundle: str | Path, name: str) -> Path:
+    """Where a file of a bundle is; refuse one that leads out of it, and what is no regular file
+
+    Parameters
+    ----------
+    bundle : str | Path
+        a bundle's folder
+    name : str
+        of one of its files, as `is_plain_file` allows it, or config.json, or README.md
+
+    Returns
+    -------
+    Path
+        the file, which may be missing
+    """
     folder, real = Path(os.path.realpath(bundle)), Path(os.path.realpath(Path(bundle)/name))
     # the cache of huggingface_hub keeps snapshots/REVISION, made of links to the files in blobs
     blobs = folder.parent.parent/"blobs" if folder.parent.name == "snapshots" else folder
@@ -100,21 +119,41 @@ def bundle_path(
         raise BundleError(f"{bundle}: {name} is no ordinary file: don't use this bundle")
     return Path(bundle)/name
 
-def named_files(
-    config: dict,  # a bundle's config
-) -> list[str]:    # each once
-    "The files that a config names"
+def named_files(config: dict) -> list[str]:
+    """The files that a config names
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config
+
+    Returns
+    -------
+    list[str]
+        each once
+    """
     names = [config.get("model", "model.onnx"), *config.get("files", {})]
     if config.get("heat"): names += ["model.onnx", config["heat"]["file"]]
     return list(dict.fromkeys(names + [probe["file"] for probe in config.get("probes", [])]))
 
 # %% ../../nbs/answer/13_config.ipynb #c810034e
-def check_file(
-    bundle: str | Path,  # a bundle's folder
-    config: dict,        # its config
-    name: str,           # one of its files
-) -> Path:               # the file
-    "Refuse a file that is missing, cut short, changed, or outside of the bundle"
+def check_file(bundle: str | Path, config: dict, name: str) -> Path:
+    """Refuse a file that is missing, cut short, changed, or outside of the bundle
+
+    Parameters
+    ----------
+    bundle : str | Path
+        a bundle's folder
+    config : dict
+        its config
+    name : str
+        one of its files
+
+    Returns
+    -------
+    Path
+        the file
+    """
     path, listed = bundle_path(bundle, name), config.get("files", {}).get(name)
     known = listed if isinstance(listed, dict) else {"bytes": listed}  # schema 1 had the size alone
     if not path.is_file():
@@ -127,17 +166,37 @@ def check_file(
         raise BundleError(f"{path}: not the bytes that were exported: copy it again, don't use this one")
     return path
 
-def file_sum(path: str | Path) -> str:  # SHA-256, hexadecimal
-    "A file's checksum"
+def file_sum(path: str | Path) -> str:
+    """A file's checksum
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal
+    """
     try:
         with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error: raise BundleError(f"{path}: it can't be read ({error.strerror})") from error
 
 # %% ../../nbs/answer/13_config.ipynb #aa9ddd3a
-def read_config(
-    bundle: str | Path,  # folder made by `export_bundle`
-) -> dict:               # schema, task, output, labels, preprocess, temperature, arch, recipe, genus, probes
-    "A bundle's config.json, checked against its dictionary and the files beside it; BundleError for anything else"
+def read_config(bundle: str | Path) -> dict:
+    """A bundle's config.json, checked against its dictionary and the files beside it; BundleError for anything else
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+
+    Returns
+    -------
+    dict
+        schema, task, output, labels, preprocess, temperature, arch, recipe, genus, probes
+
+    Raises
+    ------
+    BundleError
+        for anything else
+    """
     folder, path = Path(bundle), Path(bundle) / "config.json"
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder: give one made by export_bundle")
@@ -159,12 +218,22 @@ def read_config(
     return config
 
 # %% ../../nbs/answer/13_config.ipynb #abc4d522
-def read_steady(
-    folder: str | Path,  # a bundle's
-    read: Callable,      # () -> what is read of it; BundleError where it does not fit together
-    tries: int = 5,      # times that it may be replaced meanwhile
-):                       # what `read` returned
-    "Read a folder that may be replaced meanwhile: all of the old one, or all of the new one"
+def read_steady(folder: str | Path, read: Callable, tries: int = 5):
+    """Read a folder that may be replaced meanwhile: all of the old one, or all of the new one
+
+    Parameters
+    ----------
+    folder : str | Path
+        a bundle's
+    read : Callable
+        () -> what is read of it; BundleError where it does not fit together
+    tries : int
+        times that it may be replaced meanwhile
+
+    Returns
+    -------
+    what `read` returned
+    """
     for left in reversed(range(tries)):
         before = _identity(folder)
         try: found = read()
@@ -180,21 +249,40 @@ def _identity(folder: str | Path) -> tuple | None:  # of a folder; another one h
     return about.st_dev, about.st_ino, about.st_ctime_ns  # the number of a deleted folder is given again
 
 # %% ../../nbs/answer/13_config.ipynb #de5c077e
-def genus_of(
-    labels: list[str],         # e.g. "Naja samarensis", "naja_samarensis"
-) -> list[str] | None:         # one genus a label, or None where the labels are no species names
-    "The genus that each label begins with, if labels do"
+def genus_of(labels: list[str]) -> list[str] | None:
+    """The genus that each label begins with, if labels do
+
+    Parameters
+    ----------
+    labels : list[str]
+        e.g. "Naja samarensis", "naja_samarensis"
+
+    Returns
+    -------
+    list[str] | None
+        one genus a label, or None where the labels are no species names
+    """
     words = [re.split(r"[\s_]+", label.strip()) for label in labels]
     genera = [w[0].capitalize() for w in words]
     binomial = all(len(w) >= 2 and w[0].isalpha() for w in words)
     return genera if binomial and 1 < len(set(genera)) < len(labels) else None
 
 # %% ../../nbs/answer/13_config.ipynb #75554006
-def to_probabilities(
-    logits: np.ndarray,       # float (B, n)
-    temperature: float = 1.0, # above 1: less sure of itself
-) -> np.ndarray:              # float64 (B, n), rows sum to 1
-    "Probabilities from a model's outputs"
+def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities from a model's outputs
+
+    Parameters
+    ----------
+    logits : np.ndarray
+        float (B, n)
+    temperature : float
+        above 1: less sure of itself
+
+    Returns
+    -------
+    np.ndarray
+        float64 (B, n), rows sum to 1
+    """
     scaled = np.asarray(logits, np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

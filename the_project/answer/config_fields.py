@@ -33,10 +33,14 @@ def _null(value) -> bool: return value is None
 _PART = r"(?!(?:con|prn|aux|nul|com\d|lpt\d)\b)[a-z0-9_][a-z0-9_.-]*"
 _FILE = re.compile(rf"(?:{_PART}/){{0,3}}{_PART}\.(?:onnx|safetensors|jpe?g|png|npy)", re.ASCII | re.IGNORECASE)
 
-def is_plain_file(
-    name: object,  # as a config has it
-) -> bool:
-    "Whether this names a file inside a bundle's folder that a bundle may hold: weights, pictures, arrays"
+def is_plain_file(name: object) -> bool:
+    """Whether this names a file inside a bundle's folder that a bundle may hold: weights, pictures, arrays
+
+    Parameters
+    ----------
+    name : object
+        as a config has it
+    """
     return isinstance(name, str) and len(name) <= 200 and ".." not in name and _FILE.fullmatch(name) is not None
 
 # %% ../../nbs/answer/12_config_fields.ipynb #75dadcfd
@@ -45,11 +49,16 @@ _ONE = {"text": _text, "integer": _integer, "number": _number, "number above 0":
         "file": is_plain_file}
 _MANY = {"text": _text, "numbers": _number, "integers": _integer, "true or false": _boolean, "objects": _object}
 
-def fits(
-    value: object,  # from JSON
-    kind: str,      # e.g. text; list of 2 integers; list of lists of numbers; object or null
-) -> bool:
-    "Whether a value is of a kind"
+def fits(value: object, kind: str) -> bool:
+    """Whether a value is of a kind
+
+    Parameters
+    ----------
+    value : object
+        from JSON
+    kind : str
+        e.g. text; list of 2 integers; list of lists of numbers; object or null
+    """
     if kind in _ONE: return _ONE[kind](value)
     if kind.startswith("list of ") and " or null" not in kind:
         inner, count = kind.removeprefix("list of "), re.match(r"\d+ ", kind.removeprefix("list of "))
@@ -194,8 +203,14 @@ _ABOUT = {
 # %% ../../nbs/answer/12_config_fields.ipynb #0d64187e
 FIELDS: dict[str, Field] = _ANSWER | _RULES | _MASKS | _FILES | _ABOUT
 
-def field_table() -> str:  # Markdown
-    "The dictionary, one row a field"
+def field_table() -> str:
+    """The dictionary, one row a field
+
+    Returns
+    -------
+    str
+        Markdown
+    """
     rows = [f"| `{path}` | {field.kind} | {field.since} | {field.meaning} |" for path, field in FIELDS.items()]
     return "\n".join(["| field | type | since schema | meaning |", "|---|---|---|---|", *rows])
 
@@ -203,11 +218,21 @@ def field_table() -> str:  # Markdown
 def _entry(inside: str, key: str) -> str | None:  # path in FIELDS
     return next((name for name in (f"{inside}{key}", f"{inside}*") if name in FIELDS), None)
 
-def undocumented(
-    config: dict,     # a bundle's config, or a part of it
-    inside: str = "",  # path of that part, with its dot
-) -> list[str]:       # paths, in the config's order
-    "Fields that nobody described"
+def undocumented(config: dict, inside: str = "") -> list[str]:
+    """Fields that nobody described
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config, or a part of it
+    inside : str
+        path of that part, with its dot
+
+    Returns
+    -------
+    list[str]
+        paths, in the config's order
+    """
     missing = []
     for key, value in config.items():
         path = _entry(inside, key)
@@ -219,11 +244,21 @@ def undocumented(
     return list(dict.fromkeys(missing))
 
 # %% ../../nbs/answer/12_config_fields.ipynb #fa0cc647
-def check_fields(
-    config: dict,     # a bundle's config, or a part of it
-    inside: str = "",  # path of that part, with its dot
-) -> None:
-    "Refuse the first field of another kind than the dictionary has; ValueError names it"
+def check_fields(config: dict, inside: str = "") -> None:
+    """Refuse the first field of another kind than the dictionary has; ValueError names it
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config, or a part of it
+    inside : str
+        path of that part, with its dot
+
+    Raises
+    ------
+    ValueError
+        names it
+    """
     for key, value in config.items():
         path = _entry(inside, key)
         if path is None: continue
@@ -270,10 +305,24 @@ def _check_tree(value: object):
         layer = below
     raise ValueError(f"it is nested more than {_MOST_DEPTH} deep")
 
-def read_tree(
-    path: Path,  # config.json
-) -> object:     # of JSON's own types
-    "A file as JSON of a size and depth that can be handled; ValueError says in a few words why not"
+def read_tree(path: Path) -> object:
+    """A file as JSON of a size and depth that can be handled; ValueError says in a few words why not
+
+    Parameters
+    ----------
+    path : Path
+        config.json
+
+    Returns
+    -------
+    object
+        of JSON's own types
+
+    Raises
+    ------
+    ValueError
+        says in a few words why not
+    """
     try:
         with open(path, "rb") as file: data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES: raise ValueError(f"it is larger than {MOST_BYTES >> 20} MB")

@@ -15,12 +15,23 @@ from collections.abc import Iterable
 import numpy as np
 
 # %% ../../nbs/answer/05_decide.ipynb #8980b202
-def match_name(
-    name: object,            # as typed
-    known: Iterable[str],    # what it may be
-    what: str,               # what it is called in a message, e.g. "country"
-) -> str:                    # one of `known`
-    "The known name that was meant"
+def match_name(name: object, known: Iterable[str], what: str) -> str:
+    """The known name that was meant
+
+    Parameters
+    ----------
+    name : object
+        as typed
+    known : Iterable[str]
+        what it may be
+    what : str
+        what it is called in a message, e.g. "country"
+
+    Returns
+    -------
+    str
+        one of `known`
+    """
     names, text = list(known), str(name)
     if text in names: return text
     plain = {_plain(one): one for one in names}
@@ -33,12 +44,23 @@ def match_name(
 def _plain(text: str) -> str: return " ".join(text.replace("_", " ").casefold().split())
 
 # %% ../../nbs/answer/05_decide.ipynb #b4a1830b
-def prior_weights(
-    priors: dict,  # column -> {"strength": number, "weights": {value: [a number above 0 a label]}}
-    given: dict,   # column -> value; None, "" and NaN are not given
-    n: int,        # labels
-) -> tuple[np.ndarray, dict]:  # float64 (n,), and what was understood: column -> value
-    "What is known beside the picture, as one weight a label"
+def prior_weights(priors: dict, given: dict, n: int) -> tuple[np.ndarray, dict]:
+    """What is known beside the picture, as one weight a label
+
+    Parameters
+    ----------
+    priors : dict
+        column -> {"strength": number, "weights": {value: [a number above 0 a label]}}
+    given : dict
+        column -> value; None, "" and NaN are not given
+    n : int
+        labels
+
+    Returns
+    -------
+    tuple[np.ndarray, dict]
+        float64 (n,), and what was understood: column -> value
+    """
     total, taken = np.ones(n), {}
     for name, value in given.items():
         if value is None or value == "" or value != value: continue
@@ -49,45 +71,94 @@ def prior_weights(
         total = total * np.asarray(prior["weights"][taken[column]], float) ** prior["strength"]
     return total, taken
 
-def apply_prior(
-    p: np.ndarray,        # (..., n), rows sum to 1
-    weights: np.ndarray,  # (n,) or (..., n), above 0
-) -> np.ndarray:          # (..., n), rows sum to 1
-    "Probabilities with what is known beside the picture"
+def apply_prior(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Probabilities with what is known beside the picture
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (..., n), rows sum to 1
+    weights : np.ndarray
+        (n,) or (..., n), above 0
+
+    Returns
+    -------
+    np.ndarray
+        (..., n), rows sum to 1
+    """
     weighted = np.maximum(p, 1e-30) * weights
     return weighted / weighted.sum(-1, keepdims=True)
 
 # %% ../../nbs/answer/05_decide.ipynb #5fb0f77b
-def subset_mask(
-    labels: list[str],          # all of the bundle
-    subset: Iterable[str],      # those that may be answered
-) -> np.ndarray:                # bool (n,)
-    "Which labels are on the list"
+def subset_mask(labels: list[str], subset: Iterable[str]) -> np.ndarray:
+    """Which labels are on the list
+
+    Parameters
+    ----------
+    labels : list[str]
+        all of the bundle
+    subset : Iterable[str]
+        those that may be answered
+
+    Returns
+    -------
+    np.ndarray
+        bool (n,)
+    """
     if isinstance(subset, str): raise ValueError(f"subset is the text {subset!r}: give a list of labels")
     wanted = {match_name(name, labels, "label") for name in subset}
     if not wanted: raise ValueError("subset is empty: give at least one label, or leave it out")
     return np.array([label in wanted for label in labels])
 
-def restrict(
-    p: np.ndarray,     # (..., n), rows sum to 1
-    mask: np.ndarray,  # bool (n,)
-) -> np.ndarray:       # (..., n): 0 outside the mask, rows sum to 1
-    "Probabilities of those labels alone"
+def restrict(p: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Probabilities of those labels alone
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (..., n), rows sum to 1
+    mask : np.ndarray
+        bool (n,)
+
+    Returns
+    -------
+    np.ndarray
+        (..., n): 0 outside the mask, rows sum to 1
+    """
     kept = np.where(mask, np.maximum(p, 1e-30), 0)
     return kept / kept.sum(-1, keepdims=True)
 
 # %% ../../nbs/answer/05_decide.ipynb #e6512810
-def order_of(
-    p: np.ndarray,  # (n,)
-) -> np.ndarray:    # int (n,): most probable first, ties in label order
-    "Labels by probability"
+def order_of(p: np.ndarray) -> np.ndarray:
+    """Labels by probability
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (n,)
+
+    Returns
+    -------
+    np.ndarray
+        int (n,): most probable first, ties in label order
+    """
     return np.argsort(-np.asarray(p), kind="stable")
 
-def rank_sums(
-    p: np.ndarray,   # (n,)
-    of: list[str],   # the name at this rank, one a label
-) -> dict[str, float]:  # name -> probability, largest first, ties in label order
-    "Probabilities summed over a rank"
+def rank_sums(p: np.ndarray, of: list[str]) -> dict[str, float]:
+    """Probabilities summed over a rank
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (n,)
+    of : list[str]
+        the name at this rank, one a label
+
+    Returns
+    -------
+    dict[str, float]
+        name -> probability, largest first, ties in label order
+    """
     total: dict[str, float] = {}
     for name, value in zip(of, p): total[name] = total.get(name, 0.) + float(value)
     return dict(sorted(total.items(), key=_least))
@@ -95,12 +166,23 @@ def rank_sums(
 def _least(item: tuple) -> float: return -item[1]
 
 # %% ../../nbs/answer/05_decide.ipynb #fb413f99
-def roll_up(
-    p: np.ndarray,      # (n,)
-    labels: list[str],  # n
-    ranks: list[dict],  # finest first: name, threshold (None: never), of (one name a label; none for the label itself)
-) -> dict:              # rank, name, probability; all None when nothing is sure
-    "The finest thing that can be said"
+def roll_up(p: np.ndarray, labels: list[str], ranks: list[dict]) -> dict:
+    """The finest thing that can be said
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (n,)
+    labels : list[str]
+        n
+    ranks : list[dict]
+        finest first: name, threshold (None: never), of (one name a label; none for the label itself)
+
+    Returns
+    -------
+    dict
+        rank, name, probability; all None when nothing is sure
+    """
     for rank in ranks:
         name, probability = next(iter(rank_sums(p, rank.get("of") or labels).items()))
         if rank["threshold"] is not None and probability >= rank["threshold"]:
@@ -110,11 +192,21 @@ def roll_up(
 # %% ../../nbs/answer/05_decide.ipynb #24e578d8
 SETS = ("lac", "raps")
 
-def set_scores(
-    p: np.ndarray,  # (N, n), rows sum to 1
-    rule: dict,     # method; for raps also penalty (a place) and free (places without one)
-) -> np.ndarray:    # (N, n): how little a label belongs to the picture
-    "Nonconformity of every label; a set holds those up to a threshold"
+def set_scores(p: np.ndarray, rule: dict) -> np.ndarray:
+    """Nonconformity of every label; a set holds those up to a threshold
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (N, n), rows sum to 1
+    rule : dict
+        method; for raps also penalty (a place) and free (places without one)
+
+    Returns
+    -------
+    np.ndarray
+        (N, n): how little a label belongs to the picture
+    """
     if rule["method"] not in SETS: raise ValueError(f"no set method {rule['method']!r}: use one of {', '.join(SETS)}")
     if rule["method"] == "lac": return 1 - p
     order = np.argsort(-p, axis=1, kind="stable")
@@ -124,11 +216,21 @@ def set_scores(
     np.put_along_axis(scores, order, sums, 1)
     return scores
 
-def set_mask(
-    p: np.ndarray,  # (N, n), rows sum to 1
-    rule: dict,     # method, threshold, and penalty and free for raps
-) -> np.ndarray:    # bool (N, n), at least one a row
-    "Which labels are in the set of each picture"
+def set_mask(p: np.ndarray, rule: dict) -> np.ndarray:
+    """Which labels are in the set of each picture
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (N, n), rows sum to 1
+    rule : dict
+        method, threshold, and penalty and free for raps
+
+    Returns
+    -------
+    np.ndarray
+        bool (N, n), at least one a row
+    """
     mask = (set_scores(p, rule) <= rule["threshold"]) & (p > 0)
     mask[np.arange(len(p)), p.argmax(1)] = True
     return mask
@@ -136,12 +238,23 @@ def set_mask(
 # %% ../../nbs/answer/05_decide.ipynb #f49bacb8
 COSTS = {"harmless": 1., "alarm": 2., "dangerous": 2., "miss": 5.}  # harmless for harmless, harmless called dangerous,
                                                                    # dangerous for dangerous, dangerous called harmless
-def expected_costs(
-    p: np.ndarray,          # (N, n), rows sum to 1
-    danger: dict | None,    # {"of": bool a label, "costs": see COSTS}
-    costs: list | np.ndarray | None = None,  # (n, n) costs[truth][said]; wins over danger
-) -> np.ndarray:            # (N, n): expected cost of saying each label
-    "What saying a label will cost on average"
+def expected_costs(p: np.ndarray, danger: dict | None, costs: list | np.ndarray | None = None) -> np.ndarray:
+    """What saying a label will cost on average
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (N, n), rows sum to 1
+    danger : dict | None
+        {"of": bool a label, "costs": see COSTS}
+    costs : list | np.ndarray | None
+        (n, n) costs[truth][said]; wins over danger
+
+    Returns
+    -------
+    np.ndarray
+        (N, n): expected cost of saying each label
+    """
     if costs is not None: return p @ np.asarray(costs, float)
     of, cost = np.asarray(danger["of"], bool), danger["costs"]
     dangerous = p[:, of].sum(1, keepdims=True)
@@ -149,23 +262,45 @@ def expected_costs(
     return np.where(of, cost["alarm"] * harmless + cost["dangerous"] * (dangerous - p),
                     cost["harmless"] * (harmless - p) + cost["miss"] * dangerous)
 
-def cost_matrix(
-    danger: dict,   # {"of": bool a label, "costs": see COSTS}
-) -> np.ndarray:    # (n, n) costs[truth][said]
-    "The same costs as a matrix, to look at or to change"
+def cost_matrix(danger: dict) -> np.ndarray:
+    """The same costs as a matrix, to look at or to change
+
+    Parameters
+    ----------
+    danger : dict
+        {"of": bool a label, "costs": see COSTS}
+
+    Returns
+    -------
+    np.ndarray
+        (n, n) costs[truth][said]
+    """
     of, cost = np.asarray(danger["of"], bool), danger["costs"]
     table = np.array([[cost["harmless"], cost["alarm"]], [cost["miss"], cost["dangerous"]]])
     matrix = table[of.astype(int)[:, None], of.astype(int)[None]]
     return matrix * (1 - np.eye(len(of)))
 
 # %% ../../nbs/answer/05_decide.ipynb #99dd0ec8
-def least_cost(
-    p: np.ndarray,                 # (N, n), rows sum to 1
-    danger: dict | None,           # as in `expected_costs`
-    costs: list | None = None,     # as in `expected_costs`
-    mask: np.ndarray | None = None,  # bool (n,): labels that may be said
-) -> tuple[np.ndarray, np.ndarray]:  # int (N,) labels, float (N,) their expected cost
-    "The label to act on: least expected cost; of equal costs the more probable"
+def least_cost(p: np.ndarray, danger: dict | None, costs: list | None = None,
+               mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The label to act on: least expected cost; of equal costs the more probable
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (N, n), rows sum to 1
+    danger : dict | None
+        as in `expected_costs`
+    costs : list | None
+        as in `expected_costs`
+    mask : np.ndarray | None
+        bool (n,): labels that may be said
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        int (N,) labels, float (N,) their expected cost
+    """
     expected = expected_costs(p, danger, costs)
     if mask is not None: expected = np.where(mask, expected, np.inf)
     order = np.argsort(-p, axis=1, kind="stable")
@@ -179,13 +314,25 @@ WORDS = {"sure": "Fairly sure: of such answers about {risk} or fewer are wrong."
          "unsure": "Unsure: take the names below as hints, and try another photo.",
          "stranger": "This looks like none of the {n} names known here."}
 
-def doubt_of(
-    p: np.ndarray,           # (n,), after prior and subset
-    rolled: dict,            # what `roll_up` gave
-    rules: dict,             # risk, and stranger or None
-    strange: float | None,   # strangeness of the picture; None: not measured
-) -> dict:                   # level, words, wrong, strange
-    "How much an answer may be trusted, in a number and in words"
+def doubt_of(p: np.ndarray, rolled: dict, rules: dict, strange: float | None) -> dict:
+    """How much an answer may be trusted, in a number and in words
+
+    Parameters
+    ----------
+    p : np.ndarray
+        (n,), after prior and subset
+    rolled : dict
+        what `roll_up` gave
+    rules : dict
+        risk, and stranger or None
+    strange : float | None
+        strangeness of the picture; None: not measured
+
+    Returns
+    -------
+    dict
+        level, words, wrong, strange
+    """
     stranger = rules.get("stranger") if strange is not None else None
     level = {None: "unsure", "label": "sure"}.get(rolled["rank"], "rank")
     if stranger and strange > stranger["threshold"]: level = "stranger"
@@ -200,16 +347,32 @@ def _share(value: float, quantiles: list[float]) -> float:  # of known pictures 
 NO_RULES = {"risk": None, "ranks": [], "stranger": None, "set": None, "priors": {}, "danger": None, "costs": None,
             "confidence": None}
 
-def make_answer(
-    p: np.ndarray,                 # float64 (n,), after the temperature, rows sum to 1
-    labels: list[str],             # n
-    rules: dict | None = None,     # of config.json; None: an older bundle
-    k: int = 3,                    # labels in `top`
-    given: dict | None = None,     # column -> value, for the priors
-    subset: Iterable[str] | None = None,  # labels that may be answered; None: all
-    strange: float | None = None,  # the model's second output; None: it has none
-) -> dict:                         # top, probabilities, given, subset, roll_up, doubt, set, venomous, decision
-    "What to say about a picture"
+def make_answer(p: np.ndarray, labels: list[str], rules: dict | None = None, k: int = 3, given: dict | None = None,
+                subset: Iterable[str] | None = None, strange: float | None = None) -> dict:
+    """What to say about a picture
+
+    Parameters
+    ----------
+    p : np.ndarray
+        float64 (n,), after the temperature, rows sum to 1
+    labels : list[str]
+        n
+    rules : dict | None
+        of config.json; None: an older bundle
+    k : int
+        labels in `top`
+    given : dict | None
+        column -> value, for the priors
+    subset : Iterable[str] | None
+        labels that may be answered; None: all
+    strange : float | None
+        the model's second output; None: it has none
+
+    Returns
+    -------
+    dict
+        top, probabilities, given, subset, roll_up, doubt, set, venomous, decision
+    """
     if not isinstance(k, int) or k < 1: raise ValueError(f"k is {k!r}: use a whole number from 1")
     known, n = NO_RULES | (rules or {}), len(labels)
     raw, p = p, np.asarray(p, float)
@@ -241,11 +404,21 @@ def _costly(p: np.ndarray, labels: list[str], order: np.ndarray, rules: dict, ma
     return answer
 
 # %% ../../nbs/answer/05_decide.ipynb #bd60c686
-def check_rules(
-    rules: dict | None,  # of config.json
-    n: int,              # labels
-) -> dict | None:        # the same
-    "Refuse rules that could not decide"
+def check_rules(rules: dict | None, n: int) -> dict | None:
+    """Refuse rules that could not decide
+
+    Parameters
+    ----------
+    rules : dict | None
+        of config.json
+    n : int
+        labels
+
+    Returns
+    -------
+    dict | None
+        the same
+    """
     if rules is None: return None
     known = NO_RULES | rules
     extra = sorted(set(rules) - set(NO_RULES))

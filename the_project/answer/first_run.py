@@ -21,10 +21,14 @@ _KEY = b"location"
 # how protobuf may spell "field 1, a text of 8 bytes", the last two in more bytes than needed
 _BEFORE = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
 
-def check_self_contained(
-    path: str | Path,  # an ONNX file
-) -> None:
-    "Refuse a model whose weights are said to be in another file"
+def check_self_contained(path: str | Path) -> None:
+    """Refuse a model whose weights are said to be in another file
+
+    Parameters
+    ----------
+    path : str | Path
+        an ONNX file
+    """
     try: data = Path(path).read_bytes()
     except OSError as error: raise BundleError(f"{path}: it can't be read ({error.strerror})") from error
     at = data.find(_KEY)
@@ -55,20 +59,41 @@ print("done", flush=True)
 """
 _KNOWN: set[str] = set()  # SHA-256 of models that this process made, and of those that ran once
 
-def trust_model(
-    path: str | Path,  # an ONNX file that this process wrote
-) -> None:
-    "A model that needs no first run"
+def trust_model(path: str | Path) -> None:
+    """A model that needs no first run
+
+    Parameters
+    ----------
+    path : str | Path
+        an ONNX file that this process wrote
+    """
     _KNOWN.add(file_sum(path))
 
 # %% ../../nbs/answer/15_first_run.ipynb #4f7bd37f
-def run_first(
-    files: list[str | Path],        # ONNX files, each fed with the outputs of the one before
-    feeds: dict[str, tuple],        # of the first: input -> shape
-    seconds: float | None = 60,     # that it may take; None: no first run
-    threads: int = 1,               # of the run
-) -> bool:                          # whether there was a run; models that are known need none
-    "Let models run once in a process of its own; BundleError when they don't come to an end"
+def run_first(files: list[str | Path], feeds: dict[str, tuple], seconds: float | None = 60, threads: int = 1) -> bool:
+    """Let models run once in a process of its own; BundleError when they don't come to an end
+
+    Parameters
+    ----------
+    files : list[str | Path]
+        ONNX files, each fed with the outputs of the one before
+    feeds : dict[str, tuple]
+        of the first: input -> shape
+    seconds : float | None
+        that it may take; None: no first run
+    threads : int
+        of the run
+
+    Returns
+    -------
+    bool
+        whether there was a run; models that are known need none
+
+    Raises
+    ------
+    BundleError
+        when they don't come to an end
+    """
     if seconds is not None and not seconds > 0: raise ValueError(f"first_run={seconds}: use more than 0 seconds")
     sums = [file_sum(file) for file in files]
     for file in files: check_self_contained(file)

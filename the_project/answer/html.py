@@ -17,12 +17,23 @@ from .mask_view import colour_bytes, over, visible, visible_bands
 from .raster import Raster, select_bands
 
 # %% ../../nbs/answer/11_html.ipynb #7d59b41d
-def view_scene(
-    raster: Raster,       # from `read_raster`
-    bands: dict,          # of config.json: file_bands, missing, hide_band
-    longest: int = 1024,  # pixels of the picture's longer side, at most
-) -> np.ndarray:          # uint8 (h, w, 3)
-    "A scene as a picture"
+def view_scene(raster: Raster, bands: dict, longest: int = 1024) -> np.ndarray:
+    """A scene as a picture
+
+    Parameters
+    ----------
+    raster : Raster
+        from `read_raster`
+    bands : dict
+        of config.json: file_bands, missing, hide_band
+    longest : int
+        pixels of the picture's longer side, at most
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (h, w, 3)
+    """
     height, width, depth = raster.shape
     if raster.dtype == np.uint8 and depth == 3:
         picture = Image.fromarray(raster.pixels)
@@ -36,22 +47,43 @@ def view_scene(
 # %% ../../nbs/answer/11_html.ipynb #73e85b9f
 NO_VALUE = 255  # in a mask: no band had a value there
 
-def lay_over(
-    picture: np.ndarray,  # uint8 (h, w, 3), from `view_scene`
-    mask: np.ndarray,     # (H, W) class numbers below 255, or NO_VALUE
-    colours: list[str],   # one a class, of config.json
-) -> Image.Image:         # RGB, of the picture's size
-    "A picture under the veil of its mask"
+def lay_over(picture: np.ndarray, mask: np.ndarray, colours: list[str]) -> Image.Image:
+    """A picture under the veil of its mask
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (h, w, 3), from `view_scene`
+    mask : np.ndarray
+        (H, W) class numbers below 255, or NO_VALUE
+    colours : list[str]
+        one a class, of config.json
+
+    Returns
+    -------
+    Image.Image
+        RGB, of the picture's size
+    """
     size = picture.shape[1], picture.shape[0]
     mask = Image.fromarray(np.asarray(mask, np.uint8)).resize(size, Image.Resampling.NEAREST)
     return Image.fromarray(over(picture, np.asarray(mask), colours))
 
 # %% ../../nbs/answer/11_html.ipynb #aa7060c3
-def mask_png(
-    mask: np.ndarray,    # (H, W) class numbers below 255, or NO_VALUE
-    colours: list[str],  # one a class, of config.json
-) -> bytes:              # a PNG with a palette; pixels are the class numbers
-    "A mask in its colours"
+def mask_png(mask: np.ndarray, colours: list[str]) -> bytes:
+    """A mask in its colours
+
+    Parameters
+    ----------
+    mask : np.ndarray
+        (H, W) class numbers below 255, or NO_VALUE
+    colours : list[str]
+        one a class, of config.json
+
+    Returns
+    -------
+    bytes
+        a PNG with a palette; pixels are the class numbers
+    """
     table = np.zeros((256, 4), np.uint8)
     table[:len(colours)] = colour_bytes(colours)
     image = Image.frombytes("P", np.shape(mask)[::-1], np.ascontiguousarray(mask, np.uint8).tobytes())
@@ -60,21 +92,38 @@ def mask_png(
     return out.getvalue()
 
 # %% ../../nbs/answer/11_html.ipynb #6e2bbaf0
-def told_percent(
-    percent: float,  # 0..100
-) -> str:
-    "A share as people read it: never 0 where there is something, never all where something is missing"
+def told_percent(percent: float) -> str:
+    """A share as people read it: never 0 where there is something, never all where something is missing
+
+    Parameters
+    ----------
+    percent : float
+        0..100
+    """
     if percent in (0, 100): return f"{percent:.0f} %"
     if percent < .1: return "< 0.1 %"
     return "> 99.9 %" if percent > 99.9 else f"{percent:.1f} %"
 
-def coverage_html(
-    answer: dict,               # of a bundle of masks: coverage, unknown, notes
-    colours: list[str],         # one a class, of config.json
-    picture: Image.Image | None = None,  # from `lay_over`
-    mask: bytes | None = None,  # from `mask_png`, to be kept
-) -> str:                       # HTML without script
-    "What each class covers, beside its colour"
+def coverage_html(answer: dict, colours: list[str], picture: Image.Image | None = None,
+                  mask: bytes | None = None) -> str:
+    """What each class covers, beside its colour
+
+    Parameters
+    ----------
+    answer : dict
+        of a bundle of masks: coverage, unknown, notes
+    colours : list[str]
+        one a class, of config.json
+    picture : Image.Image | None
+        from `lay_over`
+    mask : bytes | None
+        from `mask_png`, to be kept
+
+    Returns
+    -------
+    str
+        HTML without script
+    """
     rows = sorted(zip(answer["coverage"].items(), colours), key=lambda row: -row[0][1])
     lines = "".join(_row(name, percent, colour) for (name, percent), colour in rows)
     known = answer.get("unknown", 0)
@@ -97,21 +146,42 @@ def _figure(picture: Image.Image | None) -> str:
     return f'<figure><img alt="The scene under its mask" src="data:image/jpeg;base64,{code}"></figure>'
 
 # %% ../../nbs/answer/11_html.ipynb #e5b6c2d9
-def first_names(
-    names: list[str],  # ready to be shown, e.g. escaped
-    most: int = 100,   # that are shown
-) -> str:              # one line
-    "Names with commas between; of very many the first, and how many more there are"
+def first_names(names: list[str], most: int = 100) -> str:
+    """Names with commas between; of very many the first, and how many more there are
+
+    Parameters
+    ----------
+    names : list[str]
+        ready to be shown, e.g. escaped
+    most : int
+        that are shown
+
+    Returns
+    -------
+    str
+        one line
+    """
     more = len(names) - most
     return ", ".join(names[:most]) + f", and {more:,} more: config.json of the bundle lists them" * (more > 0)
 
 # %% ../../nbs/answer/11_html.ipynb #5987f2b9
-def scene_html(
-    masks,         # of a bundle's predictor: `open`, `bands`, `rule`
-    source,        # what was answered
-    answer: dict,  # with its mask
-) -> str:          # HTML without script
-    "A scene under its mask, what is covered, and the mask to keep"
+def scene_html(masks, source, answer: dict) -> str:
+    """A scene under its mask, what is covered, and the mask to keep
+
+    Parameters
+    ----------
+    masks
+        of a bundle's predictor: `open`, `bands`, `rule`
+    source
+        what was answered
+    answer : dict
+        with its mask
+
+    Returns
+    -------
+    str
+        HTML without script
+    """
     colours = masks.rule["colours"]
     with masks.open(source) as raster: picture = view_scene(raster, masks.bands)
     return coverage_html(answer, colours, lay_over(picture, answer["mask"], colours), mask_png(answer["mask"], colours))

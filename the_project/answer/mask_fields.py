@@ -18,10 +18,19 @@ def _check_kinds(what: str, fields, kinds: dict) -> None:
     wrong = [name for name, kind in kinds.items() if name not in fields or not isinstance(fields[name], kind)]
     if wrong: raise ValueError(f"{what} lacks {', '.join(wrong)}, or has it in a wrong type: export the bundle again")
 
-def check_band_fields(
-    bands: dict,  # of config.json
-) -> dict:        # the same, if it is complete
-    "Refuse bands that no scene could be read by"
+def check_band_fields(bands: dict) -> dict:
+    """Refuse bands that no scene could be read by
+
+    Parameters
+    ----------
+    bands : dict
+        of config.json
+
+    Returns
+    -------
+    dict
+        the same, if it is complete
+    """
     _check_kinds("bands", bands, _BANDS)
     known = bands["file_bands"]
     asked = [*bands["bands"], *([bands["hide_band"]] if bands["hide_band"] else [])]
@@ -39,11 +48,21 @@ def check_band_fields(
     return bands
 
 # %% ../../nbs/answer/10_mask_fields.ipynb #737ab1ae
-def check_mask_fields(
-    mask: dict,         # of config.json
-    labels: list[str],  # of config.json
-) -> dict:              # the same, if it is complete
-    "Refuse classes that no mask could be written by"
+def check_mask_fields(mask: dict, labels: list[str]) -> dict:
+    """Refuse classes that no mask could be written by
+
+    Parameters
+    ----------
+    mask : dict
+        of config.json
+    labels : list[str]
+        of config.json
+
+    Returns
+    -------
+    dict
+        the same, if it is complete
+    """
     _check_kinds("mask", mask, _MASK)
     if mask["classes"] != labels: raise ValueError(f"mask has other classes than {', '.join(labels)}: export it again")
     values = mask["values"]

@@ -14,34 +14,71 @@ _LOUD = ("#e6007e", "#00b3e6", "#ffb000", "#4b3cff", "#3cb44b", "#00d1a0", "#9ce
 CLEAR = "#00000000"
 _BACKGROUNDS = ("background", "nothing", "none", "other", "rest")
 
-def mask_colours(
-    labels: list[str],  # names of the classes, in the order of their numbers
-) -> list[str]:         # "#rrggbb" each; "#00000000", which is clear, for a background
-    "A colour for each class: the same list gets the same colours everywhere"
+def mask_colours(labels: list[str]) -> list[str]:
+    """A colour for each class: the same list gets the same colours everywhere
+
+    Parameters
+    ----------
+    labels : list[str]
+        names of the classes, in the order of their numbers
+
+    Returns
+    -------
+    list[str]
+        "#rrggbb" each; "#00000000", which is clear, for a background
+    """
     clear = bool(labels) and (len(labels) == 2 or labels[0].lower() in _BACKGROUNDS)
     loud = [_LOUD[i % len(_LOUD)] for i in range(len(labels))]
     return [CLEAR, *loud][:len(labels)] if clear else loud
 
-def colour_bytes(
-    colours: list[str],  # "#rrggbb" or "#rrggbbaa"
-) -> np.ndarray:         # uint8 (n, 4): red, green, blue, opacity
-    "Colours as numbers"
+def colour_bytes(colours: list[str]) -> np.ndarray:
+    """Colours as numbers
+
+    Parameters
+    ----------
+    colours : list[str]
+        "#rrggbb" or "#rrggbbaa"
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (n, 4): red, green, blue, opacity
+    """
     return np.array([list(bytes.fromhex(f"{colour[1:]}ff"[:8])) for colour in colours], np.uint8).reshape(-1, 4)
 
 # %% ../../nbs/answer/06_mask_view.ipynb #c15564e0
-def visible_bands(
-    names: list[str],  # of the bands, in their order
-) -> list[int]:        # one or three positions
-    "Which bands are shown as red, green and blue"
+def visible_bands(names: list[str]) -> list[int]:
+    """Which bands are shown as red, green and blue
+
+    Parameters
+    ----------
+    names : list[str]
+        of the bands, in their order
+
+    Returns
+    -------
+    list[int]
+        one or three positions
+    """
     known = {str(name).lower(): i for i, name in enumerate(names)}
     if all(colour in known for colour in ("red", "green", "blue")): return [known[c] for c in ("red", "green", "blue")]
     return [0, 1, 2] if len(names) >= 3 else [0]
 
-def visible(
-    pixels: np.ndarray,               # (H, W, C), NaN where missing
-    names: list[str] | None = None,   # of the bands; None: the first three are red, green and blue
-) -> np.ndarray:                      # uint8 (H, W, 3)
-    "A raster as a picture"
+def visible(pixels: np.ndarray, names: list[str] | None = None) -> np.ndarray:
+    """A raster as a picture
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, C), NaN where missing
+    names : list[str] | None
+        of the bands; None: the first three are red, green and blue
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 3)
+    """
     if pixels.ndim != 3: raise ValueError(f"pixels of shape {pixels.shape}: give (height, width, bands)")
     shown = pixels[..., visible_bands(names or [str(i) for i in range(pixels.shape[-1])])]
     if pixels.dtype == np.uint8: return np.broadcast_to(shown, (*shown.shape[:2], 3)).copy()
@@ -54,13 +91,25 @@ def visible(
     return np.broadcast_to(np.nan_to_num(scaled.clip(0, 1) * 255), (*shown.shape[:2], 3)).round().astype(np.uint8)
 
 # %% ../../nbs/answer/06_mask_view.ipynb #5190eed7
-def over(
-    picture: np.ndarray,   # uint8 (H, W, 3)
-    mask: np.ndarray,      # int (H, W): class numbers; 255 is not judged
-    colours: list[str],    # one a class, see `mask_colours`
-    opacity: float = .55,  # of the mask, 0 .. 1
-) -> np.ndarray:           # uint8 (H, W, 3)
-    "A translucent mask over its picture"
+def over(picture: np.ndarray, mask: np.ndarray, colours: list[str], opacity: float = .55) -> np.ndarray:
+    """A translucent mask over its picture
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (H, W, 3)
+    mask : np.ndarray
+        int (H, W): class numbers; 255 is not judged
+    colours : list[str]
+        one a class, see `mask_colours`
+    opacity : float
+        of the mask, 0 .. 1
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 3)
+    """
     if picture.shape[:2] != mask.shape:
         raise ValueError(f"a mask of {mask.shape[1]} x {mask.shape[0]} pixels over a picture of {picture.shape[1]} x "
                          f"{picture.shape[0]}: give one of the same size")

@@ -17,31 +17,55 @@ from .raster import MOST_PIXELS, Raster, has_value, read_raster, select_bands
 from .tiles import NOT_JUDGED, clean_mask, coverage, predict_tiles, presized, resize_values
 
 # %% ../../nbs/answer/14_masks.ipynb #3ac1b2cf
-def choose_classes(
-    probabilities: np.ndarray,  # (K, ...), sum to 1 over K
-    threshold: float = .5,      # of two classes: the second is said from this probability
-) -> np.ndarray:                # uint8 (...): class numbers
-    "What is said of each pixel"
+def choose_classes(probabilities: np.ndarray, threshold: float = .5) -> np.ndarray:
+    """What is said of each pixel
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        (K, ...), sum to 1 over K
+    threshold : float
+        of two classes: the second is said from this probability
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (...): class numbers
+    """
     if len(probabilities) == 2: return (probabilities[1] >= threshold).astype(np.uint8)
     return probabilities.argmax(0).astype(np.uint8)
 
-def softmax(
-    logits: np.ndarray,  # (B, K, h, w)
-) -> np.ndarray:         # float32, the same shape
-    "Probabilities of each pixel's classes"
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of each pixel's classes
+
+    Parameters
+    ----------
+    logits : np.ndarray
+        (B, K, h, w)
+
+    Returns
+    -------
+    np.ndarray
+        float32, the same shape
+    """
     powers = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float32)
     return powers / powers.sum(1, keepdims=True)
 
 # %% ../../nbs/answer/14_masks.ipynb #3a96a43d
 class SceneModel:
     "Scenes in, probabilities of each pixel's classes out"
-    def __init__(
-        self,
-        session,        # `run(["y"], {"x": float32 (B, C, h, w)})` gives logits [(B, K, h, w)]
-        config: dict,   # of the bundle: labels, bands, mask
-        max_pixels: int = MOST_PIXELS,  # height x width allowed
-        name: str = "model.onnx",       # for messages
-    ):
+    def __init__(self, session, config: dict, max_pixels: int = MOST_PIXELS, name: str = "model.onnx"):
+        """Parameters
+        ----------
+        session
+            `run(["y"], {"x": float32 (B, C, h, w)})` gives logits [(B, K, h, w)]
+        config : dict
+            of the bundle: labels, bands, mask
+        max_pixels : int
+            height x width allowed
+        name : str
+            for messages
+        """
         self.session, self.config, self.max_pixels, self.name = session, config, max_pixels, name
         self.labels, self.bands, self.rule = config["labels"], config["bands"], config["mask"]
         _check_session(self)
@@ -59,12 +83,21 @@ class SceneModel:
         "float32 (B, C, h, w), NaN: no value -> probabilities (B, K, h, w)"
         return softmax(self.session.run(["y"], {"x": x})[0])
 
-    def strips(
-        self,
-        raster: Raster,              # from `open`
-        unknown: np.ndarray | None = None,  # bool (H, W), as read: set where no band has a value
-    ) -> Iterator[tuple[int, np.ndarray]]:  # (first row, probabilities float32 (K, rows, W)), from the top down
-        "Probabilities, strip by strip; at the size that the bundle shrinks scenes to"
+    def strips(self, raster: Raster, unknown: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Probabilities, strip by strip; at the size that the bundle shrinks scenes to
+
+        Parameters
+        ----------
+        raster : Raster
+            from `open`
+        unknown : np.ndarray | None
+            bool (H, W), as read: set where no band has a value
+
+        Returns
+        -------
+        Iterator[tuple[int, np.ndarray]]
+            (first row, probabilities float32 (K, rows, W)), from the top down
+        """
         size = presized(*raster.shape[:2], self.bands["presize"])
         small = None if size == raster.shape[:2] else resize_values(self._values(raster, 0, 0, *raster.shape[:2]), size)
 

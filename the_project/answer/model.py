@@ -41,14 +41,20 @@ def _open_session(
 # %% ../../nbs/answer/16_model.ipynb #1c0a24bf
 class BundleModel:
     "A bundle's model: pictures in, probabilities out"
-    def __init__(
-        self,
-        bundle: str | Path,             # folder made by `export_bundle`
-        threads: int = 1,               # for the model, and for reading several pictures at once
-        max_pixels: int = 178_000_000,  # width x height of a picture allowed
-        first_run: float | None = 60,   # seconds that a model which this process did not make may take to open and run
-                                        # once, in a process of its own; None: it is opened here, without a limit
-    ):
+    def __init__(self, bundle: str | Path, threads: int = 1, max_pixels: int = 178_000_000,
+                 first_run: float | None = 60):
+        """Parameters
+        ----------
+        bundle : str | Path
+            folder made by `export_bundle`
+        threads : int
+            for the model, and for reading several pictures at once
+        max_pixels : int
+            width x height of a picture allowed
+        first_run : float | None
+            seconds that a model which this process did not make may take to open and run once, in a process of its own;
+            None: it is opened here, without a limit
+        """
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads is {threads!r}: use a whole number from 1")
         self.folder, self.threads, self.max_pixels, self.first_run = Path(bundle), threads, max_pixels, first_run
@@ -87,30 +93,54 @@ class BundleModel:
         "uint8 (B, H, W, C) as the model's float32 (B, labels), before temperature and softmax"
         return self.outputs(pixels)[0]
 
-    def decode(
-        self,
-        outputs: np.ndarray,  # float (B, outputs of the model)
-    ) -> np.ndarray:          # float64: probabilities (B, labels); of numbers middles, then spreads (B, 2n)
-        "What a model's raw outputs say, in units that can be compared with 1e-4"
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """What a model's raw outputs say, in units that can be compared with 1e-4
+
+        Parameters
+        ----------
+        outputs : np.ndarray
+            float (B, outputs of the model)
+
+        Returns
+        -------
+        np.ndarray
+            float64: probabilities (B, labels); of numbers middles, then spreads (B, 2n)
+        """
         if self.config["output"] == "number": return np.concatenate(decode_numbers(outputs, self.config["numbers"]), 1)
         return to_probabilities(outputs, self.temperature)
 
-    def answers(
-        self,
-        sources: Iterable,  # anything `open_picture` takes, each
-        batch: int = 16,    # pictures in memory at a time
-    ) -> np.ndarray:        # as `decode`, a row a picture; an unreadable picture raises PictureError
+    def answers(self, sources: Iterable, batch: int = 16) -> np.ndarray:
+        """Parameters
+        ----------
+        sources : Iterable
+            anything `open_picture` takes, each
+        batch : int
+            pictures in memory at a time
+
+        Returns
+        -------
+        np.ndarray
+            as `decode`, a row a picture; an unreadable picture raises PictureError
+        """
         if self.masks: raise ValueError(f"{self.folder}: this bundle answers with masks: use predict")
         rows, sources = [], iter(sources)
         while chunk := [read_uint8(source, self.preprocess, self.max_pixels) for source in islice(sources, batch)]:
             rows.append(self.decode(self.logits(np.stack(chunk))))
         return np.concatenate(rows) if rows else np.empty((0, len(self.labels)))
 
-    def probabilities(
-        self,
-        sources: Iterable,  # anything `open_picture` takes, each
-        batch: int = 16,    # pictures in memory at a time
-    ) -> np.ndarray:        # float64 (N, labels) in the labels' order; an unreadable picture raises PictureError
+    def probabilities(self, sources: Iterable, batch: int = 16) -> np.ndarray:
+        """Parameters
+        ----------
+        sources : Iterable
+            anything `open_picture` takes, each
+        batch : int
+            pictures in memory at a time
+
+        Returns
+        -------
+        np.ndarray
+            float64 (N, labels) in the labels' order; an unreadable picture raises PictureError
+        """
         if self.config["output"] != "label":
             raise ValueError(f"{self.folder}: this bundle answers with a {self.config['output']}, which has no "
                              "probabilities: use predict")
@@ -149,12 +179,23 @@ def _check_model(model: BundleModel):
         raise BundleError(f"{model.folder}: {model.model} answers with numbers that are not finite: {again}")
 
 # %% ../../nbs/answer/16_model.ipynb #10f0b32b
-def scale_heat(
-    coarse: np.ndarray,      # float (h, w): evidence for and against
-    size: tuple[int, int],   # height and width wanted, pixels
-    shift: float = 0,        # places, -1..1: how far their centres lie from those of a regular grid, down and right
-) -> np.ndarray:             # float32 (H, W), 0..1
-    "Evidence for, smooth, the strongest place at 1"
+def scale_heat(coarse: np.ndarray, size: tuple[int, int], shift: float = 0) -> np.ndarray:
+    """Evidence for, smooth, the strongest place at 1
+
+    Parameters
+    ----------
+    coarse : np.ndarray
+        float (h, w): evidence for and against
+    size : tuple[int, int]
+        height and width wanted, pixels
+    shift : float
+        places, -1..1: how far their centres lie from those of a regular grid, down and right
+
+    Returns
+    -------
+    np.ndarray
+        float32 (H, W), 0..1
+    """
     image = Image.fromarray(np.pad(np.maximum(coarse, 0).astype(np.float32), 1, mode="edge"))
     (h, w), start = coarse.shape, 1 - shift
     box = start, start, start + w, start + h
@@ -164,12 +205,23 @@ def scale_heat(
 # %% ../../nbs/answer/16_model.ipynb #ea6c02e6
 _RAMP = np.array([[40, 30, 90], [120, 40, 130], [220, 70, 80], [250, 160, 60], [255, 245, 150]])  # dark to bright
 
-def overlay(
-    picture: np.ndarray,    # uint8 (H, W, C)
-    heat: np.ndarray,       # (H, W), 0..1
-    strength: float = 0.6,  # of the colour where the heat is 1, 0..1
-) -> Image.Image:           # RGB
-    "A picture, coloured where its evidence lies"
+def overlay(picture: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> Image.Image:
+    """A picture, coloured where its evidence lies
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (H, W, C)
+    heat : np.ndarray
+        (H, W), 0..1
+    strength : float
+        of the colour where the heat is 1, 0..1
+
+    Returns
+    -------
+    Image.Image
+        RGB
+    """
     at = np.linspace(0, 1, len(_RAMP))
     colour = np.stack([np.interp(heat, at, _RAMP[:, channel]) for channel in range(3)], axis=-1)
     share = (strength * np.sqrt(heat))[..., None]
@@ -178,12 +230,21 @@ def overlay(
 # %% ../../nbs/answer/16_model.ipynb #e1c2d65a
 class HeatModel(BundleModel):
     "A bundle's model that can say what its answer rests on"
-    def heat(
-        self,
-        source,                    # path, bytes, open file, Pillow picture or array
-        label: str | None = None,  # whose evidence; None: the most probable one's
-    ) -> dict:                     # label, probability, picture as the model saw it (uint8), heat (H, W) 0..1
-        "Where in a picture the evidence for a label lies (Grad-CAM, Selvaraju et al. 2017)"
+    def heat(self, source, label: str | None = None) -> dict:
+        """Where in a picture the evidence for a label lies (Grad-CAM, Selvaraju et al. 2017)
+
+        Parameters
+        ----------
+        source
+            path, bytes, open file, Pillow picture or array
+        label : str | None
+            whose evidence; None: the most probable one's
+
+        Returns
+        -------
+        dict
+            label, probability, picture as the model saw it (uint8), heat (H, W) 0..1
+        """
         if not self.config.get("heat"):
             raise BundleError(f"{self.folder}: this bundle holds no heat map: export it again, or its arch has none")
         if label is not None and label not in self.labels:

@@ -12,19 +12,39 @@ from statistics import NormalDist
 import numpy as np
 
 # %% ../../nbs/answer/04_numbers.ipynb #44896bf7
-def to_scale(
-    values: np.ndarray,  # (..., n), in the numbers' own units
-    numbers: dict,       # mean, std, log
-) -> np.ndarray:         # float64 (..., n), training standard deviations
-    "Numbers as the model knows them"
+def to_scale(values: np.ndarray, numbers: dict) -> np.ndarray:
+    """Numbers as the model knows them
+
+    Parameters
+    ----------
+    values : np.ndarray
+        (..., n), in the numbers' own units
+    numbers : dict
+        mean, std, log
+
+    Returns
+    -------
+    np.ndarray
+        float64 (..., n), training standard deviations
+    """
     values = np.asarray(values, np.float64)
     return ((np.log(values) if numbers["log"] else values) - numbers["mean"]) / np.asarray(numbers["std"])
 
-def from_scale(
-    scaled: np.ndarray,  # (..., n), training standard deviations
-    numbers: dict,       # mean, std, log
-) -> np.ndarray:         # float64 (..., n), in the numbers' own units
-    "Numbers as people know them"
+def from_scale(scaled: np.ndarray, numbers: dict) -> np.ndarray:
+    """Numbers as people know them
+
+    Parameters
+    ----------
+    scaled : np.ndarray
+        (..., n), training standard deviations
+    numbers : dict
+        mean, std, log
+
+    Returns
+    -------
+    np.ndarray
+        float64 (..., n), in the numbers' own units
+    """
     values = np.asarray(scaled, np.float64) * numbers["std"] + numbers["mean"]
     return np.exp(np.minimum(values, 700.0)) if numbers["log"] else values
 
@@ -32,11 +52,21 @@ def from_scale(
 _FIELDS = {"names": list, "head": str, "loss": str, "log": bool, "mean": list, "std": list, "low": list, "high": list,
            "coverage": float, "outputs": int}
 
-def check_numbers(
-    numbers: dict,      # of config.json
-    labels: list[str],  # of config.json
-) -> dict:              # the same, if it is complete
-    "Refuse a config that could not tell a number"
+def check_numbers(numbers: dict, labels: list[str]) -> dict:
+    """Refuse a config that could not tell a number
+
+    Parameters
+    ----------
+    numbers : dict
+        of config.json
+    labels : list[str]
+        of config.json
+
+    Returns
+    -------
+    dict
+        the same, if it is complete
+    """
     if not isinstance(numbers, dict): raise ValueError("numbers is missing: export the bundle again")
     wrong = [name for name, kind in _FIELDS.items() if not isinstance(numbers.get(name), kind)]
     if wrong: raise ValueError(f"numbers lacks {', '.join(wrong)}, or has it in a wrong type: export the bundle again")
@@ -78,11 +108,21 @@ def _bin_shares(
     return np.concatenate([ends, above], -1) - np.concatenate([above, 0 * ends], -1)
 
 # %% ../../nbs/answer/04_numbers.ipynb #16efe53f
-def decode_numbers(
-    outputs: np.ndarray,  # float (B, outputs of the model)
-    numbers: dict,        # of config.json: names, head, loss, bins, log, mean, std, low, high
-) -> tuple[np.ndarray, np.ndarray]:  # middle and spread, float64 (B, n), training standard deviations
-    "What a model's raw outputs say about each number"
+def decode_numbers(outputs: np.ndarray, numbers: dict) -> tuple[np.ndarray, np.ndarray]:
+    """What a model's raw outputs say about each number
+
+    Parameters
+    ----------
+    outputs : np.ndarray
+        float (B, outputs of the model)
+    numbers : dict
+        of config.json: names, head, loss, bins, log, mean, std, low, high
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        middle and spread, float64 (B, n), training standard deviations
+    """
     outputs, n, head = np.asarray(outputs, np.float64), len(numbers["names"]), numbers["head"]
     low, high = to_scale(numbers["low"], numbers), to_scale(numbers["high"], numbers)
     if head == "bins":
@@ -100,12 +140,23 @@ def decode_numbers(
     return (np.clip(middle, low, high) if head == "clamp" else middle), spread
 
 # %% ../../nbs/answer/04_numbers.ipynb #c0f0430a
-def number_intervals(
-    middle: np.ndarray,  # (B, n), training standard deviations
-    spread: np.ndarray,  # (B, n), training standard deviations
-    numbers: dict,       # of config.json; its `margin` in spreads, one a number, or none: that of a normal distribution
-) -> np.ndarray:         # float64 (B, n, 3): value, low, high in the numbers' own units
-    "Numbers with the interval that should hold `coverage` of the truths"
+def number_intervals(middle: np.ndarray, spread: np.ndarray, numbers: dict) -> np.ndarray:
+    """Numbers with the interval that should hold `coverage` of the truths
+
+    Parameters
+    ----------
+    middle : np.ndarray
+        (B, n), training standard deviations
+    spread : np.ndarray
+        (B, n), training standard deviations
+    numbers : dict
+        of config.json; its `margin` in spreads, one a number, or none: that of a normal distribution
+
+    Returns
+    -------
+    np.ndarray
+        float64 (B, n, 3): value, low, high in the numbers' own units
+    """
     normal = NormalDist().inv_cdf(0.5 + numbers["coverage"] / 2)
     reach = np.asarray(numbers.get("margin") or [normal] * len(numbers["names"])) * spread
     ends = np.stack([from_scale(middle + side * reach, numbers) for side in (0, -1, 1)], -1)
@@ -114,16 +165,34 @@ def number_intervals(
     return ends
 
 # %% ../../nbs/answer/04_numbers.ipynb #d97be922
-def told_number(
-    value: float,  # in its own unit
-) -> str:          # "0.0312", "12.4", "123,457"
-    "A number as people read it"
+def told_number(value: float) -> str:
+    """A number as people read it
+
+    Parameters
+    ----------
+    value : float
+        in its own unit
+
+    Returns
+    -------
+    str
+        "0.0312", "12.4", "123,457"
+    """
     size = abs(value)
     if size >= 1000: return f"{value:,.0f}"
     return f"{value:.1f}" if size >= 10 else f"{value:.3g}"
 
-def cell_number(
-    value: float,  # in its own unit
-) -> str:          # "0.0001234568", "1234567", "-3.5"
-    "A number for a cell of a CSV: seven digits, no exponent, no thousands"
+def cell_number(value: float) -> str:
+    """A number for a cell of a CSV: seven digits, no exponent, no thousands
+
+    Parameters
+    ----------
+    value : float
+        in its own unit
+
+    Returns
+    -------
+    str
+        "0.0001234568", "1234567", "-3.5"
+    """
     return np.format_float_positional(value, 7, unique=False, fractional=False, trim="-")

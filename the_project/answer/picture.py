@@ -34,10 +34,14 @@ SCENE_SUFFIXES = PICTURE_SUFFIXES | {".npy"}  # what a model of rasters reads to
 _ODD = ((stat.S_ISDIR, "is a directory"), (stat.S_ISFIFO, "is a named pipe"), (stat.S_ISSOCK, "is a socket"),
         (stat.S_ISCHR, "is a device"), (stat.S_ISBLK, "is a device"))
 
-def check_regular(
-    path: str | os.PathLike,  # of a file that will be opened
-) -> None:
-    "Refuse what is no ordinary file, before it is opened"
+def check_regular(path: str | os.PathLike) -> None:
+    """Refuse what is no ordinary file, before it is opened
+
+    Parameters
+    ----------
+    path : str | os.PathLike
+        of a file that will be opened
+    """
     try: mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         why = (getattr(error, "strerror", None) or str(error)).lower()
@@ -46,10 +50,19 @@ def check_regular(
     if what: raise PictureError(f"{path}: {what}: give a picture's file")
 
 # %% ../../nbs/answer/02_picture.ipynb #4d2b06a9
-def source_name(
-    source,  # anything that `open_picture` takes
-) -> str:    # what to call it in a message
-    "The name of a picture's source: its path, its file's name, or what it is"
+def source_name(source) -> str:
+    """The name of a picture's source: its path, its file's name, or what it is
+
+    Parameters
+    ----------
+    source
+        anything that `open_picture` takes
+
+    Returns
+    -------
+    str
+        what to call it in a message
+    """
     if isinstance(source, (str, Path)):
         return str(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -75,10 +88,19 @@ _STARTS = (
 )
 
 # %% ../../nbs/answer/02_picture.ipynb #5e857051
-def what_is_it(
-    head: bytes,  # the first bytes of a file, 1,000 will do
-) -> str:         # what the file is and what to do, without a name
-    "Why Pillow could not open a file that starts with these bytes"
+def what_is_it(head: bytes) -> str:
+    """Why Pillow could not open a file that starts with these bytes
+
+    Parameters
+    ----------
+    head : bytes
+        the first bytes of a file, 1,000 will do
+
+    Returns
+    -------
+    str
+        what the file is and what to do, without a name
+    """
     if not head:
         return "the file is empty: copy or download it again"
     if head[4:8] == b"ftyp":
@@ -315,11 +337,27 @@ def _opened(source, name: str) -> Iterator[tuple[Image.Image, Metered]]:
         with _told(name, "decoded"): yield picture, file
 
 @contextmanager
-def open_header(
-    source,                         # path, bytes or open binary file
-    max_pixels: int = MOST_PIXELS,  # width x height allowed; memory and time in proportion
-) -> Iterator[Image.Image]:         # as Pillow opens it: size, mode, info; its pixels can be loaded in the block
-    "A picture's header, for who needs its pixels as stored; a `PictureError` where it can't be read or costs too much"
+def open_header(source, max_pixels: int = MOST_PIXELS) -> Iterator[Image.Image]:
+    """A picture's header, for who needs its pixels as stored; a `PictureError` where it can't be read or costs too
+    much
+
+    Parameters
+    ----------
+    source
+        path, bytes or open binary file
+    max_pixels : int
+        width x height allowed; memory and time in proportion
+
+    Returns
+    -------
+    Iterator[Image.Image]
+        as Pillow opens it: size, mode, info; its pixels can be loaded in the block
+
+    Raises
+    ------
+    PictureError
+        where it can't be read or costs too much
+    """
     with _opened(source, source_name(source)) as (picture, file):
         check_price(picture, picture.size, file, max_pixels)
         yield picture
@@ -331,12 +369,28 @@ def _news(record: logging.LogRecord) -> bool:
 
 logging.getLogger("PIL.TiffImagePlugin").addFilter(_news)
 
-def open_picture(
-    source,                          # path, bytes, open binary file, Pillow picture, or array (H, W), (H, W, 1..4)
-    min_side: int | None = None,     # pixels the short side will be resized to: a JPEG is then decoded reduced
-    max_pixels: int = MOST_PIXELS,   # width x height allowed, memory and time in proportion; checked by the header
-) -> Image.Image:                    # RGB, 8 bits, upright; `.info["notes"]` says what was done to it
-    "Open any picture as upright 8-bit RGB, or raise a `PictureError` that names it"
+def open_picture(source, min_side: int | None = None, max_pixels: int = MOST_PIXELS) -> Image.Image:
+    """Open any picture as upright 8-bit RGB, or raise a `PictureError` that names it
+
+    Parameters
+    ----------
+    source
+        path, bytes, open binary file, Pillow picture, or array (H, W), (H, W, 1..4)
+    min_side : int | None
+        pixels the short side will be resized to: a JPEG is then decoded reduced
+    max_pixels : int
+        width x height allowed, memory and time in proportion; checked by the header
+
+    Returns
+    -------
+    Image.Image
+        RGB, 8 bits, upright; `.info["notes"]` says what was done to it
+
+    Raises
+    ------
+    PictureError
+        that names it
+    """
     name = source_name(source)
     if isinstance(source, Image.Image) or hasattr(source, "__array__"):
         with _told(name, "decoded"):

@@ -19,19 +19,37 @@ def _number(text: object) -> float | None:
     try: return float(str(text).strip("\0 "))
     except ValueError: return None
 
-def page_facts(
-    page,    # of a TiffFile, open
-) -> dict:   # tags: (code, type, count, value) of each GeoTIFF tag; nodata: float | None
-    "What a TIFF says of its place on the earth, and of what it doesn't know"
+def page_facts(page) -> dict:
+    """What a TIFF says of its place on the earth, and of what it doesn't know
+
+    Parameters
+    ----------
+    page
+        of a TiffFile, open
+
+    Returns
+    -------
+    dict
+        tags: (code, type, count, value) of each GeoTIFF tag; nodata: float | None
+    """
     tags = tuple((tag.code, int(tag.dtype), tag.count, tag.value) for tag in page.tags if tag.code in GEO_TAGS)
     nodata = page.tags.get(42113)
     return dict(tags=tags, nodata=None if nodata is None else _number(nodata.value))
 
 # %% ../../nbs/answer/07_place.ipynb #0860c902
-def epsg_of(
-    tags: tuple,    # (code, type, count, value) of each GeoTIFF tag
-) -> str | None:    # e.g. EPSG:32610; None: no system, or one that is spelt out
-    "The coordinate reference system that GeoKeys name by its number"
+def epsg_of(tags: tuple) -> str | None:
+    """The coordinate reference system that GeoKeys name by its number
+
+    Parameters
+    ----------
+    tags : tuple
+        (code, type, count, value) of each GeoTIFF tag
+
+    Returns
+    -------
+    str | None
+        e.g. EPSG:32610; None: no system, or one that is spelt out
+    """
     keys = next((value for code, *_, value in tags if code == 34735), ())
     plain = {keys[i]: keys[i + 3] for i in range(4, len(keys) - 3, 4) if keys[i + 1] == 0}
     number = plain.get(3072, plain.get(2048, 0))  # projected, else in degrees
@@ -39,11 +57,21 @@ def epsg_of(
 
 # %% ../../nbs/answer/07_place.ipynb #b5e9b661
 @contextmanager
-def by_rasterio(
-    source,       # path or bytes
-    driver: str,  # GDAL's name of the one format that it may be: some read other files, or ask a server
-) -> Iterator:
-    "rasterio's dataset of a path or of bytes, open for the block; ImportError where rasterio is not installed"
+def by_rasterio(source, driver: str) -> Iterator:
+    """rasterio's dataset of a path or of bytes, open for the block; ImportError where rasterio is not installed
+
+    Parameters
+    ----------
+    source
+        path or bytes
+    driver : str
+        GDAL's name of the one format that it may be: some read other files, or ask a server
+
+    Raises
+    ------
+    ImportError
+        where rasterio is not installed
+    """
     import rasterio
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
@@ -52,18 +80,36 @@ def by_rasterio(
         else:
             with rasterio.MemoryFile(bytes(source)) as memory, memory.open(driver=driver) as file: yield file
 
-def crs_by_rasterio(
-    source,         # path or bytes
-) -> str | None:    # e.g. EPSG:3035, or WKT where it has no number; None: none is told, or rasterio is not installed
-    "A coordinate reference system as rasterio finds it"
+def crs_by_rasterio(source) -> str | None:
+    """A coordinate reference system as rasterio finds it
+
+    Parameters
+    ----------
+    source
+        path or bytes
+
+    Returns
+    -------
+    str | None
+        e.g. EPSG:3035, or WKT where it has no number; None: none is told, or rasterio is not installed
+    """
     try:
         with by_rasterio(source, "GTiff") as file: return file.crs.to_string() if file.crs else None
     except ImportError: return None
 
-def place_tags(
-    file,     # rasterio's dataset of any format
-) -> tuple:   # (code, type, count, value) of each; () where it tells no system
-    "A dataset's place as the tags of a GeoTIFF"
+def place_tags(file) -> tuple:
+    """A dataset's place as the tags of a GeoTIFF
+
+    Parameters
+    ----------
+    file
+        rasterio's dataset of any format
+
+    Returns
+    -------
+    tuple
+        (code, type, count, value) of each; () where it tells no system
+    """
     import rasterio
     import tifffile
     if not file.crs: return ()

@@ -30,12 +30,23 @@ _all_ = ["SCHEMA", "SEALED", "BundleError", "check_file", "genus_of", "read_conf
          "scale_to_uint8", "what_is_it", "check_preprocess", "normalise", "prepare", "prepare_uint8", "read_uint8"]
 
 # %% ../../nbs/answer/17_predict.ipynb #53378715
-def most_probable(
-    probabilities: np.ndarray,      # (labels,)
-    labels: list[str],              # in the same order
-    k: int = 3,                     # how many; all of them if there are fewer
-) -> list[tuple[str, float]]:       # most probable first
-    "The `k` most probable labels"
+def most_probable(probabilities: np.ndarray, labels: list[str], k: int = 3) -> list[tuple[str, float]]:
+    """The `k` most probable labels
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        (labels,)
+    labels : list[str]
+        in the same order
+    k : int
+        how many; all of them if there are fewer
+
+    Returns
+    -------
+    list[tuple[str, float]]
+        most probable first
+    """
     if not isinstance(k, int) or k < 1:
         raise ValueError(f"k is {k!r}: use a whole number from 1")
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:k]
@@ -46,19 +57,36 @@ _FOR_LABELS = "given and subset are for labels: leave them out"
 
 class Predictor(HeatModel):
     "Answers pictures with a bundle, through NumPy, Pillow and onnxruntime alone"
-    def roll_up(
-        self,
-        probabilities: dict[str, float],  # a label's probability
-    ) -> dict[str, float]:                # a genus' probability, largest first; empty where labels have no genus
+    def roll_up(self, probabilities: dict[str, float]) -> dict[str, float]:
+        """Parameters
+        ----------
+        probabilities : dict[str, float]
+            a label's probability
+
+        Returns
+        -------
+        dict[str, float]
+            a genus' probability, largest first; empty where labels have no genus
+        """
         return rank_sums([probabilities[label] for label in self.labels], self.genus or [])
 
-    def predict(
-        self,
-        source,      # path, bytes, open file, Pillow picture or array
-        k: int = 3,  # labels in `top`
-        given: dict | None = None,  # what is known beside the picture, e.g. {"country": "India"}; see `priors`
-        subset: Iterable[str] | None = None,  # labels that may be answered; None: all
-    ) -> dict:       # file, notes, genus, and what `make_answer` gives: top, probabilities, roll_up, doubt, set ...
+    def predict(self, source, k: int = 3, given: dict | None = None, subset: Iterable[str] | None = None) -> dict:
+        """Parameters
+        ----------
+        source
+            path, bytes, open file, Pillow picture or array
+        k : int
+            labels in `top`
+        given : dict | None
+            what is known beside the picture, e.g. {"country": "India"}; see `priors`
+        subset : Iterable[str] | None
+            labels that may be answered; None: all
+
+        Returns
+        -------
+        dict
+            file, notes, genus, and what `make_answer` gives: top, probabilities, roll_up, doubt, set ...
+        """
                      # of a bundle of numbers: file, notes, numbers: {name: {value, low, high}}
                      # of a bundle of masks: file, notes, mask, coverage: {class: percent}, unknown: percent
         if self.masks: return self._check_masks(given, subset).predict(source)
@@ -109,14 +137,26 @@ class Predictor(HeatModel):
         answer = make_answer(row, self.labels, self.rules, *asked, strange)
         return {"file": name, "notes": list(notes), "genus": self.roll_up(answer["probabilities"])} | answer
 
-    def predict_many(
-        self,
-        sources: Iterable,  # of anything that `predict` takes; read as they are needed
-        k: int = 3,         # labels in `top`
-        batch: int = 16,    # pictures answered together, and in memory at a time
-        given: dict | None = None,  # as in `predict`, for all of them
-        subset: Iterable[str] | None = None,  # as in `predict`
-    ) -> Iterator[dict]:    # in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
+    def predict_many(self, sources: Iterable, k: int = 3, batch: int = 16, given: dict | None = None,
+                     subset: Iterable[str] | None = None) -> Iterator[dict]:
+        """Parameters
+        ----------
+        sources : Iterable
+            of anything that `predict` takes; read as they are needed
+        k : int
+            labels in `top`
+        batch : int
+            pictures answered together, and in memory at a time
+        given : dict | None
+            as in `predict`, for all of them
+        subset : Iterable[str] | None
+            as in `predict`
+
+        Returns
+        -------
+        Iterator[dict]
+            in the order of the sources: as `predict`, or {"file", "error"} for one that can't be read
+        """
         if self.masks: return self._check_masks(given, subset).predict_many(sources)
         n, asked = len(self.labels), (k, given, None if subset is None else list(subset))
         # a wrong wish is told now, not at the first picture

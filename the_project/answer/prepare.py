@@ -16,10 +16,19 @@ _FITS = ("crop", "squish", "pad")
 _FILTERS = {f.name.lower(): f for f in Image.Resampling}
 
 # %% ../../nbs/answer/03_prepare.ipynb #b8789f1b
-def check_preprocess(
-    preprocess: dict,  # as in a bundle's config.json
-) -> dict:             # the same, if it is complete
-    "Refuse a preprocess that could not prepare a picture"
+def check_preprocess(preprocess: dict) -> dict:
+    """Refuse a preprocess that could not prepare a picture
+
+    Parameters
+    ----------
+    preprocess : dict
+        as in a bundle's config.json
+
+    Returns
+    -------
+    dict
+        the same, if it is complete
+    """
     missing = [key for key in ("size", "fit", "interpolation", "mean", "std", "channels") if key not in preprocess]
     if missing:
         raise ValueError(f"preprocess lacks {', '.join(missing)}: export the bundle again")
@@ -70,11 +79,21 @@ def _padded(
     return canvas
 
 # %% ../../nbs/answer/03_prepare.ipynb #4e47c9eb
-def prepare_uint8(
-    picture: Image.Image,  # from `open_picture`
-    preprocess: dict,      # size, fit, interpolation, mean, channels
-) -> np.ndarray:           # uint8 (H, W, C), H and W as in `size`
-    "The geometric half of the preparation: crop, squish or pad to the model's size"
+def prepare_uint8(picture: Image.Image, preprocess: dict) -> np.ndarray:
+    """The geometric half of the preparation: crop, squish or pad to the model's size
+
+    Parameters
+    ----------
+    picture : Image.Image
+        from `open_picture`
+    preprocess : dict
+        size, fit, interpolation, mean, channels
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, C), H and W as in `size`
+    """
     (height, width), fit = preprocess["size"], preprocess["fit"]
     mode, resample = ("RGB" if preprocess["channels"] == 3 else "L"), _FILTERS[preprocess["interpolation"]]
     if picture.mode not in ("RGB", "L"):
@@ -89,28 +108,59 @@ def prepare_uint8(
     return np.array(picture).reshape(height, width, preprocess["channels"])
 
 # %% ../../nbs/answer/03_prepare.ipynb #9c734ea3
-def normalise(
-    pixels: np.ndarray,  # uint8 (..., H, W, C)
-    preprocess: dict,    # mean, std in 0..1 units
-) -> np.ndarray:         # float32 (..., C, H, W), contiguous
-    "uint8 pixels as the numbers the model was trained on"
+def normalise(pixels: np.ndarray, preprocess: dict) -> np.ndarray:
+    """uint8 pixels as the numbers the model was trained on
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        uint8 (..., H, W, C)
+    preprocess : dict
+        mean, std in 0..1 units
+
+    Returns
+    -------
+    np.ndarray
+        float32 (..., C, H, W), contiguous
+    """
     mean, std = (np.asarray(preprocess[key], np.float32)[:, None] for key in ("mean", "std"))
     table = (np.arange(256, dtype=np.float32) / 255 - mean) / std  # (C, 256)
     return np.stack([table[channel][pixels[..., channel]] for channel in range(len(table))], axis=-3)
 
 # %% ../../nbs/answer/03_prepare.ipynb #41b6482e
-def prepare(
-    picture: Image.Image,  # from `open_picture`
-    preprocess: dict,      # as in a bundle's config.json
-) -> np.ndarray:           # float32 (C, H, W)
-    "A picture as the model's input: geometry, then normalisation"
+def prepare(picture: Image.Image, preprocess: dict) -> np.ndarray:
+    """A picture as the model's input: geometry, then normalisation
+
+    Parameters
+    ----------
+    picture : Image.Image
+        from `open_picture`
+    preprocess : dict
+        as in a bundle's config.json
+
+    Returns
+    -------
+    np.ndarray
+        float32 (C, H, W)
+    """
     return normalise(prepare_uint8(picture, preprocess), preprocess)
 
 # %% ../../nbs/answer/03_prepare.ipynb #a837d4fa
-def read_uint8(
-    source,                         # anything `open_picture` takes
-    preprocess: dict,               # as in a bundle's config.json
-    max_pixels: int = 178_000_000,  # width x height allowed
-) -> np.ndarray:                    # uint8 (H, W, C)
-    "From file to the model's size in one step, decoding no more than that needs"
+def read_uint8(source, preprocess: dict, max_pixels: int = 178_000_000) -> np.ndarray:
+    """From file to the model's size in one step, decoding no more than that needs
+
+    Parameters
+    ----------
+    source
+        anything `open_picture` takes
+    preprocess : dict
+        as in a bundle's config.json
+    max_pixels : int
+        width x height allowed
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, C)
+    """
     return prepare_uint8(open_picture(source, max(preprocess["size"]), max_pixels), preprocess)

@@ -42,16 +42,27 @@ def _told(name: str) -> Iterator[None]:
 # %% ../../nbs/answer/08_raster.ipynb #e5d4ca28
 class Raster:
     "A picture of any number of bands, read by windows; from `read_raster`"
-    def __init__(self,
-        name: str,             # for messages
-        shape: tuple,          # height, width, bands
-        dtype: np.dtype,       # as stored
-        read,                  # (top, left, height, width) -> array (height, width, bands)
-        tags: tuple = (),      # georeference: (code, type, count, value) of each GeoTIFF tag
-        nodata: float | None = None,  # what the file itself says stands for "no value"
-        notes: tuple = (),     # what was done to it
-        close=None,            # () -> None: lets go of the file
-    ):
+    def __init__(self, name: str, shape: tuple, dtype: np.dtype, read, tags: tuple = (), nodata: float | None = None,
+                 notes: tuple = (), close=None):
+        """Parameters
+        ----------
+        name : str
+            for messages
+        shape : tuple
+            height, width, bands
+        dtype : np.dtype
+            as stored
+        read
+            (top, left, height, width) -> array (height, width, bands)
+        tags : tuple
+            georeference: (code, type, count, value) of each GeoTIFF tag
+        nodata : float | None
+            what the file itself says stands for "no value"
+        notes : tuple
+            what was done to it
+        close
+            () -> None: lets go of the file
+        """
         self.name, self.shape, self.dtype, self.tags, self.nodata, self.notes = name, shape, dtype, tags, nodata, notes
         self._read, self._close, self._crs = read, close, None
 
@@ -64,34 +75,63 @@ class Raster:
         if self._close: self._close()
         self._close = None
 
-    def window(self,
-        top: int,     # first row, pixels
-        left: int,    # first column, pixels
-        height: int,  # rows
-        width: int,   # columns
-    ) -> np.ndarray:  # (height, width, bands), as stored; a copy
-        "Pixels of a part"
+    def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Pixels of a part
+
+        Parameters
+        ----------
+        top : int
+            first row, pixels
+        left : int
+            first column, pixels
+        height : int
+            rows
+        width : int
+            columns
+
+        Returns
+        -------
+        np.ndarray
+            (height, width, bands), as stored; a copy
+        """
         if min(top, left) < 0 or min(height, width) < 1 or top + height > self.shape[0] or left + width > self.shape[1]:
             raise ValueError(f"{self.name}: rows {top} to {top + height}, columns {left} to {left + width} are not all "
                              f"inside: it has {self.shape[0]} rows and {self.shape[1]} columns")
         with _told(self.name): return np.array(self._read(top, left, height, width))
 
     @property
-    def pixels(self) -> np.ndarray:  # (H, W, bands), as stored
-        "All of it"
+    def pixels(self) -> np.ndarray:
+        """All of it
+
+        Returns
+        -------
+        np.ndarray
+            (H, W, bands), as stored
+        """
         return self.window(0, 0, *self.shape[:2])
 
     @property
-    def crs(self) -> str | None:  # e.g. EPSG:32610; None: it tells none, or one that only rasterio could read
-        "The coordinate reference system of its place on the earth"
+    def crs(self) -> str | None:
+        """The coordinate reference system of its place on the earth
+
+        Returns
+        -------
+        str | None
+            e.g. EPSG:32610; None: it tells none, or one that only rasterio could read
+        """
         return epsg_of(self.tags) or (self._crs() if self._crs else None)
 
 # %% ../../nbs/answer/08_raster.ipynb #26bf3450
-def bands_last(
-    shape: tuple,              # of an array: 2 or 3 numbers
-    bands: int | None = None,  # how many bands are expected, if known
-) -> bool:
-    "Whether an array's last axis holds its bands"
+def bands_last(shape: tuple, bands: int | None = None) -> bool:
+    """Whether an array's last axis holds its bands
+
+    Parameters
+    ----------
+    shape : tuple
+        of an array: 2 or 3 numbers
+    bands : int | None
+        how many bands are expected, if known
+    """
     if len(shape) < 3: return False
     fits = [bands is not None and shape[axis] == bands for axis in (0, -1)]
     return fits[1] if fits[0] != fits[1] else shape[-1] <= shape[0]
@@ -306,13 +346,30 @@ def _head(source, name: str) -> tuple[bytes, int]:  # first 1,000 bytes, length 
     except OSError as error:
         raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}: check the path") from error
 
-def read_raster(
-    source,                         # path, bytes, open binary file, Pillow picture, or array (H, W[, bands])
-    max_pixels: int = MOST_PIXELS,  # width x height allowed, and a sixteenth of the values; checked by the header
-    bands: int | None = None,       # how many are expected, if known: decides where a file doesn't tell its layout
-    vrt: bool = False,              # read a GDAL VRT too, which may name any file: for one's own tables, never for a visitor's
-) -> Raster:                        # `.shape`, `.window(top, left, height, width)`, `.pixels`, `.tags`; for `with`
-    "Open a GeoTIFF, a JPEG 2000, an NPY file or any picture, or raise a `PictureError` that names it"
+def read_raster(source, max_pixels: int = MOST_PIXELS, bands: int | None = None, vrt: bool = False) -> Raster:
+    """Open a GeoTIFF, a JPEG 2000, an NPY file or any picture, or raise a `PictureError` that names it
+
+    Parameters
+    ----------
+    source
+        path, bytes, open binary file, Pillow picture, or array (H, W[, bands])
+    max_pixels : int
+        width x height allowed, and a sixteenth of the values; checked by the header
+    bands : int | None
+        how many are expected, if known: decides where a file doesn't tell its layout
+    vrt : bool
+        read a GDAL VRT too, which may name any file: for one's own tables, never for a visitor's
+
+    Returns
+    -------
+    Raster
+        `.shape`, `.window(top, left, height, width)`, `.pixels`, `.tags`; for `with`
+
+    Raises
+    ------
+    PictureError
+        that names it
+    """
     name = source_name(source)
     if isinstance(source, Raster): return source
     if hasattr(source, "__array__") and not isinstance(source, Image.Image):
@@ -329,10 +386,19 @@ def read_raster(
         return _from_picture(source, name, max_pixels, bands)
 
 # %% ../../nbs/answer/08_raster.ipynb #ec1b761d
-def check_bands(
-    spec: dict,  # as in a bundle's config.json: file_bands, bands, missing, hide_band
-) -> dict:       # the same
-    "Refuse a description of bands that can't be"
+def check_bands(spec: dict) -> dict:
+    """Refuse a description of bands that can't be
+
+    Parameters
+    ----------
+    spec : dict
+        as in a bundle's config.json: file_bands, bands, missing, hide_band
+
+    Returns
+    -------
+    dict
+        the same
+    """
     names = list(spec["file_bands"])
     wanted = [*spec["bands"], *([spec["hide_band"]] if spec.get("hide_band") else [])]
     unknown = [name for name in wanted if name not in names]
@@ -346,13 +412,25 @@ def _is_nodata(pixels: np.ndarray, nodata: float | None) -> np.ndarray | bool:
     if kind.kind != "f": return pixels == own
     return np.isclose(pixels, own, rtol=10 * np.finfo(kind).eps, atol=0)  # as GDAL compares: tags are rounded texts
 
-def select_bands(
-    pixels: np.ndarray,  # (h, w, bands of the file), as stored
-    spec: dict,          # file_bands, bands, missing, hide_band
-    name: str = "raster",  # for messages
-    nodata: float | None = None,  # the file's own value for "missing", besides spec's
-) -> np.ndarray:         # float32 (h, w, len(bands)), NaN where there is no value
-    "Bands of a window in the model's order, what is missing marked by NaN"
+def select_bands(pixels: np.ndarray, spec: dict, name: str = "raster", nodata: float | None = None) -> np.ndarray:
+    """Bands of a window in the model's order, what is missing marked by NaN
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (h, w, bands of the file), as stored
+    spec : dict
+        file_bands, bands, missing, hide_band
+    name : str
+        for messages
+    nodata : float | None
+        the file's own value for "missing", besides spec's
+
+    Returns
+    -------
+    np.ndarray
+        float32 (h, w, len(bands)), NaN where there is no value
+    """
     names = list(check_bands(spec)["file_bands"])
     if pixels.shape[-1] != len(names):
         raise PictureError(f"{name}: has {pixels.shape[-1]} bands, {len(names)} are expected ({', '.join(names)}): "
@@ -365,8 +443,17 @@ def select_bands(
         if spec.get("hide_band"): chosen[~(pixels[..., names.index(spec["hide_band"])] == 0)] = np.nan
     return chosen
 
-def has_value(
-    pixels: np.ndarray,  # (h, w, C), from `select_bands`
-) -> np.ndarray:         # bool (h, w): False where every band is missing
-    "Which pixels can be judged at all"
+def has_value(pixels: np.ndarray) -> np.ndarray:
+    """Which pixels can be judged at all
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (h, w, C), from `select_bands`
+
+    Returns
+    -------
+    np.ndarray
+        bool (h, w): False where every band is missing
+    """
     return ~np.isnan(pixels).all(-1)

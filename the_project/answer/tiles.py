@@ -14,42 +14,87 @@ import numpy as np
 from PIL import Image
 
 # %% ../../nbs/answer/09_tiles.ipynb #dc89710a
-def pad_to(
-    pixels: np.ndarray,        # (H, W) or (H, W, C)
-    multiple: int,             # both sides become multiples of it, pixels
-    least: int = 1,            # and at least this, pixels
-    value: float | None = None,  # what is put around; None: the picture mirrored
-) -> tuple[np.ndarray, tuple[int, int]]:  # padded, and (top, left) where the picture lies in it
-    "Sides made multiples of a number"
+def pad_to(pixels: np.ndarray, multiple: int, least: int = 1, value: float | None = None) -> tuple[np.ndarray,
+           tuple[int, int]]:
+    """Sides made multiples of a number
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W) or (H, W, C)
+    multiple : int
+        both sides become multiples of it, pixels
+    least : int
+        and at least this, pixels
+    value : float | None
+        what is put around; None: the picture mirrored
+
+    Returns
+    -------
+    tuple[np.ndarray, tuple[int, int]]
+        padded, and (top, left) where the picture lies in it
+    """
     extra = [max(-(-side // multiple), -(-least // multiple)) * multiple - side for side in pixels.shape[:2]]
     around = [(n // 2, n - n // 2) for n in extra]
     if not any(extra): return pixels, (0, 0)
     mode = dict(mode="symmetric") if value is None else dict(mode="constant", constant_values=value)
     return np.pad(pixels, around + [(0, 0)] * (pixels.ndim - 2), **mode), (around[0][0], around[1][0])
 
-def crop_back(
-    array: np.ndarray,       # (..., H, W): the last two axes are padded
-    place: tuple[int, int],  # top, left: from `pad_to`
-    size: tuple[int, int],   # height, width before
-) -> np.ndarray:             # (..., height, width), a view
-    "What lies where the picture lay"
+def crop_back(array: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """What lies where the picture lay
+
+    Parameters
+    ----------
+    array : np.ndarray
+        (..., H, W): the last two axes are padded
+    place : tuple[int, int]
+        top, left: from `pad_to`
+    size : tuple[int, int]
+        height, width before
+
+    Returns
+    -------
+    np.ndarray
+        (..., height, width), a view
+    """
     return array[..., place[0]:place[0] + size[0], place[1]:place[1] + size[1]]
 
 # %% ../../nbs/answer/09_tiles.ipynb #5a3e6617
-def presized(
-    height: int,          # of the picture
-    width: int,           # of the picture
-    presize: int | None,  # short side wanted; None: as it is. Never enlarged
-) -> tuple[int, int]:     # height, width
-    "The size that a picture is shrunk to"
+def presized(height: int, width: int, presize: int | None) -> tuple[int, int]:
+    """The size that a picture is shrunk to
+
+    Parameters
+    ----------
+    height : int
+        of the picture
+    width : int
+        of the picture
+    presize : int | None
+        short side wanted; None: as it is. Never enlarged
+
+    Returns
+    -------
+    tuple[int, int]
+        height, width
+    """
     scale = 1. if presize is None else min(1., presize / min(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
-def resize_values(
-    pixels: np.ndarray,     # (H, W, C) float32, NaN where there is no value
-    size: tuple[int, int],  # height, width
-) -> np.ndarray:            # float32 (height, width, C)
-    "Shrink or enlarge numbers, without letting what is missing spread"
+def resize_values(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Shrink or enlarge numbers, without letting what is missing spread
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, C) float32, NaN where there is no value
+    size : tuple[int, int]
+        height, width
+
+    Returns
+    -------
+    np.ndarray
+        float32 (height, width, C)
+    """
     if tuple(pixels.shape[:2]) == tuple(size): return pixels
     out = np.empty((*size, pixels.shape[2]), np.float32)
     def resize(values: np.ndarray) -> np.ndarray:
@@ -64,10 +109,19 @@ def resize_values(
     return out
 
 # %% ../../nbs/answer/09_tiles.ipynb #7b2c8066
-def check_tiles(
-    spec: dict,  # as in a bundle's config.json: tile, overlap, multiple
-) -> dict:       # the same
-    "Refuse tiles that can't cover a scene"
+def check_tiles(spec: dict) -> dict:
+    """Refuse tiles that can't cover a scene
+
+    Parameters
+    ----------
+    spec : dict
+        as in a bundle's config.json: tile, overlap, multiple
+
+    Returns
+    -------
+    dict
+        the same
+    """
     tile, overlap, multiple = (spec[name] for name in ("tile", "overlap", "multiple"))
     if not all(isinstance(n, int) for n in (tile, overlap, multiple)) or multiple < 1 or tile < 1 or tile % multiple:
         raise ValueError(f"tile={tile!r} must be a whole multiple of {multiple!r} pixels, e.g. {16 * (multiple or 1)}")
@@ -78,13 +132,25 @@ def check_tiles(
 def _starts(length: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, max(0, length - tile), tile - overlap), max(0, length - tile)]
 
-def plan_tiles(
-    height: int,   # of the scene, pixels
-    width: int,    # of the scene, pixels
-    tile: int,     # side, pixels
-    overlap: int,  # of neighbours, pixels
-) -> list[tuple[int, int]]:  # (top, left) of each, row by row
-    "Where the tiles lie that cover a scene"
+def plan_tiles(height: int, width: int, tile: int, overlap: int) -> list[tuple[int, int]]:
+    """Where the tiles lie that cover a scene
+
+    Parameters
+    ----------
+    height : int
+        of the scene, pixels
+    width : int
+        of the scene, pixels
+    tile : int
+        side, pixels
+    overlap : int
+        of neighbours, pixels
+
+    Returns
+    -------
+    list[tuple[int, int]]
+        (top, left) of each, row by row
+    """
     return [(top, left) for top in _starts(height, tile, overlap) for left in _starts(width, tile, overlap)]
 
 # %% ../../nbs/answer/09_tiles.ipynb #835374a2
@@ -97,14 +163,28 @@ def _answer_tile(pixels: np.ndarray, answer: Callable, multiple: int) -> np.ndar
     said = np.asarray(answer(np.ascontiguousarray(padded.transpose(2, 0, 1))[None]), np.float32)[0]
     return crop_back(said, place, pixels.shape[:2])
 
-def predict_tiles(
-    read: Callable,    # (top, left, height, width) -> float32 (height, width, C)
-    height: int,       # of the scene, pixels
-    width: int,        # of the scene, pixels
-    answer: Callable,  # float32 (1, C, h, w), h and w multiples of `multiple`, -> (1, K, h, w)
-    spec: dict,        # tile, overlap, multiple
-) -> Iterator[tuple[int, np.ndarray]]:  # (first row, float32 (K, rows, width)), from the top down, every row once
-    "Answers of a scene, strip by strip, tiles blended; a scene no larger than a tile is answered whole"
+def predict_tiles(read: Callable, height: int, width: int, answer: Callable,
+                  spec: dict) -> Iterator[tuple[int, np.ndarray]]:
+    """Answers of a scene, strip by strip, tiles blended; a scene no larger than a tile is answered whole
+
+    Parameters
+    ----------
+    read : Callable
+        (top, left, height, width) -> float32 (height, width, C)
+    height : int
+        of the scene, pixels
+    width : int
+        of the scene, pixels
+    answer : Callable
+        float32 (1, C, h, w), h and w multiples of `multiple`, -> (1, K, h, w)
+    spec : dict
+        tile, overlap, multiple
+
+    Returns
+    -------
+    Iterator[tuple[int, np.ndarray]]
+        (first row, float32 (K, rows, width)), from the top down, every row once
+    """
     tile, overlap, multiple = (check_tiles(spec)[name] for name in ("tile", "overlap", "multiple"))
     rows, columns = (_starts(side, tile, overlap) for side in (height, width))
     high, wide = min(tile, height), min(tile, width)
@@ -173,13 +253,25 @@ def _around(
     best[pairs[0][order]] = pairs[1][order]  # the longest comes last and stays
     return best, np.bincount(pairs[0], minlength=len(kinds))
 
-def clean_mask(
-    mask: np.ndarray,             # (H, W) class numbers, uint8; NOT_JUDGED is left as it is
-    min_object: int = 0,          # pieces with fewer pixels are removed, 0: off
-    max_hole: int = 0,            # holes up to this many pixels are filled, 0: off
-    background: int | None = 0,   # the class that is no object; None: all are, e.g. in a street
-) -> np.ndarray:                  # the same shape and type
-    "Without specks and pinholes"
+def clean_mask(mask: np.ndarray, min_object: int = 0, max_hole: int = 0, background: int | None = 0) -> np.ndarray:
+    """Without specks and pinholes
+
+    Parameters
+    ----------
+    mask : np.ndarray
+        (H, W) class numbers, uint8; NOT_JUDGED is left as it is
+    min_object : int
+        pieces with fewer pixels are removed, 0: off
+    max_hole : int
+        holes up to this many pixels are filled, 0: off
+    background : int | None
+        the class that is no object; None: all are, e.g. in a street
+
+    Returns
+    -------
+    np.ndarray
+        the same shape and type
+    """
     for small in ((True,) if min_object > 1 else ()) + ((False,) if max_hole > 0 else ()):
         starts, piece, kinds, areas, edge, borders = _pieces(mask)
         judged = kinds != NOT_JUDGED
@@ -191,11 +283,21 @@ def clean_mask(
         mask = np.repeat(kinds[piece], np.diff(starts, append=mask.size)).reshape(mask.shape)
     return mask
 
-def coverage(
-    mask: np.ndarray,    # (H, W) class numbers
-    classes: list[str],  # their names
-) -> dict[str, float | None]:  # percent of the pixels that are judged; None where none is
-    "How much of a picture each class covers"
+def coverage(mask: np.ndarray, classes: list[str]) -> dict[str, float | None]:
+    """How much of a picture each class covers
+
+    Parameters
+    ----------
+    mask : np.ndarray
+        (H, W) class numbers
+    classes : list[str]
+        their names
+
+    Returns
+    -------
+    dict[str, float | None]
+        percent of the pixels that are judged; None where none is
+    """
     strips = np.array_split(np.asarray(mask), max(1, np.size(mask) >> 20))  # bincount makes eight bytes of each pixel
     counts = sum(np.bincount(strip.ravel(), minlength=256) for strip in strips)[:len(classes)]
     total = int(counts.sum())

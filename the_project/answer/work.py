@@ -27,10 +27,14 @@ class PictureError(ValueError):
 # %% ../../nbs/answer/01_work.ipynb #d9467cca
 class Metered:
     "A binary file for a header's reader, which may read only so often and so much"
-    def __init__(self,
-        file,       # open, binary
-        name: str,  # for messages
-    ):
+    def __init__(self, file, name: str):
+        """Parameters
+        ----------
+        file
+            open, binary
+        name : str
+            for messages
+        """
         try: self.size = file.seek(0, 2)
         except (AttributeError, OSError):  # a pipe or a socket
             file = io.BytesIO(file.read())
@@ -49,8 +53,14 @@ class Metered:
     def read(self, size: int = -1) -> bytes: return self._count(self.file.read(size))
     def readline(self, size: int = -1) -> bytes: return self._count(self.file.readline(size))
 
-    def contents(self, most: int = -1) -> bytes:  # all of the file or its beginning; the reader stays where it is
-        "What the file holds, not counted"
+    def contents(self, most: int = -1) -> bytes:
+        """What the file holds, not counted
+
+        Returns
+        -------
+        bytes
+            all of the file or its beginning; the reader stays where it is
+        """
         here = self.file.tell()
         self.file.seek(0)
         data = self.file.read(most)
@@ -62,10 +72,19 @@ _NEXT = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _MOST_MARKERS = 20_000
 
-def jpeg_scans(
-    data: bytes,  # of a JPEG, from its first byte
-) -> tuple[float, float]:  # samples a pixel that are gone through over all scans, and that are kept meanwhile
-    "How often a JPEG decoder will go through a picture"
+def jpeg_scans(data: bytes) -> tuple[float, float]:
+    """How often a JPEG decoder will go through a picture
+
+    Parameters
+    ----------
+    data : bytes
+        of a JPEG, from its first byte
+
+    Returns
+    -------
+    tuple[float, float]
+        samples a pixel that are gone through over all scans, and that are kept meanwhile
+    """
     at, shares, seen, kept = 2, {}, 0.0, 0.0
     for _ in range(_MOST_MARKERS):
         found = _NEXT.search(data, at)
@@ -86,11 +105,21 @@ def jpeg_scans(
     return seen, kept
 
 # %% ../../nbs/answer/01_work.ipynb #2f761149
-def tiff_area(
-    tags: dict,   # of a page: TIFF's tag numbers and their values
-    contents: Callable,  # gives the file's bytes, asked where tiles are JPEG streams
-) -> float:       # pixels that a decoder will go through, every scan counted
-    "How many pixels the tiles or strips of a TIFF's page hold"
+def tiff_area(tags: dict, contents: Callable) -> float:
+    """How many pixels the tiles or strips of a TIFF's page hold
+
+    Parameters
+    ----------
+    tags : dict
+        of a page: TIFF's tag numbers and their values
+    contents : Callable
+        gives the file's bytes, asked where tiles are JPEG streams
+
+    Returns
+    -------
+    float
+        pixels that a decoder will go through, every scan counted
+    """
     def number(tag: int, otherwise: int) -> int:
         value = tags.get(tag, otherwise)
         return max(1, int(value[0] if isinstance(value, tuple) else value))
@@ -131,10 +160,19 @@ def _item_sizes(data: bytes, start: int, end: int) -> dict[int, int]:
     return found
 
 # %% ../../nbs/answer/01_work.ipynb #1be5132d
-def item_area(
-    data: bytes,  # of a HEIC or AVIF file
-) -> float:       # pixels; 0 where nothing is put together
-    "How many pixels the items hold that the main picture is put together from"
+def item_area(data: bytes) -> float:
+    """How many pixels the items hold that the main picture is put together from
+
+    Parameters
+    ----------
+    data : bytes
+        of a HEIC or AVIF file
+
+    Returns
+    -------
+    float
+        pixels; 0 where nothing is put together
+    """
     meta = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), None)
     if meta is None: return 0
     sizes, parts, main = {}, {}, 0
@@ -157,10 +195,19 @@ def item_area(
 # %% ../../nbs/answer/01_work.ipynb #8175685b
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "PSD", "TGA")  # Pillow's names
 
-def lazy_picture(
-    file,  # open, binary
-) -> Image.Image:  # its pixels aren't read yet
-    "A picture as Pillow opens it, if it is of a kind whose price is known"
+def lazy_picture(file) -> Image.Image:
+    """A picture as Pillow opens it, if it is of a kind whose price is known
+
+    Parameters
+    ----------
+    file
+        open, binary
+
+    Returns
+    -------
+    Image.Image
+        its pixels aren't read yet
+    """
     Image.init()
     return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
 
@@ -170,13 +217,25 @@ _PRICE = {"jpeg": (11, 45, 0), "zip": (20, 0, 0), "gif": (10, 0, 0), "libtiff": 
 _OTHER, _SCAN, _CONVERT = (40, 0, 0), 1.0, 55
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # a pixel; all others of Pillow's: 4
 
-def price(
-    picture: Image.Image,  # as Pillow opened it, perhaps told to decode smaller; pixels not read yet
-    full: tuple,           # its size as stored: width, height
-    file: Metered,         # that it was opened from
-    converted: bool = False,  # its colours will be, from another profile
-) -> tuple[float, float]:  # bytes, seconds
-    "What decoding a picture will cost"
+def price(picture: Image.Image, full: tuple, file: Metered, converted: bool = False) -> tuple[float, float]:
+    """What decoding a picture will cost
+
+    Parameters
+    ----------
+    picture : Image.Image
+        as Pillow opened it, perhaps told to decode smaller; pixels not read yet
+    full : tuple
+        its size as stored: width, height
+    file : Metered
+        that it was opened from
+    converted : bool
+        its colours will be, from another profile
+
+    Returns
+    -------
+    tuple[float, float]
+        bytes, seconds
+    """
     codec = picture.tile[0][0] if picture.tile else picture.format
     pixels = full[0] * full[1]
     time_, byte, extra = _PRICE.get(picture.format) or _PRICE.get(codec, _OTHER)
@@ -199,14 +258,23 @@ def _check_codec(picture: Image.Image, name: str) -> None:
         how = "a rare way" if slow else "LZMA"
         raise PictureError(f"{name}: a {picture.format} whose pixels are stored in {how}: save it as PNG")
 
-def check_price(
-    picture: Image.Image,  # as Pillow opened it, pixels not read yet
-    full: tuple,           # its size as stored: width, height
-    file: Metered,         # that it was opened from
-    max_pixels: int = MOST_PIXELS,  # width x height; 5 bytes and 22 nanoseconds are allowed for each
-    converted: bool = False,        # its colours will be, from another profile
-) -> None:
-    "Refuse a picture that would cost too much, in one line"
+def check_price(picture: Image.Image, full: tuple, file: Metered, max_pixels: int = MOST_PIXELS,
+                converted: bool = False) -> None:
+    """Refuse a picture that would cost too much, in one line
+
+    Parameters
+    ----------
+    picture : Image.Image
+        as Pillow opened it, pixels not read yet
+    full : tuple
+        its size as stored: width, height
+    file : Metered
+        that it was opened from
+    max_pixels : int
+        width x height; 5 bytes and 22 nanoseconds are allowed for each
+    converted : bool
+        its colours will be, from another profile
+    """
     name, (width, height) = file.name, full
     _check_codec(picture, name)
     if width * height > max_pixels:
@@ -231,12 +299,18 @@ def _lerc_pixels(data: bytes) -> float:
     high, wide, bands = (int.from_bytes(data[i:i + 4], "little") for i in (at, at + 4, at + 8))
     return high * wide * math.ceil(bands / 16 if version >= 4 else 1) * data.count(b"Lerc2 ")
 
-def check_part(
-    data: bytes,  # of a strip or tile
-    most: int,    # pixels it may hold
-    name: str,    # for messages
-) -> None:
-    "Refuse a strip or tile whose own header claims more than its page"
+def check_part(data: bytes, most: int, name: str) -> None:
+    """Refuse a strip or tile whose own header claims more than its page
+
+    Parameters
+    ----------
+    data : bytes
+        of a strip or tile
+    most : int
+        pixels it may hold
+    name : str
+        for messages
+    """
     if data[:6] == b"Lerc2 " and _lerc_pixels(data) <= most: return
     try:
         with Image.open(io.BytesIO(data), formats=_INNER) as part: size = part.size
@@ -247,13 +321,20 @@ def check_part(
                            "than its page says: write it anew with compress=deflate")
 
 # %% ../../nbs/answer/01_work.ipynb #ed57e502
-def check_tiff(
-    page,             # the first of a series, as tifffile read it
-    whole: int,       # bytes that are decoded at once; 0: no more than a strip or tile
-    name: str,        # for messages
-    max_pixels: int = MOST_PIXELS,  # 5 bytes are allowed for each at once, 64 in all
-) -> None:
-    "Refuse a TIFF whose pixels, or a strip or tile of them, would take too much memory; by the numbers in its header"
+def check_tiff(page, whole: int, name: str, max_pixels: int = MOST_PIXELS) -> None:
+    """Refuse a TIFF whose pixels, or a strip or tile of them, would take too much memory; by the numbers in its header
+
+    Parameters
+    ----------
+    page
+        the first of a series, as tifffile read it
+    whole : int
+        bytes that are decoded at once; 0: no more than a strip or tile
+    name : str
+        for messages
+    max_pixels : int
+        5 bytes are allowed for each at once, 64 in all
+    """
     part = math.prod(page.chunks) * page.dtype.itemsize
     padded, wanted = math.prod(page.chunked) * part, page.size * page.dtype.itemsize
     if max(part, whole) > 5 * max_pixels:
@@ -266,10 +347,15 @@ def check_tiff(
         raise PictureError(f"{name}: its strips or tiles hold {padded / 1e6:.0f} MB for a picture of {wanted / 1e6:.0f} MB: "
                            "write it with tiles of 512 pixels")
 
-def check_pages(
-    pages,      # of a TiffFile
-    name: str,  # for messages
-) -> None:
-    "Refuse a TIFF of far too many pages, before they are read"
+def check_pages(pages, name: str) -> None:
+    """Refuse a TIFF of far too many pages, before they are read
+
+    Parameters
+    ----------
+    pages
+        of a TiffFile
+    name : str
+        for messages
+    """
     if len(pages) > _MOST_PAGES:
         raise PictureError(f"{name}: {len(pages):,} pages, the limit is {_MOST_PAGES:,}: save the picture's own page")

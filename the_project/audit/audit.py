@@ -89,7 +89,27 @@ def _doubted(doubt: pd.DataFrame, table: pd.DataFrame, contradicted: dict[str, s
 # %% ../../nbs/audit/05_audit.ipynb #ca15e8d1
 @dataclass(frozen=True)
 class Audit:
-    "What was found in a table"
+    """What was found in a table
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        as it was given, with `group`
+    findings : pd.DataFrame
+        file, problem, detail, suggested_label, score: a row each finding
+    rows : pd.DataFrame
+        file, group, problem, detail, suggested_label, score: a row each file, as in audit.csv
+    pairs : pd.DataFrame
+        file, other, likeness: the copies
+    balance : pd.DataFrame
+        label, pictures, groups, share
+    metadata : pd.DataFrame
+        column, score, margin, chance
+    notes : tuple
+        lines about the table as a whole
+    features : str
+        what the pictures were compared by
+    """
     table: pd.DataFrame     # as it was given, with `group`
     findings: pd.DataFrame  # file, problem, detail, suggested_label, score: a row each finding
     rows: pd.DataFrame      # file, group, problem, detail, suggested_label, score: a row each file, as in audit.csv
@@ -102,17 +122,39 @@ class Audit:
     def __repr__(self) -> str: return "\n".join(self.summary())
 
     @property
-    def report(self) -> str: return audit_page(self)  # one page of HTML
+    def report(self) -> str:
+        """Returns
+        -------
+        str
+            one page of HTML
+        """
+        return audit_page(self)
 
-    def save(self,
-        folder: str | Path,    # made when missing
-        title: str = "Audit",  # of the page
-    ) -> Path:                 # the folder
-        "Write audit.csv and audit.html"
+    def save(self, folder: str | Path, title: str = "Audit") -> Path:
+        """Write audit.csv and audit.html
+
+        Parameters
+        ----------
+        folder : str | Path
+            made when missing
+        title : str
+            of the page
+
+        Returns
+        -------
+        Path
+            the folder
+        """
         return save_audit(self, folder, title)
 
-    def summary(self) -> list[str]:  # lines
-        "What was found, in a few lines"
+    def summary(self) -> list[str]:
+        """What was found, in a few lines
+
+        Returns
+        -------
+        list[str]
+            lines
+        """
         counts = self.findings["problem"].value_counts()
         parts = ", ".join(f"{counts[name]:,} {name}" for name in FINDINGS if name in counts)
         return [f"{len(self.rows):,} pictures: {parts or 'nothing found'}", *self.notes]
@@ -147,17 +189,30 @@ def _check(table: pd.DataFrame, group: str | None) -> None:
     if table.empty: raise ValueError("the table has no rows: there is nothing to audit")
 
 # %% ../../nbs/audit/05_audit.ipynb #604054f5
-def audit_table(
-    table: pd.DataFrame,                # from `read_table`: file, label, whatever else is known
-    weights: str | Path | None = None,  # a network's .safetensors, folder of a run or bundle, "imagenet"; None: by hand
-    arch: str | None = None,            # the network, where the weights don't say
-    group: str | None = None,           # column of what belongs together already: observation, speaker; None: `group`
-    threshold: float = .8,              # likeness from which two pictures are copies, 0..1
-    workers: int | None = None,         # threads that read files; None: one a processor, 8 at most
-    progress: bool = True,              # show bars where a person is watching
-    cleanlab: bool = False,             # let cleanlab choose the doubtful labels (extra `cleanlab`)
-) -> Audit:
-    "Look at every picture of a table once and tell what is wrong with it"
+def audit_table(table: pd.DataFrame, weights: str | Path | None = None, arch: str | None = None,
+                group: str | None = None, threshold: float = .8, workers: int | None = None, progress: bool = True,
+                cleanlab: bool = False) -> Audit:
+    """Look at every picture of a table once and tell what is wrong with it
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        from `read_table`: file, label, whatever else is known
+    weights : str | Path | None
+        a network's .safetensors, folder of a run or bundle, "imagenet"; None: by hand
+    arch : str | None
+        the network, where the weights don't say
+    group : str | None
+        column of what belongs together already: observation, speaker; None: `group`
+    threshold : float
+        likeness from which two pictures are copies, 0..1
+    workers : int | None
+        threads that read files; None: one a processor, 8 at most
+    progress : bool
+        show bars where a person is watching
+    cleanlab : bool
+        let cleanlab choose the doubtful labels (extra `cleanlab`)
+    """
     _check(table, group)
     looks = look_through(table, make_embedder(weights, arch), workers, progress)
     if not looks.sound.any():
@@ -242,11 +297,21 @@ def _table_sections(audit: Audit) -> list[tuple]:
                       "line is chance.", bars(rows, 1)))
     return found
 
-def audit_page(
-    audit: Audit,          # from `audit_table`
-    title: str = "Audit",  # of the page
-) -> str:                  # HTML, complete in itself
-    "What was found, to look at"
+def audit_page(audit: Audit, title: str = "Audit") -> str:
+    """What was found, to look at
+
+    Parameters
+    ----------
+    audit : Audit
+        from `audit_table`
+    title : str
+        of the page
+
+    Returns
+    -------
+    str
+        HTML, complete in itself
+    """
     counts = audit.findings["problem"].value_counts()
     tiles = [(name if name in counts else "top", int(counts.get(name, 0)), _TEXTS[name][0]) for name in FINDINGS]
     order = [name for name in ("label", "stranger", "duplicate", "outlier", "broken") if name in counts]
@@ -255,12 +320,23 @@ def audit_page(
                      [_section(audit, name) for name in order] + _table_sections(audit))
 
 # %% ../../nbs/audit/05_audit.ipynb #51f04511
-def save_audit(
-    audit: Audit,          # from `audit_table`
-    folder: str | Path,    # made when missing
-    title: str = "Audit",  # of the page
-) -> Path:                 # the folder
-    "Write audit.csv and audit.html"
+def save_audit(audit: Audit, folder: str | Path, title: str = "Audit") -> Path:
+    """Write audit.csv and audit.html
+
+    Parameters
+    ----------
+    audit : Audit
+        from `audit_table`
+    folder : str | Path
+        made when missing
+    title : str
+        of the page
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     folder = Path(folder)
     atomic_write(folder/"audit.csv", csv_table(audit.rows))
     atomic_write(folder/"audit.html", audit_page(audit, title))
@@ -281,12 +357,23 @@ def _suggestions(csv: str | Path | pd.DataFrame) -> pd.DataFrame:
                          "or nothing")
     return rows
 
-def apply_fixes(
-    table: pd.DataFrame,             # the table that was audited
-    csv: str | Path | pd.DataFrame,  # audit.csv, perhaps edited, or `Audit.rows`
-    problems: Iterable[str] = _ACTS, # what to act on: broken and stranger are left out, label is replaced
-) -> pd.DataFrame:                   # a new table with `group`; index 0, 1, ...
-    "Do what the suggestions say; files that they don't name stay as they are"
+def apply_fixes(table: pd.DataFrame, csv: str | Path | pd.DataFrame, problems: Iterable[str] = _ACTS) -> pd.DataFrame:
+    """Do what the suggestions say; files that they don't name stay as they are
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        the table that was audited
+    csv : str | Path | pd.DataFrame
+        audit.csv, perhaps edited, or `Audit.rows`
+    problems : Iterable[str]
+        what to act on: broken and stranger are left out, label is replaced
+
+    Returns
+    -------
+    pd.DataFrame
+        a new table with `group`; index 0, 1, ...
+    """
     if wrong := [name for name in problems if name not in _ACTS]:
         raise ValueError(f"problems={wrong[0]!r} can't be acted on: use some of {', '.join(_ACTS)}")
     rows = _suggestions(csv).drop_duplicates("file").set_index("file")

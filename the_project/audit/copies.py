@@ -70,14 +70,28 @@ def _nearest_in_buckets(vectors: np.ndarray, queries: np.ndarray, k: int, probes
     return ids, scores
 
 # %% ../../nbs/audit/00_copies.ipynb #40349e15
-def nearest(
-    vectors: np.ndarray,                 # (n, F) float32, of length 1
-    k: int = 3,                          # neighbours each
-    queries: np.ndarray | None = None,   # (n, F): other views of the same pictures, e.g. mirrored; None: `vectors`
-    exact: int = 20_000,                 # up to so many all are compared
-    probes: int = 8,                     # buckets that a query looks into beyond that
-) -> tuple[np.ndarray, np.ndarray]:      # (n, k) row numbers and cosines; a picture is no neighbour of its own
-    "The nearest neighbours of each vector"
+def nearest(vectors: np.ndarray, k: int = 3, queries: np.ndarray | None = None, exact: int = 20_000,
+            probes: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest neighbours of each vector
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        (n, F) float32, of length 1
+    k : int
+        neighbours each
+    queries : np.ndarray | None
+        (n, F): other views of the same pictures, e.g. mirrored; None: `vectors`
+    exact : int
+        up to so many all are compared
+    probes : int
+        buckets that a query looks into beyond that
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        (n, k) row numbers and cosines; a picture is no neighbour of its own
+    """
     queries = vectors if queries is None else queries
     if k < 1 or len(queries) != len(vectors): raise ValueError(f"k={k}, {len(queries)} queries for {len(vectors)} "
                                                                "vectors: use k of 1 or more, and a query for each")
@@ -124,11 +138,21 @@ def _agreement(outer: np.ndarray, inner: np.ndarray, matrix: np.ndarray) -> floa
     return whole if middle.mean() < .15 else min(whole, correlation(a[middle], b[middle]) + .1)
 
 # %% ../../nbs/audit/00_copies.ipynb #08700193
-def placed_likeness(
-    first: np.ndarray,   # (48, 48) uint8
-    second: np.ndarray,  # (48, 48) uint8
-) -> float:              # 1: one lies in the other; strangers are mostly below 0.6
-    "How far the detail of two pictures agrees when one is placed inside the other as well as it can be"
+def placed_likeness(first: np.ndarray, second: np.ndarray) -> float:
+    """How far the detail of two pictures agrees when one is placed inside the other as well as it can be
+
+    Parameters
+    ----------
+    first : np.ndarray
+        (48, 48) uint8
+    second : np.ndarray
+        (48, 48) uint8
+
+    Returns
+    -------
+    float
+        1: one lies in the other; strangers are mostly below 0.6
+    """
     ways = []
     for inner in (second, np.ascontiguousarray(second[:, ::-1])):
         ways += [(*_place(first, inner), first, inner), (*_place(inner, first), inner, first)]
@@ -138,12 +162,23 @@ def placed_likeness(
 def _first(way: tuple) -> float: return way[0]
 
 # %% ../../nbs/audit/00_copies.ipynb #d586f2c0
-def unit_vectors(
-    vectors: np.ndarray,  # (n, F)
-    sound: np.ndarray,    # (n,) bool: the rows that count
-    most: int = 128,      # principal components that are kept
-) -> np.ndarray:          # (sound rows, at most `most`) float32, of length 1
-    "Vectors whose cosine says how near two pictures are: roots, standardised, and shortened"
+def unit_vectors(vectors: np.ndarray, sound: np.ndarray, most: int = 128) -> np.ndarray:
+    """Vectors whose cosine says how near two pictures are: roots, standardised, and shortened
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        (n, F)
+    sound : np.ndarray
+        (n,) bool: the rows that count
+    most : int
+        principal components that are kept
+
+    Returns
+    -------
+    np.ndarray
+        (sound rows, at most `most`) float32, of length 1
+    """
     rows, width = np.flatnonzero(sound), vectors.shape[1]
     total, square, count = np.zeros(width), np.zeros((width, width)), max(len(rows), 1)
     for part in np.array_split(rows, len(rows) // 4096 + 1):
@@ -159,10 +194,19 @@ def unit_vectors(
     short = np.concatenate(blocks)
     return short / np.linalg.norm(short, axis=1, keepdims=True).clip(1e-9)
 
-def rooted(
-    vectors: np.ndarray,  # any shape
-) -> np.ndarray:          # float32
-    "Square roots that keep the sign: a few strong activations no longer decide alone"
+def rooted(vectors: np.ndarray) -> np.ndarray:
+    """Square roots that keep the sign: a few strong activations no longer decide alone
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        any shape
+
+    Returns
+    -------
+    np.ndarray
+        float32
+    """
     vectors = np.asarray(vectors, np.float32)
     return np.sign(vectors) * np.sqrt(np.abs(vectors))
 
@@ -202,13 +246,25 @@ def _candidates(looks: Looks, rows: np.ndarray, k: int) -> np.ndarray:  # (pairs
     return pairs[np.sort(first)]
 
 # %% ../../nbs/audit/00_copies.ipynb #571f633b
-def copy_pairs(
-    looks: Looks,            # from `look_through`
-    threshold: float = .8,   # likeness from which two pictures count as copies, 0..1
-    k: int = 3,              # neighbours that are looked at closely
-    progress: bool = True,   # show a bar where a person is watching
-) -> pd.DataFrame:           # file, other, likeness: links enough to join every family
-    "Pairs of pictures that show the same photo, whole or in part"
+def copy_pairs(looks: Looks, threshold: float = .8, k: int = 3, progress: bool = True) -> pd.DataFrame:
+    """Pairs of pictures that show the same photo, whole or in part
+
+    Parameters
+    ----------
+    looks : Looks
+        from `look_through`
+    threshold : float
+        likeness from which two pictures count as copies, 0..1
+    k : int
+        neighbours that are looked at closely
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    pd.DataFrame
+        file, other, likeness: links enough to join every family
+    """
     files = looks.facts["file"].tolist()
     hashed = near_pairs(PictureHashes(tuple(files), looks.thumbs, looks.sound), threshold, progress)
     number, family = {file: row for row, file in enumerate(files)}, Families(len(files))

@@ -29,12 +29,23 @@ from ..evaluate.predictions import make_predictions
 # %% ../../nbs/audit/07_curve.ipynb #03384780
 _FLOORS = np.linspace(0, .95, 20)  # c as a share of the least error
 
-def power_law(
-    counts: np.ndarray,  # (points,) training pictures
-    errors: np.ndarray,  # (draws, points) 0..1
-    at: np.ndarray,      # (m,) numbers of pictures to predict for
-) -> np.ndarray:         # (draws, m) errors; never above that of the last point where `at` is more
-    "Fit error = a x n^-b + c, a and b and c 0 or more, and read it off"
+def power_law(counts: np.ndarray, errors: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Fit error = a x n^-b + c, a and b and c 0 or more, and read it off
+
+    Parameters
+    ----------
+    counts : np.ndarray
+        (points,) training pictures
+    errors : np.ndarray
+        (draws, points) 0..1
+    at : np.ndarray
+        (m,) numbers of pictures to predict for
+
+    Returns
+    -------
+    np.ndarray
+        (draws, m) errors; never above that of the last point where `at` is more
+    """
     errors, x, best = np.maximum(errors, 1e-4), np.log(np.asarray(counts, float)), None
     for share in _FLOORS:
         floor = share * errors.min(1, keepdims=True)
@@ -51,13 +62,26 @@ def power_law(
 # %% ../../nbs/audit/07_curve.ipynb #83f9e150
 SHARES = (.25, .5, .75, 1.)
 
-def nested_parts(
-    table: pd.DataFrame,                # training rows, with the target, maybe `group`
-    shares: tuple[float, ...] = SHARES,  # of the rows, rising, above 0 to 1
-    target: str = "label",              # the column to be learned
-    seed: int = 0,                      # another seed is another choice
-) -> list[np.ndarray]:                  # for each share (rows,) bool
-    "Which rows each share of the training rows has"
+def nested_parts(table: pd.DataFrame, shares: tuple[float, ...] = SHARES, target: str = "label",
+                 seed: int = 0) -> list[np.ndarray]:
+    """Which rows each share of the training rows has
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        training rows, with the target, maybe `group`
+    shares : tuple[float, ...]
+        of the rows, rising, above 0 to 1
+    target : str
+        the column to be learned
+    seed : int
+        another seed is another choice
+
+    Returns
+    -------
+    list[np.ndarray]
+        for each share (rows,) bool
+    """
     if not shares or list(shares) != sorted(set(shares)) or shares[0] <= 0 or shares[-1] > 1:
         raise ValueError(f"shares={shares}: use rising shares of the rows, above 0 and 1 at most, e.g. (.25, .5, 1)")
     units, names = pd.factorize(table["group"] if "group" in table else table["file"], sort=True)
@@ -71,7 +95,25 @@ def nested_parts(
 # %% ../../nbs/audit/07_curve.ipynb #4e694012
 @dataclass(frozen=True)
 class Curve:
-    "Scores by number of training pictures, the law through them, and what twice as many would bring"
+    """Scores by number of training pictures, the law through them, and what twice as many would bring
+
+    Parameters
+    ----------
+    points : pd.DataFrame
+        share, pictures, score, low, high
+    metric : str
+        see `find_score`
+    now : tuple[float, float, float]
+        fitted score with all pictures: value, low, high
+    twice : tuple[float, float, float]
+        with twice as many
+    gain : tuple[float, float, float]
+        twice - now
+    law : pd.DataFrame
+        pictures, score: the fitted curve
+    by : str
+        what was trained: "probe" or a recipe's network
+    """
     points: pd.DataFrame             # share, pictures, score, low, high
     metric: str                      # see `find_score`
     now: tuple[float, float, float]  # fitted score with all pictures: value, low, high
@@ -83,10 +125,14 @@ class Curve:
     def __str__(self) -> str: return curve_line(self)
 
 # %% ../../nbs/audit/07_curve.ipynb #524313b6
-def curve_line(
-    curve: Curve,
-) -> str:  # one line
-    "The answer to: would more pictures help?"
+def curve_line(curve: Curve) -> str:
+    """The answer to: would more pictures help?
+
+    Returns
+    -------
+    str
+        one line
+    """
     pictures, (gain, low, high) = int(curve.points.pictures.iloc[-1]), curve.gain
     what = find_score(curve.metric).title
     span = f"[{curve.twice[1]:.3f}, {curve.twice[2]:.3f}]"
@@ -97,16 +143,27 @@ def curve_line(
         return f"more pictures would hardly help: {told} ({curve.by}); better labels, sizes or backbones may"
     return f"more pictures may help, these are too few to tell: {told} ({curve.by})"
 
-def fit_curve(
-    answers: list[pd.DataFrame],  # a predictions table a point, of the same rows
-    pictures: list[int],          # training pictures of each point, rising
-    shares: list[float],          # of all training pictures
-    metric: str = "f1_macro",     # f1_macro, accuracy, top_<k>, or another score between 0 and 1
-    by: str = "probe",            # what was trained
-    n: int = 1000,                # bootstrap draws by group, the same for all points
-    seed: int = 0,                # same seed, same intervals
-) -> Curve:
-    "The law through scores of several training sizes"
+def fit_curve(answers: list[pd.DataFrame], pictures: list[int], shares: list[float], metric: str = "f1_macro",
+              by: str = "probe", n: int = 1000, seed: int = 0) -> Curve:
+    """The law through scores of several training sizes
+
+    Parameters
+    ----------
+    answers : list[pd.DataFrame]
+        a predictions table a point, of the same rows
+    pictures : list[int]
+        training pictures of each point, rising
+    shares : list[float]
+        of all training pictures
+    metric : str
+        f1_macro, accuracy, top_<k>, or another score between 0 and 1
+    by : str
+        what was trained
+    n : int
+        bootstrap draws by group, the same for all points
+    seed : int
+        same seed, same intervals
+    """
     if find_score(metric).scale not in ("share", "ratio"):
         raise ValueError(f"metric={metric!r} is not between 0 and 1: use another score, e.g. f1_macro")
     if len(answers) < 3: raise ValueError(f"{len(answers)} points make no curve: give three shares or more")
@@ -125,19 +182,39 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:  # the undrawn va
     return (float(values[0]), *(float(end) for end in interval(values[1:])))
 
 # %% ../../nbs/audit/07_curve.ipynb #4da8db23
-def learning_curve(
-    table: pd.DataFrame,                 # columns `file`, the target, maybe a group, and a split (test is left alone)
-    weights: str | None = None,          # .safetensors file, folder of a run or bundle, "imagenet"; None: by hand
-    group: str | None = None,            # column of what belongs together; None: `group`, where there is one
-    target: str = "label",               # the column to be learned: classes
-    vectors: np.ndarray | None = None,   # (rows, F), when they are known already
-    shares: tuple[float, ...] = SHARES,  # of the training rows
-    metric: str = "f1_macro",            # f1_macro, accuracy or top_<k>
-    k: int = 5,                          # folds: each row is answered once at every share
-    seed: int = 0,                       # of folds and parts
-    progress: bool = True,               # show a bar where a person is watching
-) -> Curve:                              # print it for the answer; `plot_curve` draws it
-    "Would more pictures help? By a linear probe on frozen vectors"
+def learning_curve(table: pd.DataFrame, weights: str | None = None, group: str | None = None, target: str = "label",
+                   vectors: np.ndarray | None = None, shares: tuple[float, ...] = SHARES, metric: str = "f1_macro",
+                   k: int = 5, seed: int = 0, progress: bool = True) -> Curve:
+    """Would more pictures help? By a linear probe on frozen vectors
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, maybe a group, and a split (test is left alone)
+    weights : str | None
+        .safetensors file, folder of a run or bundle, "imagenet"; None: by hand
+    group : str | None
+        column of what belongs together; None: `group`, where there is one
+    target : str
+        the column to be learned: classes
+    vectors : np.ndarray | None
+        (rows, F), when they are known already
+    shares : tuple[float, ...]
+        of the training rows
+    metric : str
+        f1_macro, accuracy or top_<k>
+    k : int
+        folds: each row is answered once at every share
+    seed : int
+        of folds and parts
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    Curve
+        print it for the answer; `plot_curve` draws it
+    """
     kept = (table["split"] != "test").to_numpy() if "split" in table else np.ones(len(table), bool)
     rows, vectors = probe_table(table[kept], weights, target, None if vectors is None else vectors[kept], progress)
     rows = group_duplicates(rows, threshold=None, group=group)

@@ -70,7 +70,17 @@ _MOST = 12_000  # rows that a logistic regression is fitted to; more change litt
 
 @dataclass(frozen=True)
 class OutOfFold:
-    "What models say of rows that they were not fitted to"
+    """What models say of rows that they were not fitted to
+
+    Parameters
+    ----------
+    linear : np.ndarray
+        (n, labels) scores of the logistic regression
+    discriminant : np.ndarray
+        (n, labels) scores of the discriminant analysis
+    distance : np.ndarray
+        (n,) squared Mahalanobis distance from all others
+    """
     linear: np.ndarray        # (n, labels) scores of the logistic regression
     discriminant: np.ndarray  # (n, labels) scores of the discriminant analysis
     distance: np.ndarray      # (n,) squared Mahalanobis distance from all others
@@ -83,11 +93,21 @@ def _logistic(vectors: np.ndarray, codes: np.ndarray, asked: np.ndarray, n_label
     return vectors[asked] @ weight.numpy().T + bias.numpy()
 
 # %% ../../nbs/audit/03_doubtful.ipynb #235d5a39
-def standardised(
-    vectors: np.ndarray,  # (n, F)
-    most: int = 1024,     # features that are kept: principal components, where there are more
-) -> np.ndarray:          # (n, F or `most`) float32
-    "Roots of the features, each with mean 0 and deviation 1"
+def standardised(vectors: np.ndarray, most: int = 1024) -> np.ndarray:
+    """Roots of the features, each with mean 0 and deviation 1
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        (n, F)
+    most : int
+        features that are kept: principal components, where there are more
+
+    Returns
+    -------
+    np.ndarray
+        (n, F or `most`) float32
+    """
     made = rooted(vectors)
     made -= made.mean(0)
     made /= made.std(0) + 1e-6
@@ -95,14 +115,23 @@ def standardised(
     _, axes = np.linalg.eigh(made[:20_000].T @ made[:20_000])
     return made @ axes[:, ::-1][:, :most]
 
-def out_of_fold(
-    vectors: np.ndarray,       # (n, F) standardised float32
-    codes: np.ndarray,         # (n,) int64 label of each row, 0 .. n_labels - 1
-    folds: np.ndarray,         # (n,) fold of each row; a group is never parted
-    n_labels: int,             # how many labels there are
-    strength: float = .003,    # of the logistic regression, as scikit-learn's C
-) -> OutOfFold:
-    "Answers for each fold by models of the others"
+def out_of_fold(vectors: np.ndarray, codes: np.ndarray, folds: np.ndarray, n_labels: int,
+                strength: float = .003) -> OutOfFold:
+    """Answers for each fold by models of the others
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        (n, F) standardised float32
+    codes : np.ndarray
+        (n,) int64 label of each row, 0 .. n_labels - 1
+    folds : np.ndarray
+        (n,) fold of each row; a group is never parted
+    n_labels : int
+        how many labels there are
+    strength : float
+        of the logistic regression, as scikit-learn's C
+    """
     found = OutOfFold(*(np.zeros((len(codes), n_labels), np.float32) for _ in range(2)), np.zeros(len(codes)))
     parts = {fold: _sums(vectors[folds == fold], codes[folds == fold], n_labels) for fold in np.unique(folds)}
     total = None
@@ -130,17 +159,34 @@ def _unlikeliness(values: np.ndarray, scores: list, codes: np.ndarray) -> float:
 # %% ../../nbs/audit/03_doubtful.ipynb #14ac209f
 @dataclass(frozen=True)
 class LabelDoubt:
-    "What is thought of each given label"
+    """What is thought of each given label
+
+    Parameters
+    ----------
+    wrong : np.ndarray
+        (n,) probability that it is wrong
+    suggested : np.ndarray
+        (n,) the most probable other label
+    right : np.ndarray
+        (n, labels) probability of each label, by models that have not seen the row
+    share : float
+        of all labels that are wrong, estimated
+    """
     wrong: np.ndarray       # (n,) probability that it is wrong
     suggested: np.ndarray   # (n,) the most probable other label
     right: np.ndarray       # (n, labels) probability of each label, by models that have not seen the row
     share: float            # of all labels that are wrong, estimated
 
-def doubt_labels(
-    answers: OutOfFold,  # from `out_of_fold`
-    codes: np.ndarray,   # (n,) given labels
-) -> LabelDoubt:
-    "The probability of each label being wrong, and the label to suggest"
+def doubt_labels(answers: OutOfFold, codes: np.ndarray) -> LabelDoubt:
+    """The probability of each label being wrong, and the label to suggest
+
+    Parameters
+    ----------
+    answers : OutOfFold
+        from `out_of_fold`
+    codes : np.ndarray
+        (n,) given labels
+    """
     from scipy.optimize import minimize
     scores, rows = [answers.linear, answers.discriminant], np.arange(len(codes))
     fitted = rows if len(rows) <= _MOST else rng_for("doubt", len(rows)).choice(rows, _MOST, replace=False)
@@ -155,11 +201,21 @@ def doubt_labels(
     return LabelDoubt(replaced / ((1 - share) * own + replaced), others.argmax(1), right, float(share))
 
 # %% ../../nbs/audit/03_doubtful.ipynb #ec3c5517
-def strangeness(
-    distance: np.ndarray,  # (n,) from `OutOfFold`
-    limit: float = 2.5,    # usual spreads beyond the median from which a picture is called a stranger
-) -> np.ndarray:           # (n,) 0..1, one half at the limit
-    "How far each picture lies outside of all the others"
+def strangeness(distance: np.ndarray, limit: float = 2.5) -> np.ndarray:
+    """How far each picture lies outside of all the others
+
+    Parameters
+    ----------
+    distance : np.ndarray
+        (n,) from `OutOfFold`
+    limit : float
+        usual spreads beyond the median from which a picture is called a stranger
+
+    Returns
+    -------
+    np.ndarray
+        (n,) 0..1, one half at the limit
+    """
     if not limit > 0: raise ValueError(f"limit={limit}: give spreads, above 0")
     far = np.log(np.maximum(distance, 1e-12))
     low, middle = np.quantile(far, [.16, .5])
@@ -168,13 +224,25 @@ def strangeness(
 # %% ../../nbs/audit/03_doubtful.ipynb #c9a0f2e6
 _COLUMNS = ["file", "wrong", "suggested_label", "stranger"]
 
-def doubtful_rows(
-    table: pd.DataFrame,     # file, label, maybe group: one row a sound picture
-    vectors: np.ndarray,     # (n, F) of the same rows
-    k: int = 5,              # folds
-    cleanlab: bool = False,  # rank labels by cleanlab's self-confidence instead, where it is installed
-) -> pd.DataFrame:           # file, wrong: probability, suggested_label, stranger: 0..1; rows as in `table`
-    "How doubtful each label is, and how strange each picture"
+def doubtful_rows(table: pd.DataFrame, vectors: np.ndarray, k: int = 5, cleanlab: bool = False) -> pd.DataFrame:
+    """How doubtful each label is, and how strange each picture
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        file, label, maybe group: one row a sound picture
+    vectors : np.ndarray
+        (n, F) of the same rows
+    k : int
+        folds
+    cleanlab : bool
+        rank labels by cleanlab's self-confidence instead, where it is installed
+
+    Returns
+    -------
+    pd.DataFrame
+        file, wrong: probability, suggested_label, stranger: 0..1; rows as in `table`
+    """
     table = table.reset_index(drop=True)
     labels = (table["label"] if "label" in table and holds_classes(table, "label")
               else pd.Series(None, table.index, dtype="str"))

@@ -22,14 +22,28 @@ from ..evaluate.predictions import make_predictions
 from ..models.probe import fit_linear
 
 # %% ../../nbs/audit/06_leaks.ipynb #eb52a843
-def probe_table(
-    table: pd.DataFrame,                # columns `file` and the target
-    weights: str | None = None,         # .safetensors file, folder of a run or bundle, "imagenet"; None: by hand
-    target: str = "label",              # the column to be learned: classes
-    vectors: np.ndarray | None = None,  # (rows, F), when they are known already
-    progress: bool = True,              # show a bar where a person is watching
-) -> tuple[pd.DataFrame, np.ndarray]:   # rows that can be used, index 0, 1, ...; their vectors (rows, F) float32
-    "Rows with a label and a picture that opens, and what the probe sees of them"
+def probe_table(table: pd.DataFrame, weights: str | None = None, target: str = "label",
+                vectors: np.ndarray | None = None, progress: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows with a label and a picture that opens, and what the probe sees of them
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file` and the target
+    weights : str | None
+        .safetensors file, folder of a run or bundle, "imagenet"; None: by hand
+    target : str
+        the column to be learned: classes
+    vectors : np.ndarray | None
+        (rows, F), when they are known already
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    tuple[pd.DataFrame, np.ndarray]
+        rows that can be used, index 0, 1, ...; their vectors (rows, F) float32
+    """
     for name, purpose in (("file", "where each picture lies"), (target, "what is to be learned")):
         if name not in table: raise missing_column(name, table, purpose)
     if not holds_classes(table, target) or table[target].nunique() < 2:
@@ -46,13 +60,25 @@ def probe_table(
 # %% ../../nbs/audit/06_leaks.ipynb #73cca9bf
 _STRENGTH, _STEPS = .01, 80  # of the probe: inverse of its penalty, iterations
 
-def probe_answers(
-    vectors: np.ndarray,  # (rows, F) float32
-    truth: np.ndarray,    # (rows,) int: class numbers
-    learn: np.ndarray,    # (rows,) bool: rows to learn from
-    answer: np.ndarray,   # (rows,) bool: rows to answer
-) -> np.ndarray:          # (answered rows, classes) probabilities; classes it has not seen get 0
-    "What a linear probe that has seen some rows says about others"
+def probe_answers(vectors: np.ndarray, truth: np.ndarray, learn: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """What a linear probe that has seen some rows says about others
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        (rows, F) float32
+    truth : np.ndarray
+        (rows,) int: class numbers
+    learn : np.ndarray
+        (rows,) bool: rows to learn from
+    answer : np.ndarray
+        (rows,) bool: rows to answer
+
+    Returns
+    -------
+    np.ndarray
+        (answered rows, classes) probabilities; classes it has not seen get 0
+    """
     seen, codes = np.unique(truth[learn], return_inverse=True)
     p = np.zeros((answer.sum(), truth.max() + 1))
     if len(seen) == 1: p[:, seen] = 1.
@@ -63,13 +89,25 @@ def probe_answers(
         p[:, seen] = logits.double().softmax(1).numpy()
     return p / p.sum(1, keepdims=True)
 
-def fold_answers(
-    table: pd.DataFrame,   # from `probe_table`
-    vectors: np.ndarray,   # (rows, F) float32
-    fold: np.ndarray,      # (rows,) int: each row is answered by a probe that has not seen its fold
-    target: str = "label",  # the column to be learned
-) -> pd.DataFrame:          # a predictions table, rows as in `table`
-    "Out-of-fold answers of a probe"
+def fold_answers(table: pd.DataFrame, vectors: np.ndarray, fold: np.ndarray, target: str = "label") -> pd.DataFrame:
+    """Out-of-fold answers of a probe
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        from `probe_table`
+    vectors : np.ndarray
+        (rows, F) float32
+    fold : np.ndarray
+        (rows,) int: each row is answered by a probe that has not seen its fold
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table, rows as in `table`
+    """
     truth, labels = pd.factorize(table[target].astype(str), sort=True)
     p = np.zeros((len(table), len(labels)))
     for left in np.unique(fold): p[fold == left] = probe_answers(vectors, truth, fold != left, fold == left)
@@ -78,25 +116,52 @@ def fold_answers(
 # %% ../../nbs/audit/06_leaks.ipynb #ae90e9d4
 @dataclass(frozen=True)
 class LeakReport:
-    "By how much a split at random flatters"
+    """By how much a split at random flatters
+
+    Parameters
+    ----------
+    grouped : int
+        rows that share a group with others
+    rows : int
+        all rows
+    whole : Comparison | None
+        by group against at random, all rows; None: nothing is grouped
+    alone : Comparison | None
+        the same on the grouped rows alone
+    """
     grouped: int                # rows that share a group with others
     rows: int                   # all rows
     whole: Comparison | None    # by group against at random, all rows; None: nothing is grouped
     alone: Comparison | None    # the same on the grouped rows alone
 
     @property
-    def points(self) -> tuple[float, float, float]:  # value, low, high
-        "What a split at random claims too much, points of macro-F1"
+    def points(self) -> tuple[float, float, float]:
+        """What a split at random claims too much, points of macro-F1
+
+        Returns
+        -------
+        tuple[float, float, float]
+            value, low, high
+        """
         if self.whole is None: return 0., 0., 0.
         return tuple(100 * value for value in self.whole.scores["f1_macro"][2:5])
 
     def __str__(self) -> str: return "\n".join(leak_lines(self))
 
 # %% ../../nbs/audit/06_leaks.ipynb #305f1c15
-def leak_lines(
-    report: LeakReport,  # from `leak_report`
-) -> list[str]:          # one to three sentences
-    "A leak in words"
+def leak_lines(report: LeakReport) -> list[str]:
+    """A leak in words
+
+    Parameters
+    ----------
+    report : LeakReport
+        from `leak_report`
+
+    Returns
+    -------
+    list[str]
+        one to three sentences
+    """
     if report.whole is None: return [f"none of {report.rows:,} pictures shares a group with another: no split can leak"]
     by_group, random, *_, luck = report.whole.scores["f1_macro"]
     points, low, high = report.points
@@ -108,18 +173,37 @@ def leak_lines(
             f"on the grouped pictures alone: {hit[1]:.0f} % right against {hit[0]:.0f} %"]
 
 # %% ../../nbs/audit/06_leaks.ipynb #9dd7d2e4
-def leak_report(
-    table: pd.DataFrame,                # columns `file`, the target, maybe a group; else near-duplicates are found
-    weights: str | None = None,         # .safetensors file, folder of a run or bundle, "imagenet"; None: by hand
-    group: str | None = None,           # column of what belongs together; None: `group`, or near-duplicates
-    target: str = "label",              # the column to be learned: classes
-    vectors: np.ndarray | None = None,  # (rows, F), when they are known already
-    k: int = 5,                         # folds
-    repeats: int = 3,                   # divisions into folds, of each kind
-    seed: int = 0,                      # of the divisions
-    progress: bool = True,              # show a bar where a person is watching
-) -> LeakReport:                        # print it
-    "Measure what a split that parts groups would have claimed"
+def leak_report(table: pd.DataFrame, weights: str | None = None, group: str | None = None, target: str = "label",
+                vectors: np.ndarray | None = None, k: int = 5, repeats: int = 3, seed: int = 0,
+                progress: bool = True) -> LeakReport:
+    """Measure what a split that parts groups would have claimed
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, maybe a group; else near-duplicates are found
+    weights : str | None
+        .safetensors file, folder of a run or bundle, "imagenet"; None: by hand
+    group : str | None
+        column of what belongs together; None: `group`, or near-duplicates
+    target : str
+        the column to be learned: classes
+    vectors : np.ndarray | None
+        (rows, F), when they are known already
+    k : int
+        folds
+    repeats : int
+        divisions into folds, of each kind
+    seed : int
+        of the divisions
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    LeakReport
+        print it
+    """
     if group is not None and group not in table: raise missing_column(group, table, "what belongs together")
     rows, vectors = probe_table(table, weights, target, vectors, progress)
     declared = group or ("group" if "group" in rows else None)

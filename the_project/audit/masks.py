@@ -80,14 +80,28 @@ def _lonely(values: np.ndarray) -> float | None:
     return None
 
 # %% ../../nbs/audit/08_masks.ipynb #c861f097
-def band_facts(
-    values: np.ndarray,   # (n,) of one band, NaN where missing
-    codes: np.ndarray,    # (n,) class numbers
-    picture: np.ndarray,  # (n,) which picture a pixel is of
-    labels: list[str],    # classes in order
-    narrow: bool = False, # whether the files have 8 bits a band, as photos do
-) -> dict:                # kind, values, area, area_of, pinned, pinned_of, value, pure, sentinel, share_missing
-    "What is known of one band"
+def band_facts(values: np.ndarray, codes: np.ndarray, picture: np.ndarray, labels: list[str],
+               narrow: bool = False) -> dict:
+    """What is known of one band
+
+    Parameters
+    ----------
+    values : np.ndarray
+        (n,) of one band, NaN where missing
+    codes : np.ndarray
+        (n,) class numbers
+    picture : np.ndarray
+        (n,) which picture a pixel is of
+    labels : list[str]
+        classes in order
+    narrow : bool
+        whether the files have 8 bits a band, as photos do
+
+    Returns
+    -------
+    dict
+        kind, values, area, area_of, pinned, pinned_of, value, pure, sentinel, share_missing
+    """
     known = ~np.isnan(values)
     told, of, at = values[known].astype(float), codes[known], picture[known]
     if not len(told): return dict(kind="empty", values=0, share_missing=1.)
@@ -106,11 +120,21 @@ def band_facts(
     return found | dict(zip(("pinned", "value", "pure"), pinned[name]), pinned_of=name)
 
 # %% ../../nbs/audit/08_masks.ipynb #c5ff243f
-def band_line(
-    name: str,    # of the band
-    facts: dict,  # from `band_facts`
-) -> str:         # "" where there is nothing to say
-    "What to tell a person about a band"
+def band_line(name: str, facts: dict) -> str:
+    """What to tell a person about a band
+
+    Parameters
+    ----------
+    name : str
+        of the band
+    facts : dict
+        from `band_facts`
+
+    Returns
+    -------
+    str
+        "" where there is nothing to say
+    """
     if facts["kind"] == "empty": return f"band {name} has no value anywhere: leave it out of bands="
     if facts["kind"] == "constant": return f"band {name} is the same everywhere: leave it out of bands="
     lines, sentinel = [], facts.get("sentinel")
@@ -138,7 +162,17 @@ def _joined(told: Iterable[tuple]) -> list[str]:
 # %% ../../nbs/audit/08_masks.ipynb #c12c4088
 @dataclass(frozen=True)
 class MaskAudit:
-    "What is wrong with a table of pictures and masks; from `audit_masks`"
+    """What is wrong with a table of pictures and masks; from `audit_masks`
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        a row a picture: file, problem, height, width, share_missing, share_<class>
+    bands : pd.DataFrame
+        a row a band: band, kind, values, area, area_of, pinned, sentinel, share_missing, line
+    labels : list[str]
+        classes in order
+    """
     rows: pd.DataFrame   # a row a picture: file, problem, height, width, share_missing, share_<class>
     bands: pd.DataFrame  # a row a band: band, kind, values, area, area_of, pinned, sentinel, share_missing, line
     labels: list[str]    # classes in order
@@ -164,12 +198,23 @@ class MaskAudit:
         return folder
 
 # %% ../../nbs/audit/08_masks.ipynb #63a0493c
-def audit_masks(
-    table: pd.DataFrame,  # columns `file` and the recipe's target, the mask's path
-    recipe: Recipe,       # file_bands, missing, hide_band, classes; all bands of the files are looked at
-    each: int = 1500,     # pixels kept of a picture
-) -> MaskAudit:           # its summary is said, too
-    "Read every picture and mask once, and tell what a person should know before training on them"
+def audit_masks(table: pd.DataFrame, recipe: Recipe, each: int = 1500) -> MaskAudit:
+    """Read every picture and mask once, and tell what a person should know before training on them
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file` and the recipe's target, the mask's path
+    recipe : Recipe
+        file_bands, missing, hide_band, classes; all bands of the files are looked at
+    each : int
+        pixels kept of a picture
+
+    Returns
+    -------
+    MaskAudit
+        its summary is said, too
+    """
     labels, spec = mask_classes(table, recipe), _whole_spec(table, recipe)
     values = class_table(recipe, labels)
     read = [_read_row(row, recipe, spec, values, labels, each) for row in table.to_dict("records")]
@@ -207,15 +252,29 @@ def _alike(vectors: np.ndarray, closeness, likeness: float, files: list[str]) ->
     return pd.DataFrame(found, columns=["file", "other", "likeness"])
 
 # %% ../../nbs/audit/08_masks.ipynb #a0cb4079
-def area_pairs(
-    table: pd.DataFrame,            # column `file`
-    recipe: Recipe,                 # file_bands, missing
-    band: str | None = None,        # a band that stays the same, e.g. elevation; None: by what is to be seen
-    weights: str | None = None,     # of a network that looks, see `make_embedder`; None: edges and colours
-    likeness: float | None = None,  # of a pair, 0..1: share of the frame with one height (None: 0.95), or cosine of
-                                    # vectors around their mean (None: 0.65)
-) -> pd.DataFrame:                  # file, other, likeness
-    "Pairs of pictures that show the same area"
+def area_pairs(table: pd.DataFrame, recipe: Recipe, band: str | None = None, weights: str | None = None,
+               likeness: float | None = None) -> pd.DataFrame:
+    """Pairs of pictures that show the same area
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        column `file`
+    recipe : Recipe
+        file_bands, missing
+    band : str | None
+        a band that stays the same, e.g. elevation; None: by what is to be seen
+    weights : str | None
+        of a network that looks, see `make_embedder`; None: edges and colours
+    likeness : float | None
+        of a pair, 0..1: share of the frame with one height (None: 0.95), or cosine of vectors around their mean (None:
+        0.65)
+
+    Returns
+    -------
+    pd.DataFrame
+        file, other, likeness
+    """
     spec, files, small = _whole_spec(table, recipe), table["file"].astype(str).tolist(), []
     if band is not None and band not in spec["bands"]:
         raise ValueError(f"there is no band {band!r}: the files have {', '.join(spec['bands'])}")

@@ -22,10 +22,19 @@ FILE_FACTS = ("format", "mode", "width", "height", "aspect", "bytes", "bits_per_
               "folder")
 _OWN = {"file", "label", "group", "split", "fold", "genus", "species", "planted", "duplicate_of"}
 
-def file_facts(
-    facts: pd.DataFrame,  # from `look_through`
-) -> pd.DataFrame:        # a column each of `FILE_FACTS` that is known
-    "What is known of a file without its picture"
+def file_facts(facts: pd.DataFrame) -> pd.DataFrame:
+    """What is known of a file without its picture
+
+    Parameters
+    ----------
+    facts : pd.DataFrame
+        from `look_through`
+
+    Returns
+    -------
+    pd.DataFrame
+        a column each of `FILE_FACTS` that is known
+    """
     known = facts.reindex(columns=[name for name in FILE_FACTS if name in facts])
     if {"width", "height"} <= set(facts):
         known = known.assign(aspect=facts["width"] / facts["height"])
@@ -49,11 +58,21 @@ def _usable(values: pd.Series) -> bool:
     return count > 1 and (pd.api.types.is_numeric_dtype(values) or count <= max(len(values) / 5, 2))
 
 # %% ../../nbs/audit/02_metadata.ipynb #dc5bcaa3
-def metadata_columns(
-    table: pd.DataFrame,  # file, label, and whatever else
-    facts: pd.DataFrame,  # from `look_through`, rows as in `table`
-) -> tuple[pd.DataFrame, list[str]]:  # one column a clue; columns that have one value for each label
-    "What a model may see that is not to look at the picture"
+def metadata_columns(table: pd.DataFrame, facts: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """What a model may see that is not to look at the picture
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        file, label, and whatever else
+    facts : pd.DataFrame
+        from `look_through`, rows as in `table`
+
+    Returns
+    -------
+    tuple[pd.DataFrame, list[str]]
+        one column a clue; columns that have one value for each label
+    """
     known, labels = file_facts(facts).set_index(table.index), table["label"]
     others = table[[name for name in table if str(name).lower() not in _OWN and name not in known]]
     known = pd.concat([known, others], axis=1)
@@ -81,12 +100,23 @@ def _recall(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:  # mea
 # %% ../../nbs/audit/02_metadata.ipynb #7428f680
 _MOST = 20_000  # rows; more add no certainty
 
-def metadata_scores(
-    table: pd.DataFrame,  # file, label, maybe group, and whatever else
-    facts: pd.DataFrame,  # from `look_through`, rows as in `table`
-    k: int = 5,           # folds
-) -> pd.DataFrame:        # column, score, margin, chance: all columns together first, then each; none without clues
-    "How well the label is guessed from everything but the picture"
+def metadata_scores(table: pd.DataFrame, facts: pd.DataFrame, k: int = 5) -> pd.DataFrame:
+    """How well the label is guessed from everything but the picture
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        file, label, maybe group, and whatever else
+    facts : pd.DataFrame
+        from `look_through`, rows as in `table`
+    k : int
+        folds
+
+    Returns
+    -------
+    pd.DataFrame
+        column, score, margin, chance: all columns together first, then each; none without clues
+    """
     empty = pd.DataFrame(columns=["column", "score", "margin", "chance"])
     rows = np.flatnonzero(table["label"].notna() & facts["problem"].eq("").to_numpy() if "problem" in facts
                           else table["label"].notna())
@@ -107,11 +137,21 @@ def metadata_scores(
 def _by_score(row: tuple) -> float: return row[1]
 
 # %% ../../nbs/audit/02_metadata.ipynb #83a6ec88
-def metadata_note(
-    scores: pd.DataFrame,  # from `metadata_scores`
-    bound: list[str] = (), # columns with one value for each label, from `metadata_columns`
-) -> str:                  # one line; "" when nothing was tried
-    "What the label's metadata gives away"
+def metadata_note(scores: pd.DataFrame, bound: list[str] = ()) -> str:
+    """What the label's metadata gives away
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        from `metadata_scores`
+    bound : list[str]
+        columns with one value for each label, from `metadata_columns`
+
+    Returns
+    -------
+    str
+        one line; "" when nothing was tried
+    """
     line = ""
     if len(scores):
         best = scores.iloc[0]

@@ -44,10 +44,19 @@ _MEASURES = dict(
     focus=_Measure("blurred", "", _sharpness, .5, "sharpness {sharpness:.0f}"))
 ODDITIES = tuple(_MEASURES)  # the ways of being odd
 
-def oddness(
-    facts: pd.DataFrame,  # columns width, height, brightness, contrast, saturation, sharpness; missing where broken
-) -> pd.DataFrame:        # a column each of `ODDITIES`: distance from the median in usual spreads, with its sign
-    "How unlike the rest each picture is, in each way"
+def oddness(facts: pd.DataFrame) -> pd.DataFrame:
+    """How unlike the rest each picture is, in each way
+
+    Parameters
+    ----------
+    facts : pd.DataFrame
+        columns width, height, brightness, contrast, saturation, sharpness; missing where broken
+
+    Returns
+    -------
+    pd.DataFrame
+        a column each of `ODDITIES`: distance from the median in usual spreads, with its sign
+    """
     for name in ("width", "height", "brightness", "contrast", "saturation", "sharpness"):
         if name not in facts: raise missing_column(name, facts, "facts of pictures, as look_through gives them")
     found = {}
@@ -61,11 +70,21 @@ def oddness(
 # %% ../../nbs/audit/01_oddities.ipynb #c71c6480
 _FAR, _COLUMNS = 4.5, ["file", "detail", "score"]  # spreads
 
-def odd_pictures(
-    facts: pd.DataFrame,   # as for `oddness`, with `file`
-    limit: float = _FAR,   # spreads from the median beyond which a picture is told
-) -> pd.DataFrame:         # file, detail, score: 0.5..1; the oddest first
-    "Pictures that are unlike the rest"
+def odd_pictures(facts: pd.DataFrame, limit: float = _FAR) -> pd.DataFrame:
+    """Pictures that are unlike the rest
+
+    Parameters
+    ----------
+    facts : pd.DataFrame
+        as for `oddness`, with `file`
+    limit : float
+        spreads from the median beyond which a picture is told
+
+    Returns
+    -------
+    pd.DataFrame
+        file, detail, score: 0.5..1; the oddest first
+    """
     if not limit > 0: raise ValueError(f"limit={limit}: give spreads, above 0")
     far, rows = oddness(facts), []
     for row in np.flatnonzero((far.abs() > limit).any(axis=1)):
@@ -79,21 +98,40 @@ def _tell(name: str, distance: float, row: pd.Series) -> str:  # e.g. "dark (bri
     return f"{measure.high if distance > 0 else measure.low} ({measure.show.format(**row)})"
 
 # %% ../../nbs/audit/01_oddities.ipynb #690a2230
-def class_balance(
-    labels: pd.Series,                # of each picture; missing where there is none
-    groups: pd.Series | None = None,  # what belongs together
-) -> pd.DataFrame:                    # label, pictures, groups, share; the largest class first
-    "How many pictures, and how many independent ones, each class has"
+def class_balance(labels: pd.Series, groups: pd.Series | None = None) -> pd.DataFrame:
+    """How many pictures, and how many independent ones, each class has
+
+    Parameters
+    ----------
+    labels : pd.Series
+        of each picture; missing where there is none
+    groups : pd.Series | None
+        what belongs together
+
+    Returns
+    -------
+    pd.DataFrame
+        label, pictures, groups, share; the largest class first
+    """
     groups = pd.Series(range(len(labels)), index=labels.index) if groups is None else groups
     table = pd.DataFrame(dict(label=labels, group=groups)).dropna(subset="label").groupby("label")["group"]
     table = table.agg(pictures="size", groups="nunique").reset_index()
     table["share"] = table["pictures"] / max(table["pictures"].sum(), 1)
     return table.sort_values(["pictures", "label"], ascending=[False, True], ignore_index=True)
 
-def balance_note(
-    balance: pd.DataFrame,  # from `class_balance`
-) -> str:                   # "" when the classes are even enough
-    "What to know about the classes, in one line"
+def balance_note(balance: pd.DataFrame) -> str:
+    """What to know about the classes, in one line
+
+    Parameters
+    ----------
+    balance : pd.DataFrame
+        from `class_balance`
+
+    Returns
+    -------
+    str
+        "" when the classes are even enough
+    """
     if len(balance) < 2: return ""
     first, last = balance.iloc[0], balance.iloc[-1]
     few = balance[balance["groups"] < 5]

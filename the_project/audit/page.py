@@ -18,11 +18,21 @@ from ..data.verify import in_threads
 from ..answer.picture import PictureError, open_picture
 
 # %% ../../nbs/audit/04_page.ipynb #9fc4776a
-def picture_uri(
-    file: str,        # a picture
-    side: int = 176,  # longest side, pixels
-) -> str:             # a data: URI of a small JPEG; "" when it can't be opened
-    "A picture small enough to stand in the page"
+def picture_uri(file: str, side: int = 176) -> str:
+    """A picture small enough to stand in the page
+
+    Parameters
+    ----------
+    file : str
+        a picture
+    side : int
+        longest side, pixels
+
+    Returns
+    -------
+    str
+        a data: URI of a small JPEG; "" when it can't be opened
+    """
     try: picture = open_picture(file, min_side=side)
     except PictureError: return ""
     picture.thumbnail((side, side), Image.Resampling.BILINEAR)
@@ -41,11 +51,21 @@ def _card(pictures: list[str], name: str, lines: list[str], score: float | None)
     return (f'<figure><div class="pictures">{shown}</div>'
             f'<figcaption>{mark}<b title="{escape(name)}">{escape(name)}</b>{text}</figcaption></figure>')
 
-def gallery(
-    cards: list[dict],  # files: pictures of a card; name, lines (plain text or (before, after)), score
-    most: int = 24,     # cards that are shown
-) -> str:               # HTML
-    "Cards side by side, as many as fit"
+def gallery(cards: list[dict], most: int = 24) -> str:
+    """Cards side by side, as many as fit
+
+    Parameters
+    ----------
+    cards : list[dict]
+        files: pictures of a card; name, lines (plain text or (before, after)), score
+    most : int
+        cards that are shown
+
+    Returns
+    -------
+    str
+        HTML
+    """
     cards = cards[:most]
     files = list(dict.fromkeys(file for card in cards for file in card["files"]))
     uris = dict(zip(files, in_threads(picture_uri, files, progress=False)))
@@ -59,11 +79,21 @@ def _line(line: str | tuple) -> str:  # HTML
     return f'<s>{escape(line[0])}</s> &rarr; <strong>{escape(line[1])}</strong>'
 
 # %% ../../nbs/audit/04_page.ipynb #537da46c
-def bars(
-    rows: list[tuple],           # (name, value, text), or (name, value, text, place of a mark)
-    top: float | None = None,    # value of a full bar; None: the largest
-) -> str:                        # HTML
-    "Values as horizontal bars, each with its number"
+def bars(rows: list[tuple], top: float | None = None) -> str:
+    """Values as horizontal bars, each with its number
+
+    Parameters
+    ----------
+    rows : list[tuple]
+        (name, value, text), or (name, value, text, place of a mark)
+    top : float | None
+        value of a full bar; None: the largest
+
+    Returns
+    -------
+    str
+        HTML
+    """
     top = top or max((row[1] for row in rows), default=1) or 1
     made = []
     for name, value, text, *mark in rows:
@@ -104,13 +134,25 @@ table{border-collapse:collapse;font-size:.88rem;margin:.9rem 0;width:100%}td,th{
 @media print{nav{display:none}figure{break-inside:avoid}}
 """
 
-def make_page(
-    title: str,          # of the page
-    lead: str,           # one line: how many pictures, how they were looked at
-    tiles: list[tuple],  # (anchor, number, words)
-    sections: list[tuple],  # (anchor, heading, one line, HTML)
-) -> str:                # HTML, complete in itself
-    "Put the parts into one page"
+def make_page(title: str, lead: str, tiles: list[tuple], sections: list[tuple]) -> str:
+    """Put the parts into one page
+
+    Parameters
+    ----------
+    title : str
+        of the page
+    lead : str
+        one line: how many pictures, how they were looked at
+    tiles : list[tuple]
+        (anchor, number, words)
+    sections : list[tuple]
+        (anchor, heading, one line, HTML)
+
+    Returns
+    -------
+    str
+        HTML, complete in itself
+    """
     links = "".join(f'<a href="#{anchor}"{"" if number else NONE}><b>{number:,}</b>{escape(words)}</a>'
                     for anchor, number, words in tiles)
     parts = "".join(f'<section id="{anchor}"><h2>{escape(head)}</h2>'

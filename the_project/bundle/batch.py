@@ -29,62 +29,108 @@ from ..answer.picture import PICTURE_SUFFIXES
 from ..answer.predict import Predictor
 
 # %% ../../nbs/bundle/09_batch.ipynb #b16a3cf4
-def walk_pictures(
-    paths: Iterable[str | Path],     # files and folders; a file that is named is given whatever its suffix
-    skipped: Skipped | None = None,  # what folders hold beside pictures is counted here
-) -> Iterator[str]:                  # folders to the bottom, in order of name
-    "Every picture that was asked for, found as it is needed"
+def walk_pictures(paths: Iterable[str | Path], skipped: Skipped | None = None) -> Iterator[str]:
+    """Every picture that was asked for, found as it is needed
+
+    Parameters
+    ----------
+    paths : Iterable[str | Path]
+        files and folders; a file that is named is given whatever its suffix
+    skipped : Skipped | None
+        what folders hold beside pictures is counted here
+
+    Returns
+    -------
+    Iterator[str]
+        folders to the bottom, in order of name
+    """
     for path in map(str, paths):
         if not os.path.isdir(path): yield path
         else: yield from walk_files(path, PICTURE_SUFFIXES, skipped)
 
-def check_folders(
-    paths: Iterable[str | Path],                # files and folders
-    suffixes: frozenset[str] = PICTURE_SUFFIXES,
-) -> None:
-    "Refuse a folder that holds no picture, before any work is done"
+def check_folders(paths: Iterable[str | Path], suffixes: frozenset[str] = PICTURE_SUFFIXES) -> None:
+    """Refuse a folder that holds no picture, before any work is done
+
+    Parameters
+    ----------
+    paths : Iterable[str | Path]
+        files and folders
+    suffixes : frozenset[str]
+    """
     for path in map(str, paths):
         if os.path.isdir(path) and next(walk_files(path, suffixes), None) is None:
             raise ValueError(f"{path} holds no pictures ({' '.join(sorted(suffixes))}): give another folder, or files")
 
 # %% ../../nbs/bundle/09_batch.ipynb #ff522294
-def answer_columns(
-    rules: dict,    # of a `Predictor`
-) -> list[str]:     # names of columns; none for a bundle without rules
-    "What a row tells beside its labels"
+def answer_columns(rules: dict) -> list[str]:
+    """What a row tells beside its labels
+
+    Parameters
+    ----------
+    rules : dict
+        of a `Predictor`
+
+    Returns
+    -------
+    list[str]
+        names of columns; none for a bundle without rules
+    """
     told = ["say", "doubt"] if rules.get("ranks") else []
     danger = rules.get("danger")
     if danger: told.append(danger["name"])
     return told + ["act_on"] if danger or rules.get("costs") else told
 
-def answer_cells(
-    answer: dict,        # of `Predictor.predict`
-    columns: list[str],  # what `answer_columns` gave
-) -> list[str]:          # one a column; empty for a picture that could not be read
-    "A row's cells under those columns"
+def answer_cells(answer: dict, columns: list[str]) -> list[str]:
+    """A row's cells under those columns
+
+    Parameters
+    ----------
+    answer : dict
+        of `Predictor.predict`
+    columns : list[str]
+        what `answer_columns` gave
+
+    Returns
+    -------
+    list[str]
+        one a column; empty for a picture that could not be read
+    """
     if "error" in answer or not columns: return [""] * len(columns)
     cells = {"say": answer["roll_up"]["name"] or "", "doubt": (answer["doubt"] or {}).get("level", ""),
              "act_on": (answer["decision"] or {}).get("label", "")}
     return [cells[name] if name in cells else f"{answer['venomous']:.6f}" for name in columns]
 
 # %% ../../nbs/bundle/09_batch.ipynb #004d8c6f
-def csv_head(
-    k: int,                    # labels in a row
-    numbers: list[str] = (),   # names of what a bundle of numbers tells; none: a bundle of labels
-    more: list[str] = (),      # what `answer_columns` gave
-) -> list[str]:
-    "Names of the columns"
+def csv_head(k: int, numbers: list[str] = (), more: list[str] = ()) -> list[str]:
+    """Names of the columns
+
+    Parameters
+    ----------
+    k : int
+        labels in a row
+    numbers : list[str]
+        names of what a bundle of numbers tells; none: a bundle of labels
+    more : list[str]
+        what `answer_columns` gave
+    """
     if numbers: return ["file", *(f"{part}{f'_{name}' if len(numbers) > 1 else ''}" for name in numbers
                                   for part in ("prediction", "low", "high")), "error"]
     return ["file", *(f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")), *more, "error"]
 
-def csv_row(
-    answer: dict,              # from `Predictor.predict_many`
-    k: int,                    # labels in a row
-    numbers: list[str] = (),   # as for `csv_head`
-    more: list[str] = (),      # as for `csv_head`
-) -> list[str]:
-    "One picture's cells"
+def csv_row(answer: dict, k: int, numbers: list[str] = (), more: list[str] = ()) -> list[str]:
+    """One picture's cells
+
+    Parameters
+    ----------
+    answer : dict
+        from `Predictor.predict_many`
+    k : int
+        labels in a row
+    numbers : list[str]
+        as for `csv_head`
+    more : list[str]
+        as for `csv_head`
+    """
     if numbers:
         told = answer.get("numbers", {})
         parts = [cell_number(told[name][part]) if told else "" for name in numbers for part in ("value", "low", "high")]
@@ -133,14 +179,21 @@ def _continue(
 # %% ../../nbs/bundle/09_batch.ipynb #51b50c3c
 class Question:
     "What is asked of every picture: checked against the bundle before the first of them is opened"
-    def __init__(
-        self,
-        bundle: str | Path,  # folder made by `export_bundle`, of labels or numbers
-        k: int = 3,          # labels in a row; fewer where the bundle knows fewer
-        given: dict | None = None,  # what is known beside all pictures, e.g. {"country": "India"}
-        subset: Iterable[str] | None = None,  # labels that may be answered; None: all
-        first_run: float | None = 60,         # as in `Predictor`
-    ):
+    def __init__(self, bundle: str | Path, k: int = 3, given: dict | None = None, subset: Iterable[str] | None = None,
+                 first_run: float | None = 60):
+        """Parameters
+        ----------
+        bundle : str | Path
+            folder made by `export_bundle`, of labels or numbers
+        k : int
+            labels in a row; fewer where the bundle knows fewer
+        given : dict | None
+            what is known beside all pictures, e.g. {"country": "India"}
+        subset : Iterable[str] | None
+            labels that may be answered; None: all
+        first_run : float | None
+            as in `Predictor`
+        """
         config, rules = read_config(bundle), {}
         self.first_run = first_run
         if k < 1: raise ValueError(f"k={k}: use 1 or more")
@@ -163,13 +216,24 @@ class Question:
         "What the answers depend on"
         return plain(dict(bundle=self.seal, paths=[str(path) for path in paths]) | self.asked)
 
-    def answers(
-        self,
-        files: Iterator[str],     # from `walk_pictures`
-        batch: int = 16,          # pictures answered together
-        threads: int = 1,         # processors for each predictor
-        ray: int | None = None,   # workers on Ray, 0: as many as there are processors; None: without Ray
-    ) -> Iterator[dict]:          # of `Predictor.predict_many`, in the order of the files
+    def answers(self, files: Iterator[str], batch: int = 16, threads: int = 1,
+                ray: int | None = None) -> Iterator[dict]:
+        """Parameters
+        ----------
+        files : Iterator[str]
+            from `walk_pictures`
+        batch : int
+            pictures answered together
+        threads : int
+            processors for each predictor
+        ray : int | None
+            workers on Ray, 0: as many as there are processors; None: without Ray
+
+        Returns
+        -------
+        Iterator[dict]
+            of `Predictor.predict_many`, in the order of the files
+        """
         if ray is not None: yield from _ray_answers(self, files, batch, threads, ray)
         else:
             predictor = Predictor(self.bundle, threads, first_run=self.first_run)
@@ -223,20 +287,41 @@ def _begin(part: Path, note: dict, resume: bool, head: list[str], files: Iterato
     return max(rows, 0), bad
 
 # %% ../../nbs/bundle/09_batch.ipynb #f81589f1
-def answer_folder(
-    bundle: str | Path,           # folder made by `export_bundle`
-    paths: list[str | Path],      # pictures and folders of them
-    output: str | Path,           # the CSV; it appears when all of it is written
-    k: int = 3,                   # labels in a row
-    batch: int = 16,              # pictures answered together
-    threads: int = 1,             # processors for each predictor
-    resume: bool = False,         # go on with the rows of an earlier try
-    ray: int | None = None,       # workers on Ray, 0: as many as there are processors; None: without Ray
-    given: dict | None = None,    # what is known beside all pictures, e.g. {"country": "India"}
-    subset: Iterable[str] | None = None,  # labels that may be answered; None: all
-    first_run: float | None = 60,  # as in `Predictor`
-) -> dict:                        # pictures, unreadable, resumed: rows
-    "Answer every picture, whatever their number, in order, in a CSV"
+def answer_folder(bundle: str | Path, paths: list[str | Path], output: str | Path, k: int = 3, batch: int = 16,
+                  threads: int = 1, resume: bool = False, ray: int | None = None, given: dict | None = None,
+                  subset: Iterable[str] | None = None, first_run: float | None = 60) -> dict:
+    """Answer every picture, whatever their number, in order, in a CSV
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    paths : list[str | Path]
+        pictures and folders of them
+    output : str | Path
+        the CSV; it appears when all of it is written
+    k : int
+        labels in a row
+    batch : int
+        pictures answered together
+    threads : int
+        processors for each predictor
+    resume : bool
+        go on with the rows of an earlier try
+    ray : int | None
+        workers on Ray, 0: as many as there are processors; None: without Ray
+    given : dict | None
+        what is known beside all pictures, e.g. {"country": "India"}
+    subset : Iterable[str] | None
+        labels that may be answered; None: all
+    first_run : float | None
+        as in `Predictor`
+
+    Returns
+    -------
+    dict
+        pictures, unreadable, resumed: rows
+    """
     question, output, skipped = Question(bundle, k, given, subset, first_run), Path(output), Skipped()
     if batch < 1 or not paths: raise ValueError(f"batch={batch}, paths={paths}: use 1 or more of each")
     check_folders(paths)

@@ -194,16 +194,32 @@ def _fill(
     atomic_write(folder / "README.md", make_card(config, run.facts() if hasattr(run, "facts") else None, about))
 
 # %% ../../nbs/bundle/07_bundle.ipynb #4a7b54d5
-def write_bundle(
-    run,                      # a Run, or anything with .model() .labels .preprocess .temperature .recipe .task
-    folder: str | Path,       # the bundle; an older bundle there is replaced whole
-    probes: list | None = None,  # pictures or scenes to publish with it; None: drawn ones
-    reference: Callable | None = None,  # as `check_parity` takes it; None: the answers of the run's `learn`
-    int8: bool = False,       # try 8-bit weights too; needs the run's pictures, and keeps them only if macro-F1 holds
-    about: dict[str, str] | None = None,  # for page and card: title, license, data, source, use, limits
-    page: Callable | None = None,       # opens a page over a `Predictor`, as `page.app.Page` does: it must answer alike
-) -> Path:                    # the folder
-    "Write a run as a bundle, proven on its probes"
+def write_bundle(run, folder: str | Path, probes: list | None = None, reference: Callable | None = None,
+                 int8: bool = False, about: dict[str, str] | None = None, page: Callable | None = None) -> Path:
+    """Write a run as a bundle, proven on its probes
+
+    Parameters
+    ----------
+    run
+        a Run, or anything with .model() .labels .preprocess .temperature .recipe .task
+    folder : str | Path
+        the bundle; an older bundle there is replaced whole
+    probes : list | None
+        pictures or scenes to publish with it; None: drawn ones
+    reference : Callable | None
+        as `check_parity` takes it; None: the answers of the run's `learn`
+    int8 : bool
+        try 8-bit weights too; needs the run's pictures, and keeps them only if macro-F1 holds
+    about : dict[str, str] | None
+        for page and card: title, license, data, source, use, limits
+    page : Callable | None
+        opens a page over a `Predictor`, as `page.app.Page` does: it must answer alike
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     folder, about = Path(folder).absolute(), check_about(about)
     _check_place(folder)
     with new_folder(folder) as work: _fill(work, run, probes, reference, int8, about, page)

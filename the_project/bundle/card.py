@@ -19,10 +19,19 @@ ABOUT = {"title": "of the page and the card", "license": "of the weights, as the
          "use": "what the model is meant for", "limits": "what it must not be used for"}
 
 # %% ../../nbs/bundle/05_card.ipynb #b90b7f32
-def check_about(
-    about: dict | None,  # some of ABOUT's keys, each with a text
-) -> dict:               # the same; {} for None
-    "Refuse what a card has no place for"
+def check_about(about: dict | None) -> dict:
+    """Refuse what a card has no place for
+
+    Parameters
+    ----------
+    about : dict | None
+        some of ABOUT's keys, each with a text
+
+    Returns
+    -------
+    dict
+        the same; {} for None
+    """
     for key, text in (about or {}).items():
         if key not in ABOUT: raise ValueError(f"about has no {key!r}: use {', '.join(ABOUT)}{nearest(key, ABOUT)}")
         if not isinstance(text, str) or not text.strip():
@@ -36,10 +45,19 @@ def check_about(
 # %% ../../nbs/bundle/05_card.ipynb #cc4c51b8
 _MARKUP = str.maketrans({sign: f"&#{ord(sign)};" for sign in "\\`*[]<>|&~$"} | dict.fromkeys("\r\n\t\v\f\x85\u2028\u2029", " "))
 
-def plain_markdown(
-    text: str,  # e.g. a label
-) -> str:       # Markdown that shows it
-    "A text that no Markdown is read in"
+def plain_markdown(text: str) -> str:
+    """A text that no Markdown is read in
+
+    Parameters
+    ----------
+    text : str
+        e.g. a label
+
+    Returns
+    -------
+    str
+        Markdown that shows it
+    """
     text = re.sub(r"(?i)\b(www)\.|:(?=//)", lambda found: f"{found[1]}&#46;" if found[1] else "&#58;", str(text).translate(_MARKUP))
     return re.sub(r"^(\s*)([#+=_-]|\d+[.)])", lambda found: found[1] + "".join(f"&#{ord(c)};" for c in found[2]), text)
 
@@ -83,12 +101,23 @@ def _results(facts: dict, dataset: str) -> list:  # EvalResults of huggingface_h
     return results
 
 # %% ../../nbs/bundle/05_card.ipynb #ffe2b0b2
-def front_matter(
-    config: dict,                # a bundle's config
-    facts: dict | None = None,   # what `run.facts()` gave
-    about: dict | None = None,   # see ABOUT
-) -> str:                        # YAML, without its fences
-    "The card's metadata"
+def front_matter(config: dict, facts: dict | None = None, about: dict | None = None) -> str:
+    """The card's metadata
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config
+    facts : dict | None
+        what `run.facts()` gave
+    about : dict | None
+        see ABOUT
+
+    Returns
+    -------
+    str
+        YAML, without its fences
+    """
     from huggingface_hub import ModelCardData
     about = about or {}
     if kind := {"number": "image-regression", "mask": "image-segmentation"}.get(config.get("output")):
@@ -272,12 +301,23 @@ def _label_parts(config: dict, facts: dict | None, about: dict) -> dict:
                   "Calibration": _calibration_part(facts, config)}
     return parts | {"How to use": _use_part(config), "How to rerun": _rerun_part(config, facts)}
 
-def make_card(
-    config: dict,               # a bundle's config
-    facts: dict | None = None,  # what `run.facts()` gave
-    about: dict | None = None,  # see ABOUT
-) -> str:                       # Markdown with YAML front matter, as the Hugging Face Hub reads it
-    "A bundle's README"
+def make_card(config: dict, facts: dict | None = None, about: dict | None = None) -> str:
+    """A bundle's README
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config
+    facts : dict | None
+        what `run.facts()` gave
+    about : dict | None
+        see ABOUT
+
+    Returns
+    -------
+    str
+        Markdown with YAML front matter, as the Hugging Face Hub reads it
+    """
     about = check_about(about)
     front, config, facts = front_matter(config, facts, about), _shown(config), _shown(facts)
     parts = {"number": _number_parts, "mask": _mask_parts}.get(config.get("output"), _label_parts)

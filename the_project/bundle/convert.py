@@ -69,13 +69,25 @@ def _write(
     return atomic_write(path, _without_paths(program.model_proto).SerializeToString())
 
 # %% ../../nbs/bundle/04_convert.ipynb #f72ffe16
-def write_onnx(
-    model: nn.Module,        # on the CPU, float32, in eval mode; (B, C, H, W) to (B, n)
-    path: str | Path,        # file to write
-    size: tuple[int, int],   # height and width, pixels; fixed in the file
-    channels: int = 3,       # of the input
-) -> Path:                   # the file; input "x", output "y" (and "map" of a model cut in two), any batch size
-    "A PyTorch model as one ONNX file"
+def write_onnx(model: nn.Module, path: str | Path, size: tuple[int, int], channels: int = 3) -> Path:
+    """A PyTorch model as one ONNX file
+
+    Parameters
+    ----------
+    model : nn.Module
+        on the CPU, float32, in eval mode; (B, C, H, W) to (B, n)
+    path : str | Path
+        file to write
+    size : tuple[int, int]
+        height and width, pixels; fixed in the file
+    channels : int
+        of the input
+
+    Returns
+    -------
+    Path
+        the file; input "x", output "y" (and "map" of a model cut in two), any batch size
+    """
     outputs = ["y", "map"] if isinstance(model, _WithMap) else ["y"]
     batch = {0: torch.export.Dim("batch", min=1, max=65536)}
     return _write(model, torch.zeros(2, channels, *size), path, (["x"], outputs), batch)
@@ -91,13 +103,25 @@ class _WithMap(nn.Module):
         return self.rest(maps), maps
 
 # %% ../../nbs/bundle/04_convert.ipynb #7d48ff37
-def write_mask_onnx(
-    model: nn.Module,      # on the CPU, float32, in eval mode; raw (B, C, H, W) to (B, K, H, W)
-    path: str | Path,      # file to write
-    bands: int,            # C
-    multiple: int = 32,    # H and W are multiples of it, pixels
-) -> Path:                 # the file; input "x", output "y", any batch size, height and width
-    "A network of masks as one ONNX file"
+def write_mask_onnx(model: nn.Module, path: str | Path, bands: int, multiple: int = 32) -> Path:
+    """A network of masks as one ONNX file
+
+    Parameters
+    ----------
+    model : nn.Module
+        on the CPU, float32, in eval mode; raw (B, C, H, W) to (B, K, H, W)
+    path : str | Path
+        file to write
+    bands : int
+        C
+    multiple : int
+        H and W are multiples of it, pixels
+
+    Returns
+    -------
+    Path
+        the file; input "x", output "y", any batch size, height and width
+    """
     batch, rows, columns = (torch.export.Dim(name, min=1, max=2048) for name in ("batch", "rows", "columns"))
     example = torch.zeros(2, bands, 2 * multiple, 3 * multiple)
     return _write(model, example, path, (["x"], ["y"]), {0: batch, 2: multiple * rows, 3: multiple * columns})
@@ -118,13 +142,25 @@ class _Heat(nn.Module):
         return change.T.unflatten(1, (maps.shape[2], maps.shape[3]))
 
 # %% ../../nbs/bundle/04_convert.ipynb #5e0406de
-def write_model(
-    model: nn.Module,       # on the CPU, float32, in eval mode; one with `split`, see `PictureModel`, may get heat
-    folder: Path,           # gets model.onnx, and heat.onnx where there is heat
-    size: tuple[int, int],  # height and width, pixels
-    channels: int = 3,      # of the input
-) -> bool:                  # whether there is heat
-    "A model's ONNX files"
+def write_model(model: nn.Module, folder: Path, size: tuple[int, int], channels: int = 3) -> bool:
+    """A model's ONNX files
+
+    Parameters
+    ----------
+    model : nn.Module
+        on the CPU, float32, in eval mode; one with `split`, see `PictureModel`, may get heat
+    folder : Path
+        gets model.onnx, and heat.onnx where there is heat
+    size : tuple[int, int]
+        height and width, pixels
+    channels : int
+        of the input
+
+    Returns
+    -------
+    bool
+        whether there is heat
+    """
     parts = model.split(torch.zeros(1, channels, *size)) if hasattr(model, "split") else None
     if parts is None:
         write_onnx(model, folder / "model.onnx", size, channels)
@@ -141,12 +177,23 @@ class _Batches:
     def get_next(self) -> dict | None: return next(({"x": batch} for batch in self.batches), None)
 
 # %% ../../nbs/bundle/04_convert.ipynb #66c410c8
-def write_int8(
-    source: str | Path,             # model.onnx
-    path: str | Path,               # file to write
-    batches: Iterable[np.ndarray],  # float32 (B, C, H, W): prepared training pictures
-) -> Path:                          # the file; input "x", output "y"
-    "A model.onnx in 8-bit whole numbers, its ranges measured on pictures"
+def write_int8(source: str | Path, path: str | Path, batches: Iterable[np.ndarray]) -> Path:
+    """A model.onnx in 8-bit whole numbers, its ranges measured on pictures
+
+    Parameters
+    ----------
+    source : str | Path
+        model.onnx
+    path : str | Path
+        file to write
+    batches : Iterable[np.ndarray]
+        float32 (B, C, H, W): prepared training pictures
+
+    Returns
+    -------
+    Path
+        the file; input "x", output "y"
+    """
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process

@@ -26,12 +26,23 @@ from .mask_write import write_mask
 from ..answer.tiles import NOT_JUDGED
 
 # %% ../../nbs/bundle/10_folder.ipynb #2725a412
-def plan_masks(
-    paths: list[str | Path],  # scenes, and folders of them (to the bottom)
-    out: str | Path,          # where masks go; what lies there is no scene
-    skipped: Skipped | None = None,  # what folders hold beside scenes is counted here
-) -> dict[str, Path]:         # scene: its mask, in order of name
-    "Where each mask will stand"
+def plan_masks(paths: list[str | Path], out: str | Path, skipped: Skipped | None = None) -> dict[str, Path]:
+    """Where each mask will stand
+
+    Parameters
+    ----------
+    paths : list[str | Path]
+        scenes, and folders of them (to the bottom)
+    out : str | Path
+        where masks go; what lies there is no scene
+    skipped : Skipped | None
+        what folders hold beside scenes is counted here
+
+    Returns
+    -------
+    dict[str, Path]
+        scene: its mask, in order of name
+    """
     plan, seen, out = {}, {}, Path(out).absolute()
     for scene, inner in (pair for path in paths for pair in _scenes(Path(path), out, skipped)):
         kept = {".tif": inner.suffix, ".tiff": inner.suffix, ".jp2": ".tif"}  # their place on the earth is kept
@@ -89,17 +100,35 @@ def _zip_masks(path: Path, out: Path, names: list[str]) -> Path:
     return path
 
 # %% ../../nbs/bundle/10_folder.ipynb #83c51e3a
-def write_masks(
-    bundle: str | Path,           # folder made by `export_bundle`, of masks
-    paths: list[str | Path],      # scenes, and folders of them
-    out: str | Path,              # folder of the masks and of coverage.csv; made when missing
-    overlay: bool = False,        # also pictures of the scenes under their masks, in out/overlays
-    archive: str | Path | None = None,  # also a zip of the masks, e.g. a submission
-    resume: bool = False,         # go on with an interrupted job
-    threads: int = 1,             # processors to use
-    first_run: float | None = 60,  # as in `Predictor`
-) -> dict:                        # scenes, unreadable, resumed: numbers; archive: its path, or None
-    "Answer every scene with a mask under its own name"
+def write_masks(bundle: str | Path, paths: list[str | Path], out: str | Path, overlay: bool = False,
+                archive: str | Path | None = None, resume: bool = False, threads: int = 1,
+                first_run: float | None = 60) -> dict:
+    """Answer every scene with a mask under its own name
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`, of masks
+    paths : list[str | Path]
+        scenes, and folders of them
+    out : str | Path
+        folder of the masks and of coverage.csv; made when missing
+    overlay : bool
+        also pictures of the scenes under their masks, in out/overlays
+    archive : str | Path | None
+        also a zip of the masks, e.g. a submission
+    resume : bool
+        go on with an interrupted job
+    threads : int
+        processors to use
+    first_run : float | None
+        as in `Predictor`
+
+    Returns
+    -------
+    dict
+        scenes, unreadable, resumed: numbers; archive: its path, or None
+    """
     predictor, out = Predictor(bundle, threads, first_run=first_run), Path(out).absolute()
     if not predictor.masks:
         raise BundleError(f"{bundle}: this bundle answers with a {predictor.config['output']}, not with masks")

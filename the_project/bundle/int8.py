@@ -23,23 +23,46 @@ from ..answer.model import BundleModel
 from ..answer.prepare import normalise, read_uint8
 
 # %% ../../nbs/bundle/06_int8.ipynb #411e43b3
-def pick_rows(
-    rows: pd.DataFrame,  # training rows
-    target: str,         # column of the labels
-    n: int = 128,        # how many
-    seed: int = 0,       # same seed, same rows
-) -> pd.DataFrame:       # `n` of them, or all; every label about as often
-    "Rows to measure ranges on: rare labels as often as common ones"
+def pick_rows(rows: pd.DataFrame, target: str, n: int = 128, seed: int = 0) -> pd.DataFrame:
+    """Rows to measure ranges on: rare labels as often as common ones
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    target : str
+        column of the labels
+    n : int
+        how many
+    seed : int
+        same seed, same rows
+
+    Returns
+    -------
+    pd.DataFrame
+        `n` of them, or all; every label about as often
+    """
     turn = rows.sample(frac=1, random_state=seed).groupby(target).cumcount()
     return rows.loc[turn.sort_values(kind="stable").index[:n]]
 
 # %% ../../nbs/bundle/06_int8.ipynb #9c222495
-def macro_f1(
-    model: BundleModel,  # either precision
-    rows: pd.DataFrame,  # file and target
-    target: str,         # column of the labels
-) -> float:              # 0..1, over the labels present
-    "A bundle's score on labelled pictures"
+def macro_f1(model: BundleModel, rows: pd.DataFrame, target: str) -> float:
+    """A bundle's score on labelled pictures
+
+    Parameters
+    ----------
+    model : BundleModel
+        either precision
+    rows : pd.DataFrame
+        file and target
+    target : str
+        column of the labels
+
+    Returns
+    -------
+    float
+        0..1, over the labels present
+    """
     from sklearn.metrics import f1_score
     said = [model.labels[n] for n in model.probabilities(rows["file"]).argmax(1)]
     truth = rows[target].astype(str).tolist()
@@ -49,15 +72,30 @@ def macro_f1(
 def _place(values: np.ndarray, count: int) -> float:  # the `count` smallest lie up to it
     return float(np.sort(values)[count - 1]) if count else float(np.min(values)) - 1.
 
-def match_rules(
-    rules: dict,         # of config.json, fitted on `before`
-    before: np.ndarray,  # (N, n) probabilities of float32
-    after: np.ndarray,   # (N, n) of int8, of the same pictures
-    truth: np.ndarray,   # int (N,) labels
-    labels: list[str],   # n
-    strange: tuple,      # strangeness by float32 and by int8, (N,) each, or None
-) -> dict | None:        # rules with other thresholds; None: more of what int8 says would be wrong
-    "The same rules for another model's answers"
+def match_rules(rules: dict, before: np.ndarray, after: np.ndarray, truth: np.ndarray, labels: list[str],
+                strange: tuple) -> dict | None:
+    """The same rules for another model's answers
+
+    Parameters
+    ----------
+    rules : dict
+        of config.json, fitted on `before`
+    before : np.ndarray
+        (N, n) probabilities of float32
+    after : np.ndarray
+        (N, n) of int8, of the same pictures
+    truth : np.ndarray
+        int (N,) labels
+    labels : list[str]
+        n
+    strange : tuple
+        strangeness by float32 and by int8, (N,) each, or None
+
+    Returns
+    -------
+    dict | None
+        rules with other thresholds; None: more of what int8 says would be wrong
+    """
     rules, (said, rest) = copy.deepcopy(rules), (np.zeros((2, len(truth)), bool), np.ones((2, len(truth)), bool))
     wrong = np.zeros((2, len(truth)), bool)
     for rank in rules["ranks"]:
@@ -104,15 +142,30 @@ def _batches(files: list, preprocess: dict, size: int = 8) -> Iterator[np.ndarra
         yield normalise(np.stack([read_uint8(file, preprocess) for file in files[start:start + size]]), preprocess)
 
 # %% ../../nbs/bundle/06_int8.ipynb #cfab1423
-def try_int8(
-    folder: Path,           # an unfinished bundle: model.onnx and config.json
-    config: dict,           # its config; `model` and `int8` are set
-    table: pd.DataFrame,    # file, target, split
-    target: str = "label",  # column of the labels
-    allowed: float = .005,  # macro-F1 that may be lost on valid
-    pictures: int = 128,    # training pictures that set the ranges
-) -> bool:                  # whether model.int8.onnx is there and answers
-    "Quantise, score both on valid, keep the better bargain"
+def try_int8(folder: Path, config: dict, table: pd.DataFrame, target: str = "label", allowed: float = .005,
+             pictures: int = 128) -> bool:
+    """Quantise, score both on valid, keep the better bargain
+
+    Parameters
+    ----------
+    folder : Path
+        an unfinished bundle: model.onnx and config.json
+    config : dict
+        its config; `model` and `int8` are set
+    table : pd.DataFrame
+        file, target, split
+    target : str
+        column of the labels
+    allowed : float
+        macro-F1 that may be lost on valid
+    pictures : int
+        training pictures that set the ranges
+
+    Returns
+    -------
+    bool
+        whether model.int8.onnx is there and answers
+    """
     parts = {split: table[table["split"] == split] for split in ("train", "valid")}
     if missing := [split for split, rows in parts.items() if not len(rows)]:
         raise BundleError(f"int8 needs {missing[0]} rows with their pictures and the table has none: use int8=False")

@@ -22,11 +22,16 @@ from ..answer.masks import MaskPredictor, SceneModel
 from ..answer.raster import read_raster
 
 # %% ../../nbs/bundle/00_mask_probes.ipynb #8a4467fd
-def is_photo(
-    bands: dict,                   # of config.json
-    measured: dict | None = None,  # of the run: max
-) -> bool:
-    "Whether a bundle's files are ordinary pictures: red, green and blue, 0 to 255"
+def is_photo(bands: dict, measured: dict | None = None) -> bool:
+    """Whether a bundle's files are ordinary pictures: red, green and blue, 0 to 255
+
+    Parameters
+    ----------
+    bands : dict
+        of config.json
+    measured : dict | None
+        of the run: max
+    """
     return bands["file_bands"] == ["red", "green", "blue"] and max((measured or {}).get("max", [255])) <= 255
 
 def _drawn_band(drawn: np.ndarray, place: int, name: str, measured: dict) -> np.ndarray:
@@ -39,13 +44,25 @@ def _drawn_band(drawn: np.ndarray, place: int, name: str, measured: dict) -> np.
     return mean + (values - values.mean()) / values.std() * spread
 
 # %% ../../nbs/bundle/00_mask_probes.ipynb #28202459
-def draw_probe(
-    number: int,                   # 1..; another number is another scene
-    bands: dict,                   # of config.json
-    measured: dict | None = None,  # of the run: bands, mean, std, max
-    size: int = 160,               # pixels; sides are a little less, and odd
-) -> np.ndarray:                   # uint8 (h, w, 3) of photos, else float32 (h, w, bands of the file)
-    "A scene in a bundle's bands"
+def draw_probe(number: int, bands: dict, measured: dict | None = None, size: int = 160) -> np.ndarray:
+    """A scene in a bundle's bands
+
+    Parameters
+    ----------
+    number : int
+        1..; another number is another scene
+    bands : dict
+        of config.json
+    measured : dict | None
+        of the run: bands, mean, std, max
+    size : int
+        pixels; sides are a little less, and odd
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (h, w, 3) of photos, else float32 (h, w, bands of the file)
+    """
     rng, names = rng_for("mask probe", number, size), bands["file_bands"]
     picture, mask = draw_masked(rng, list(HABITATS)[number % len(HABITATS)], ("stone", "snake"), size)
     picture, mask = picture[:size - 7 * number % 50, 3:], mask[:size - 7 * number % 50, 3:]
@@ -58,15 +75,30 @@ def draw_probe(
     return scene
 
 # %% ../../nbs/bundle/00_mask_probes.ipynb #4974f6ba
-def write_probes(
-    probes: list | None,   # scenes that may be published; None: drawn ones
-    folder: Path,          # where the small copies go
-    bands: dict,           # of config.json
-    measured: dict | None = None,  # of the run
-    n: int = 4,            # how many are drawn
-    longest: int = 384,    # pixels, of a copy
-) -> list[Path]:           # PNG of photos, else NPY
-    "The scenes that travel with a bundle"
+def write_probes(probes: list | None, folder: Path, bands: dict, measured: dict | None = None, n: int = 4,
+                 longest: int = 384) -> list[Path]:
+    """The scenes that travel with a bundle
+
+    Parameters
+    ----------
+    probes : list | None
+        scenes that may be published; None: drawn ones
+    folder : Path
+        where the small copies go
+    bands : dict
+        of config.json
+    measured : dict | None
+        of the run
+    n : int
+        how many are drawn
+    longest : int
+        pixels, of a copy
+
+    Returns
+    -------
+    list[Path]
+        PNG of photos, else NPY
+    """
     sources = [draw_probe(number, bands, measured) for number in range(1, n + 1)] if probes is None else list(probes)
     if not sources: raise BundleError("probes is empty: give some scenes, or leave it out for drawn ones")
     folder.mkdir(parents=True)
@@ -87,21 +119,44 @@ class TorchSession:
     def run(self, names: list[str], feeds: dict) -> list[np.ndarray]:
         with torch.inference_mode(): return [self.model(torch.from_numpy(feeds["x"])).numpy()]
 
-def scene_probabilities(
-    masks: SceneModel,  # of a bundle
-    source,             # anything `read_raster` takes
-) -> np.ndarray:        # float32 (K, H, W)
-    "Probabilities of every pixel of a small scene"
+def scene_probabilities(masks: SceneModel, source) -> np.ndarray:
+    """Probabilities of every pixel of a small scene
+
+    Parameters
+    ----------
+    masks : SceneModel
+        of a bundle
+    source
+        anything `read_raster` takes
+
+    Returns
+    -------
+    np.ndarray
+        float32 (K, H, W)
+    """
     with masks.open(source) as raster: return np.concatenate([rows for _, rows in masks.strips(raster)], 1)
 
-def compare_scenes(
-    names: list[str],    # of the scenes
-    found: list,         # (K, H, W) each: probabilities of the bundle
-    expected: list,      # those it should give
-    what: str,           # who differs from whom, for the message
-    tolerance: float = 1e-4,  # allowed difference in probability, at any pixel
-) -> float:              # the largest difference
-    "Stop at the scene that differs most, if that is too much"
+def compare_scenes(names: list[str], found: list, expected: list, what: str, tolerance: float = 1e-4) -> float:
+    """Stop at the scene that differs most, if that is too much
+
+    Parameters
+    ----------
+    names : list[str]
+        of the scenes
+    found : list
+        (K, H, W) each: probabilities of the bundle
+    expected : list
+        those it should give
+    what : str
+        who differs from whom, for the message
+    tolerance : float
+        allowed difference in probability, at any pixel
+
+    Returns
+    -------
+    float
+        the largest difference
+    """
     shapes = [name for name, ours, theirs in zip(names, found, expected) if np.shape(ours) != np.shape(theirs)]
     if shapes: raise BundleError(f"{shapes[0]}: {what} are of another size: don't use this bundle")
     gaps = [float(np.abs(np.asarray(ours) - theirs).max()) for ours, theirs in zip(found, expected)]
@@ -112,13 +167,20 @@ def compare_scenes(
     return gaps[worst]
 
 # %% ../../nbs/bundle/00_mask_probes.ipynb #98ac92af
-def compare_masks(
-    names: list[str],   # of the scenes
-    found: list,        # (H, W) each: classes that the bundle draws
-    expected: list,     # (h, w) each: those of the run's own evaluation, maybe of the scene shrunk
-    allowed: float = .001,  # share of pixels that may differ: those on the edge of two classes
-):
-    "Stop at the scene whose mask the run draws otherwise"
+def compare_masks(names: list[str], found: list, expected: list, allowed: float = .001):
+    """Stop at the scene whose mask the run draws otherwise
+
+    Parameters
+    ----------
+    names : list[str]
+        of the scenes
+    found : list
+        (H, W) each: classes that the bundle draws
+    expected : list
+        (h, w) each: those of the run's own evaluation, maybe of the scene shrunk
+    allowed : float
+        share of pixels that may differ: those on the edge of two classes
+    """
     for name, ours, theirs in zip(names, found, expected):
         theirs = Image.fromarray(np.asarray(theirs, np.uint8)).resize(ours.shape[::-1], Image.Resampling.NEAREST)
         if not (share := np.mean(ours != np.asarray(theirs))) <= allowed:
@@ -126,14 +188,28 @@ def compare_masks(
                               "otherwise: don't use this bundle")
 
 # %% ../../nbs/bundle/00_mask_probes.ipynb #c44df545
-def check_scene_parity(
-    masks: MaskPredictor,     # of the bundle
-    model: torch.nn.Module,   # the trained one, on the CPU, in eval mode
-    files: list[Path],        # probes
-    reference: Callable | None = None,  # (files) -> (K, H, W) of each, to agree with
-    drawn: Callable | None = None,      # (files) -> (h, w) of each: the run's own masks
-) -> float:                   # the largest difference to the trained model
-    "Stop where a bundle's pixels are not those of PyTorch or of the run's own evaluation"
+def check_scene_parity(masks: MaskPredictor, model: torch.nn.Module, files: list[Path],
+                       reference: Callable | None = None, drawn: Callable | None = None) -> float:
+    """Stop where a bundle's pixels are not those of PyTorch or of the run's own evaluation
+
+    Parameters
+    ----------
+    masks : MaskPredictor
+        of the bundle
+    model : torch.nn.Module
+        the trained one, on the CPU, in eval mode
+    files : list[Path]
+        probes
+    reference : Callable | None
+        (files) -> (K, H, W) of each, to agree with
+    drawn : Callable | None
+        (files) -> (h, w) of each: the run's own masks
+
+    Returns
+    -------
+    float
+        the largest difference to the trained model
+    """
     names, found = [file.name for file in files], [scene_probabilities(masks, file) for file in files]
     trained = SceneModel(TorchSession(model), masks.config)
     gap = compare_scenes(names, found, [scene_probabilities(trained, file) for file in files],
@@ -143,11 +219,21 @@ def check_scene_parity(
     return gap
 
 # %% ../../nbs/bundle/00_mask_probes.ipynb #a7e11268
-def probe_answer(
-    masks: MaskPredictor,  # of the bundle
-    file: Path,            # a probe
-) -> dict:                 # plain JSON: size, coverage, mean, points (a list of a probability a class, at 64 places)
-    "What config.json holds of a probe's answer"
+def probe_answer(masks: MaskPredictor, file: Path) -> dict:
+    """What config.json holds of a probe's answer
+
+    Parameters
+    ----------
+    masks : MaskPredictor
+        of the bundle
+    file : Path
+        a probe
+
+    Returns
+    -------
+    dict
+        plain JSON: size, coverage, mean, points (a list of a probability a class, at 64 places)
+    """
     found = scene_probabilities(masks, file)
     rows, columns = (((np.arange(8) + .5) / 8 * side).astype(int) for side in found.shape[1:])
     points = found[:, rows[:, None], columns].reshape(len(found), -1).T
@@ -155,12 +241,23 @@ def probe_answer(
     return dict(size=list(answer["mask"].shape), coverage=answer["coverage"],
                 mean=np.mean(found, (1, 2), dtype=np.float64).round(6).tolist(), points=points.round(6).tolist())
 
-def probe_gap(
-    masks: MaskPredictor,  # of the bundle, on this machine
-    folder: Path,          # the bundle
-    tolerance: float = 1e-3,  # in probability
-) -> float:                # the largest difference to the stored answers
-    "Does this machine answer the probes as the one that exported them?"
+def probe_gap(masks: MaskPredictor, folder: Path, tolerance: float = 1e-3) -> float:
+    """Does this machine answer the probes as the one that exported them?
+
+    Parameters
+    ----------
+    masks : MaskPredictor
+        of the bundle, on this machine
+    folder : Path
+        the bundle
+    tolerance : float
+        in probability
+
+    Returns
+    -------
+    float
+        the largest difference to the stored answers
+    """
     stored = masks.config["probes"]
     found = [probe_answer(masks, folder/probe["file"]) for probe in stored]
     pairs = [[np.vstack([one["mean"], one["points"]]) for one in some] for some in (found, stored)]

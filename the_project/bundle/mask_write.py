@@ -28,13 +28,20 @@ def _written(path: Path, write) -> Path:
         finally: new.unlink(missing_ok=True)
     return path
 
-def write_mask(
-    path: str | Path,            # .tif, .tiff or .png
-    mask: np.ndarray,            # (H, W) whole numbers, 0 to 65535
-    like: Raster | None = None,  # its georeference is kept, in a TIFF
-    no_value: int | None = None,  # number of the mask that stands for "no value": a TIFF says so as GDAL does
-) -> Path:
-    "Write class numbers as a GeoTIFF or PNG, one 8-bit (or 16-bit) number a pixel"
+def write_mask(path: str | Path, mask: np.ndarray, like: Raster | None = None, no_value: int | None = None) -> Path:
+    """Write class numbers as a GeoTIFF or PNG, one 8-bit (or 16-bit) number a pixel
+
+    Parameters
+    ----------
+    path : str | Path
+        .tif, .tiff or .png
+    mask : np.ndarray
+        (H, W) whole numbers, 0 to 65535
+    like : Raster | None
+        its georeference is kept, in a TIFF
+    no_value : int | None
+        number of the mask that stands for "no value": a TIFF says so as GDAL does
+    """
     path, mask = Path(path), np.asarray(mask)
     if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > 65535:
         raise ValueError(f"{path.name}: a mask is (height, width) of whole numbers 0 to 65535, not {mask.shape} of "

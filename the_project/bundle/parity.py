@@ -26,12 +26,23 @@ from ..answer.predict import Predictor
 from ..answer.prepare import normalise, prepare, read_uint8
 
 # %% ../../nbs/bundle/01_parity.ipynb #b61eb8c9
-def torch_outputs(
-    model: torch.nn.Module,  # on the CPU, in eval mode
-    sources: list,           # anything `open_picture` takes, each
-    preprocess: dict,        # as in config.json
-) -> np.ndarray:             # float32 (N, outputs)
-    "What the trained model says, before it is decoded"
+def torch_outputs(model: torch.nn.Module, sources: list, preprocess: dict) -> np.ndarray:
+    """What the trained model says, before it is decoded
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        on the CPU, in eval mode
+    sources : list
+        anything `open_picture` takes, each
+    preprocess : dict
+        as in config.json
+
+    Returns
+    -------
+    np.ndarray
+        float32 (N, outputs)
+    """
     rows = []
     for source in sources:
         picture = open_picture(source, max(preprocess["size"]))
@@ -40,24 +51,50 @@ def torch_outputs(
             rows.append(model(x).numpy())
     return np.concatenate(rows)
 
-def torch_probabilities(
-    model: torch.nn.Module,  # on the CPU, in eval mode
-    sources: list,           # anything `open_picture` takes, each
-    preprocess: dict,        # as in config.json
-    temperature: float,      # as in config.json
-) -> np.ndarray:             # float64 (N, labels)
-    "The trained model's own answers"
+def torch_probabilities(model: torch.nn.Module, sources: list, preprocess: dict, temperature: float) -> np.ndarray:
+    """The trained model's own answers
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        on the CPU, in eval mode
+    sources : list
+        anything `open_picture` takes, each
+    preprocess : dict
+        as in config.json
+    temperature : float
+        as in config.json
+
+    Returns
+    -------
+    np.ndarray
+        float64 (N, labels)
+    """
     return to_probabilities(torch_outputs(model, sources, preprocess), temperature)
 
 # %% ../../nbs/bundle/01_parity.ipynb #fc4efc98
-def compare_probes(
-    names: list[str],       # of the pictures
-    found: np.ndarray,      # (N, labels) probabilities of the bundle
-    expected: np.ndarray,   # (N, labels) probabilities it should give
-    what: str,              # who differs from whom, for the message
-    tolerance: float = 1e-4,  # allowed difference in probability
-) -> float:                 # the largest difference
-    "Stop at the picture whose answers differ most, if that is too much"
+def compare_probes(names: list[str], found: np.ndarray, expected: np.ndarray, what: str,
+                   tolerance: float = 1e-4) -> float:
+    """Stop at the picture whose answers differ most, if that is too much
+
+    Parameters
+    ----------
+    names : list[str]
+        of the pictures
+    found : np.ndarray
+        (N, labels) probabilities of the bundle
+    expected : np.ndarray
+        (N, labels) probabilities it should give
+    what : str
+        who differs from whom, for the message
+    tolerance : float
+        allowed difference in probability
+
+    Returns
+    -------
+    float
+        the largest difference
+    """
     gaps = np.abs(np.asarray(found) - np.asarray(expected)).max(axis=1)
     worst = int(np.where(np.isfinite(gaps), gaps, np.inf).argmax())
     if not gaps[worst] <= tolerance:
@@ -66,14 +103,22 @@ def compare_probes(
     return float(gaps[worst])
 
 # %% ../../nbs/bundle/01_parity.ipynb #b9452d89
-def compare_tops(
-    names: list[str],     # of the pictures
-    found: list[dict],    # answers with `top` and `probabilities`
-    expected: list[dict],  # those they should be
-    what: str,            # who differs from whom, for the message
-    tolerance: float = 1e-4,  # two labels that are so close may change places
-):
-    "Stop at a picture whose three most probable labels differ"
+def compare_tops(names: list[str], found: list[dict], expected: list[dict], what: str, tolerance: float = 1e-4):
+    """Stop at a picture whose three most probable labels differ
+
+    Parameters
+    ----------
+    names : list[str]
+        of the pictures
+    found : list[dict]
+        answers with `top` and `probabilities`
+    expected : list[dict]
+        those they should be
+    what : str
+        who differs from whom, for the message
+    tolerance : float
+        two labels that are so close may change places
+    """
     for name, ours, theirs in zip(names, found, expected):
         p = theirs["probabilities"]
         for (one, _), (other, _) in zip(ours["top"][:3], theirs["top"][:3]):
@@ -82,14 +127,22 @@ def compare_tops(
                                   "don't use this bundle")
 
 # %% ../../nbs/bundle/01_parity.ipynb #14afac32
-def check_strangeness(
-    bundle: Path,            # its model.onnx has the output "strange"
-    model: torch.nn.Module,  # the trained one
-    seen,                    # the run's strangeness: `measure(model, x)` gives (B,) numbers
-    files: list[Path],       # probes
-    tolerance: float = 1e-3,  # of the number
-):
-    "Stop where the ONNX file measures another strangeness than the run did"
+def check_strangeness(bundle: Path, model: torch.nn.Module, seen, files: list[Path], tolerance: float = 1e-3):
+    """Stop where the ONNX file measures another strangeness than the run did
+
+    Parameters
+    ----------
+    bundle : Path
+        its model.onnx has the output "strange"
+    model : torch.nn.Module
+        the trained one
+    seen
+        the run's strangeness: `measure(model, x)` gives (B,) numbers
+    files : list[Path]
+        probes
+    tolerance : float
+        of the number
+    """
     predictor = Predictor(bundle)
     pixels = np.stack([read_uint8(file, predictor.preprocess) for file in files])
     found = np.array(predictor.outputs(pixels)[1], float)
@@ -100,14 +153,22 @@ def check_strangeness(
                           f"{expected[gaps.argmax()]:.4g} by the trained model ({worst:.1%} apart): don't use it")
 
 # %% ../../nbs/bundle/01_parity.ipynb #c6aa8efc
-def check_parity(
-    folder: Path,            # the bundle, float32
-    run,                     # its `strangeness` and `answers` are held against the bundle's, where it has them
-    model: torch.nn.Module,  # the trained one, on the CPU, in eval mode
-    files: list[Path],       # probes
-    reference: Callable | None = None,  # (files) -> (N, labels), or of masks a list of (K, H, W); None: run.answers
-):
-    "Stop where the float32 bundle answers otherwise than PyTorch or the run's own evaluation"
+def check_parity(folder: Path, run, model: torch.nn.Module, files: list[Path], reference: Callable | None = None):
+    """Stop where the float32 bundle answers otherwise than PyTorch or the run's own evaluation
+
+    Parameters
+    ----------
+    folder : Path
+        the bundle, float32
+    run
+        its `strangeness` and `answers` are held against the bundle's, where it has them
+    model : torch.nn.Module
+        the trained one, on the CPU, in eval mode
+    files : list[Path]
+        probes
+    reference : Callable | None
+        (files) -> (N, labels), or of masks a list of (K, H, W); None: run.answers
+    """
     predictor, names = Predictor(folder), [file.name for file in files]
     if predictor.masks: return check_scene_parity(predictor.masks, model, files, reference, getattr(run, "masks", None))
     reference = reference or getattr(run, "answers", None)
@@ -119,12 +180,23 @@ def check_parity(
         compare_probes(names, found, reference(files), "the bundle and the run's own evaluation")
 
 # %% ../../nbs/bundle/01_parity.ipynb #e2f92a88
-def heat_gap(
-    model: torch.nn.Module,  # that was exported
-    predictor: Predictor,    # over the bundle
-    file: Path,              # a picture
-) -> float:                  # 0..1; 0 where nothing speaks for the label
-    "How far a bundle's heat is from the one that gradients give"
+def heat_gap(model: torch.nn.Module, predictor: Predictor, file: Path) -> float:
+    """How far a bundle's heat is from the one that gradients give
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        that was exported
+    predictor : Predictor
+        over the bundle
+    file : Path
+        a picture
+
+    Returns
+    -------
+    float
+        0..1; 0 where nothing speaks for the label
+    """
     found = predictor.heat(file)
     x = torch.from_numpy(prepare(open_picture(file, max(found["picture"].shape[:2])), predictor.preprocess)[None])
     to_map, rest = model.split(x)
@@ -136,12 +208,18 @@ def heat_gap(
     return float(np.abs(expected - found["heat"]).max())
 
 # %% ../../nbs/bundle/01_parity.ipynb #9fb787dc
-def check_page(
-    page: Callable,        # makes a page over a predictor, as `page.app.Page` does
-    predictor: Predictor,  # over the bundle
-    files: list[Path],     # pictures
-):
-    "Does the page's endpoint answer as the predictor does?"
+def check_page(page: Callable, predictor: Predictor, files: list[Path]):
+    """Does the page's endpoint answer as the predictor does?
+
+    Parameters
+    ----------
+    page : Callable
+        makes a page over a predictor, as `page.app.Page` does
+    predictor : Predictor
+        over the bundle
+    files : list[Path]
+        pictures
+    """
     opened, names = page(predictor), [file.name for file in files]
     answers = [opened.identify({"path": str(file), "orig_name": file.name}) for file in files]
     for name, answer in zip(names, answers):
@@ -164,11 +242,21 @@ def _same_masks(page: dict, expected: dict) -> bool:
     return page["coverage"] == expected["coverage"] and np.array_equal(mask, expected["mask"])
 
 # %% ../../nbs/bundle/01_parity.ipynb #55e2a04f
-def check_probes(
-    bundle: str | Path,      # a bundle's folder
-    tolerance: float = 1e-3,  # in probability; other machines round differently
-) -> float:                  # the largest difference to the stored answers
-    "Does this machine answer the bundle's probes as the one that exported it?"
+def check_probes(bundle: str | Path, tolerance: float = 1e-3) -> float:
+    """Does this machine answer the bundle's probes as the one that exported it?
+
+    Parameters
+    ----------
+    bundle : str | Path
+        a bundle's folder
+    tolerance : float
+        in probability; other machines round differently
+
+    Returns
+    -------
+    float
+        the largest difference to the stored answers
+    """
     predictor = Predictor(bundle)
     stored = predictor.config.get("probes")
     if not stored:

@@ -16,19 +16,38 @@ import numpy as np
 from ..answer.config import BundleError, check_file, named_files, read_config
 
 # %% ../../nbs/bundle/03_schema.ipynb #75c41e84
-def check_files(
-    bundle: str | Path,  # a bundle's folder
-) -> int:                # files that are as they were exported
-    "Is every file of a bundle there, whole and unchanged?"
+def check_files(bundle: str | Path) -> int:
+    """Is every file of a bundle there, whole and unchanged?
+
+    Parameters
+    ----------
+    bundle : str | Path
+        a bundle's folder
+
+    Returns
+    -------
+    int
+        files that are as they were exported
+    """
     config = read_config(bundle)
     for name in config.get("files", {}): check_file(bundle, config, name)
     return len(config.get("files", {}))
 
-def bundle_files(
-    bundle: str | Path,  # a bundle's folder
-    config: dict,        # its config, from `read_config`
-) -> dict[str, Path]:    # name in the bundle -> the file, whole and unchanged; config.json and the card among them
-    "What belongs to a bundle: the files that its config names, and no other"
+def bundle_files(bundle: str | Path, config: dict) -> dict[str, Path]:
+    """What belongs to a bundle: the files that its config names, and no other
+
+    Parameters
+    ----------
+    bundle : str | Path
+        a bundle's folder
+    config : dict
+        its config, from `read_config`
+
+    Returns
+    -------
+    dict[str, Path]
+        name in the bundle -> the file, whole and unchanged; config.json and the card among them
+    """
     card = ["README.md"] if (Path(bundle)/"README.md").exists() else []
     return {name: check_file(bundle, config, name) for name in ("config.json", *card, *named_files(config))}
 
@@ -60,10 +79,19 @@ def _is_pickle(path: Path) -> str | None:
     return None
 
 # %% ../../nbs/bundle/03_schema.ipynb #a1ae66da
-def check_no_pickle(
-    folder: str | Path,  # anything that will be published
-) -> int:                # files looked at
-    "Refuse a folder that holds a pickle"
+def check_no_pickle(folder: str | Path) -> int:
+    """Refuse a folder that holds a pickle
+
+    Parameters
+    ----------
+    folder : str | Path
+        anything that will be published
+
+    Returns
+    -------
+    int
+        files looked at
+    """
     files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
     for path in files:
         if why := _is_pickle(path):

@@ -25,12 +25,23 @@ def _features(graph) -> str | None:
     return node.input[0] if linear else None
 
 # %% ../../nbs/bundle/02_strange.ipynb #11931ebb
-def add_strangeness(
-    path: str | Path,    # model.onnx, its first output made by a linear layer; it gains the output "strange" (B,)
-    mean: np.ndarray,    # (F,) of the features of training pictures
-    basis: np.ndarray,   # (F, k) orthonormal directions that they fill
-) -> Path:               # the file
-    "Let a model also say how strange a picture is"
+def add_strangeness(path: str | Path, mean: np.ndarray, basis: np.ndarray) -> Path:
+    """Let a model also say how strange a picture is
+
+    Parameters
+    ----------
+    path : str | Path
+        model.onnx, its first output made by a linear layer; it gains the output "strange" (B,)
+    mean : np.ndarray
+        (F,) of the features of training pictures
+    basis : np.ndarray
+        (F, k) orthonormal directions that they fill
+
+    Returns
+    -------
+    Path
+        the file
+    """
     import onnx
     model = onnx.load(path)
     graph, helper, numbers = model.graph, onnx.helper, onnx.numpy_helper

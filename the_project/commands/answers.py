@@ -9,27 +9,49 @@ __all__ = ['add_answer_options', 'read_given', 'read_subset']
 from pathlib import Path
 
 # %% ../../nbs/commands/06_answers.ipynb #09a77e28
-def add_answer_options(
-    parser,  # of a command that answers pictures
-):
-    "Options `--given` and `--subset`"
+def add_answer_options(parser):
+    """Options `--given` and `--subset`
+
+    Parameters
+    ----------
+    parser
+        of a command that answers pictures
+    """
     parser.add_argument("--given", action="append", default=[], metavar="COLUMN=VALUE",
                         help="what is known beside the pictures, e.g. country=India; may be repeated")
     parser.add_argument("--subset", metavar="FILE", help="answer with these labels alone: a text file, one a line")
 
-def read_given(
-    items: list[str],  # as typed: COLUMN=VALUE
-) -> dict[str, str]:   # column -> value
-    "What was given"
+def read_given(items: list[str]) -> dict[str, str]:
+    """What was given
+
+    Parameters
+    ----------
+    items : list[str]
+        as typed: COLUMN=VALUE
+
+    Returns
+    -------
+    dict[str, str]
+        column -> value
+    """
     pairs = [item.partition("=") for item in items]
     wrong = next(("".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())), None)
     if wrong is not None: raise ValueError(f"--given {wrong}: write COLUMN=VALUE, e.g. country=India")
     return {column.strip(): value.strip() for column, _, value in pairs}
 
-def read_subset(
-    path: str | None,    # a text file with one label a line; "#" begins a remark
-) -> list[str] | None:   # None: all labels
-    "The labels that may be answered"
+def read_subset(path: str | None) -> list[str] | None:
+    """The labels that may be answered
+
+    Parameters
+    ----------
+    path : str | None
+        a text file with one label a line; "#" begins a remark
+
+    Returns
+    -------
+    list[str] | None
+        None: all labels
+    """
     if path is None: return None
     try: lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

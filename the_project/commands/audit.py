@@ -55,10 +55,14 @@ def _audit(args) -> int:
     return 0
 
 # %% ../../nbs/commands/03_audit.ipynb #e228db36
-def add_audit(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `audit`"
+def add_audit(commands):
+    """Arguments and help of `audit`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("audit", help="find what is wrong with a table before training", epilog="""examples:
   the_project audit photos/ --out audit
   the_project audit labels.csv --out audit --weights resnet18.safetensors

@@ -70,8 +70,14 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 # %% ../../nbs/commands/09_cli.ipynb #b4ed1360
-def command_names() -> list[str]:  # in the order of the help
-    "What can stand after `the_project`"
+def command_names() -> list[str]:
+    """What can stand after `the_project`
+
+    Returns
+    -------
+    list[str]
+        in the order of the help
+    """
     return list(next(a for a in _make_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices)
 
 # %% ../../nbs/commands/09_cli.ipynb #7abe9577
@@ -134,10 +140,19 @@ def _tell(
     return printable(_as_options(" ".join(str(error).split()), command)) or type(error).__name__
 
 # %% ../../nbs/commands/09_cli.ipynb #9cbb03da
-def main(
-    argv: list[str] | None = None,  # arguments; None: those of the process
-) -> int:                           # exit code: 0, 1 (some pictures unreadable), 2 (a mistake), 130 (interrupted)
-    "The command line `the_project`"
+def main(argv: list[str] | None = None) -> int:
+    """The command line `the_project`
+
+    Parameters
+    ----------
+    argv : list[str] | None
+        arguments; None: those of the process
+
+    Returns
+    -------
+    int
+        exit code: 0, 1 (some pictures unreadable), 2 (a mistake), 130 (interrupted)
+    """
     argv = sys.argv[1:] if argv is None else argv
     try:
         args = _make_parser().parse_args(argv)

@@ -13,10 +13,14 @@ from .train import add_bad_rows, add_columns, check_start, column_names, recipe_
 from ..core.env import print_text, say
 
 # %% ../../nbs/commands/02_experiments.ipynb #d9b956a1
-def add_common(
-    p,  # a parser
-):
-    "TABLE, --recipe, --set, --column, --root, --runs, and who does the work"
+def add_common(p):
+    """TABLE, --recipe, --set, --column, --root, --runs, and who does the work
+
+    Parameters
+    ----------
+    p
+        a parser
+    """
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
     p.add_argument("--recipe", metavar="FILE", help="the base (JSON); without it the default recipe")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
@@ -36,10 +40,18 @@ def add_common(
                    help="GPUs that a training takes, on Ray; 0.5 puts two on one (default: %(default)s)")
 
 # %% ../../nbs/commands/02_experiments.ipynb #5e574c7c
-def read_input(
-    args,  # of `add_common`
-):         # table, recipe
-    "The table with a split to be trusted, and the base"
+def read_input(args):
+    """The table with a split to be trusted, and the base
+
+    Parameters
+    ----------
+    args
+        of `add_common`
+
+    Returns
+    -------
+    table, recipe
+    """
     from the_project.data.table import read_table
 
     recipe = recipe_from(args)
@@ -61,12 +73,23 @@ def _runner(args):
     return make_runner(args.engine, args.workers, args.address, args.gpus, args.cpus)
 
 # %% ../../nbs/commands/02_experiments.ipynb #394db8fa
-def read_changes(
-    words: list[str],   # each "field=value,value,..."
-    tables: list[str],  # names of ready-made tables
-    recipe,             # the base
-) -> dict[str, dict]:   # for `ablate`
-    "Changes as they were typed"
+def read_changes(words: list[str], tables: list[str], recipe) -> dict[str, dict]:
+    """Changes as they were typed
+
+    Parameters
+    ----------
+    words : list[str]
+        each "field=value,value,..."
+    tables : list[str]
+        names of ready-made tables
+    recipe
+        the base
+
+    Returns
+    -------
+    dict[str, dict]
+        for `ablate`
+    """
     from the_project.core.recipe_text import set_fields
     from the_project.experiments.changes import change_table
 
@@ -101,10 +124,14 @@ def _ablate(args) -> int:
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #4ec9813a
-def add_ablate(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `ablate`"
+def add_ablate(commands):
+    """Arguments and help of `ablate`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("ablate", help="change one thing at a time and see whether it helped", epilog="""examples:
   the_project ablate labels.csv --recipe base.json --change mixup=0.2,0.4 augment=strong --seeds 3
   the_project ablate labels.csv --table optimisers --folds 3
@@ -141,10 +168,14 @@ def _crossval(args) -> int:
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #3fcac6ab
-def add_crossval(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `crossval`"
+def add_crossval(commands):
+    """Arguments and help of `crossval`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("crossval", help="train on k folds and answer every row", epilog="""example:
   the_project crossval labels.csv --recipe base.json --k 5 --group animal
 
@@ -177,10 +208,14 @@ def _search(args) -> int:
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #ccb86554
-def add_search(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `search`"
+def add_search(commands):
+    """Arguments and help of `search`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("search", help="look for a good combination of recipe fields", epilog="""example:
   the_project search labels.csv --space space.json --trials 20
 with space.json:
@@ -215,10 +250,14 @@ def _logbook(args) -> int:
     return 0
 
 # %% ../../nbs/commands/02_experiments.ipynb #ba3b6352
-def add_logbook(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `logbook`"
+def add_logbook(commands):
+    """Arguments and help of `logbook`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("logbook", help="what was tried, whether it helped, what it cost", epilog="""examples:
   the_project logbook runs                        # also written to runs/logbook.md; what you add there stays
   the_project logbook runs --format csv > runs.csv

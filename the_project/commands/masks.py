@@ -9,30 +9,48 @@ __all__ = ['add_mask_options', 'refuse_mask_options', 'predict_masks']
 from ..core.env import say
 
 # %% ../../nbs/commands/07_masks.ipynb #2a1a8746
-def add_mask_options(
-    parser,  # of `predict`
-):
-    "Options `--out`, `--overlay` and `--zip`"
+def add_mask_options(parser):
+    """Options `--out`, `--overlay` and `--zip`
+
+    Parameters
+    ----------
+    parser
+        of `predict`
+    """
     masks = parser.add_argument_group("bundles of masks")
     masks.add_argument("--out", metavar="DIR", help="write masks there, under the scenes' names, and coverage.csv; "
                        "with a bundle of labels or numbers: predictions.csv")
     masks.add_argument("--overlay", action="store_true", help="also the scenes under their masks, in DIR/overlays")
     masks.add_argument("--zip", metavar="FILE", help="also the masks as one archive, e.g. a submission")
 
-def refuse_mask_options(
-    args,         # as parsed
-    output: str,  # what the bundle answers with
-):
-    "Options of masks with a bundle of another kind"
+def refuse_mask_options(args, output: str):
+    """Options of masks with a bundle of another kind
+
+    Parameters
+    ----------
+    args
+        as parsed
+    output : str
+        what the bundle answers with
+    """
     if args.overlay or args.zip:
         raise ValueError(f"--overlay and --zip are for bundles of masks, this one answers with a {output}: leave them "
                          "out")
 
 # %% ../../nbs/commands/07_masks.ipynb #8db30607
-def predict_masks(
-    args,   # as parsed: bundle, paths, out, overlay, zip, resume, threads, and what is not for masks
-) -> int:   # exit code
-    "`predict` with a bundle of masks"
+def predict_masks(args) -> int:
+    """`predict` with a bundle of masks
+
+    Parameters
+    ----------
+    args
+        as parsed: bundle, paths, out, overlay, zip, resume, threads, and what is not for masks
+
+    Returns
+    -------
+    int
+        exit code
+    """
     from the_project.bundle.folder import write_masks
 
     if args.output or args.format != "csv":

@@ -125,10 +125,14 @@ def _predict(args) -> int:
     return 1 if bad else 0
 
 # %% ../../nbs/commands/08_predict.ipynb #93d7b50b
-def add_predict(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `predict`"
+def add_predict(commands):
+    """Arguments and help of `predict`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("predict", help="answer pictures with a bundle", epilog="""examples:
   the_project predict snakes photo.jpg
   the_project predict snakes photos/ more/*.png --k 5 --output answers.csv

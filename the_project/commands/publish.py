@@ -19,10 +19,14 @@ def _publish(args) -> int:
     return 0
 
 # %% ../../nbs/commands/04_publish.ipynb #88a30518
-def add_publish(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `publish`"
+def add_publish(commands):
+    """Arguments and help of `publish`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("publish", help="put a bundle and its page on the Hugging Face Hub", epilog="""examples:
   the_project publish snakes me/snakes                        a static page: free, photos stay with the visitor
   the_project publish snakes me/snakes --target gradio        a Gradio Space (a paid plan for new accounts)

@@ -35,10 +35,14 @@ def _seconds(text: str) -> float:  # above 0
     if not 0 < value < float("inf"): raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, e.g. 300")
     return value
 
-def add_first_run(
-    parser,  # of a command that opens a bundle
-):
-    "Option `--first-run`"
+def add_first_run(parser):
+    """Option `--first-run`
+
+    Parameters
+    ----------
+    parser
+        of a command that opens a bundle
+    """
     parser.add_argument("--first-run", type=_seconds, default=60., metavar="SECONDS",
                         help="that the first run of a bundle from elsewhere may take, in a process of its own (default: 60)")
 
@@ -65,10 +69,14 @@ def _demo(args) -> int:
     return 0
 
 # %% ../../nbs/commands/01_show.ipynb #7a066f5d
-def add_bundle(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `bundle`"
+def add_bundle(commands):
+    """Arguments and help of `bundle`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("bundle", help="export a run for use", epilog="""example:
   the_project bundle runs/classify-resnet18-0a1b2c3d4e5f --out snakes --probe mine/1.jpg mine/2.jpg
 """, description="Write a run as a bundle: ONNX weights, config and card, checked on probe pictures first.")
@@ -82,10 +90,14 @@ def add_bundle(
 # %% ../../nbs/commands/01_show.ipynb #7ea157a3
 _HOST = "a further name by which visitors ask for the page, e.g. of a proxy before it; may be repeated"
 
-def add_demo(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `demo`"
+def add_demo(commands):
+    """Arguments and help of `demo`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("demo", help="draw a sample, train on it, report, open the page", epilog="""examples:
   the_project demo                  trains and opens the page on localhost
   the_project demo --no-serve       stops after the page has answered one request
@@ -97,10 +109,14 @@ def add_demo(
     p.set_defaults(command=_demo)
 
 # %% ../../nbs/commands/01_show.ipynb #f9387250
-def add_app(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `app`"
+def add_app(commands):
+    """Arguments and help of `app`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("app", help="open a bundle's page", description="Open the top-3 page over a bundle.")
     p.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder")
     add_first_run(p)

@@ -17,10 +17,18 @@ from pathlib import Path
 from ..core.env import print_text, say
 
 # %% ../../nbs/commands/00_train.ipynb #4638dac8
-def recipe_from(
-    args,  # with recipe, settings, and maybe task
-):          # a Recipe
-    "The recipe that `--recipe`, `--set` and `--task` describe"
+def recipe_from(args):
+    """The recipe that `--recipe`, `--set` and `--task` describe
+
+    Parameters
+    ----------
+    args
+        with recipe, settings, and maybe task
+
+    Returns
+    -------
+    a Recipe
+    """
     from the_project.core.recipe import Recipe
     from the_project.core.recipe_text import load_recipe, set_fields
 
@@ -32,37 +40,59 @@ def _recipe(args) -> int:
     return 0
 
 # %% ../../nbs/commands/00_train.ipynb #dff2aea9
-def add_columns(
-    p,  # a parser
-):
-    "--column and --root, which every command that reads a table has"
+def add_columns(p):
+    """--column and --root, which every command that reads a table has
+
+    Parameters
+    ----------
+    p
+        a parser
+    """
     p.add_argument("--column", nargs="+", action="extend", default=[], metavar="THEIRS=OURS",
                    help="names of columns, e.g. photo=file species=label")
     p.add_argument("--root", metavar="DIR", help="folder that the table's paths start from; without it the table's own")
 
-def add_bad_rows(
-    p,  # a parser
-):
-    "--bad-rows, which every command that trains has"
+def add_bad_rows(p):
+    """--bad-rows, which every command that trains has
+
+    Parameters
+    ----------
+    p
+        a parser
+    """
     p.add_argument("--bad-rows", choices=("error", "drop"), default="error",
                    help="rows without a file or an answer: stop, or leave them out (default: %(default)s)")
 
 # %% ../../nbs/commands/00_train.ipynb #ac6953e3
-def column_names(
-    pairs: list[str],  # "theirs=ours"
-) -> dict[str, str]:  # theirs -> ours
-    "Names of columns as they were typed"
+def column_names(pairs: list[str]) -> dict[str, str]:
+    """Names of columns as they were typed
+
+    Parameters
+    ----------
+    pairs : list[str]
+        "theirs=ours"
+
+    Returns
+    -------
+    dict[str, str]
+        theirs -> ours
+    """
     for pair in pairs:
         if not all(pair.partition("=")):
             raise ValueError(f"--column {pair}: write THEIRS=OURS, e.g. --column photo=file species=label")
     return dict(pair.split("=", 1) for pair in pairs)
 
 # %% ../../nbs/commands/00_train.ipynb #f5e4f5df
-def check_start(
-    recipe,      # what will be trained
-    runs: str,   # where runs are kept
-):
-    "Refuse what a training could not start with, before the pictures are looked at"
+def check_start(recipe, runs: str):
+    """Refuse what a training could not start with, before the pictures are looked at
+
+    Parameters
+    ----------
+    recipe
+        what will be trained
+    runs : str
+        where runs are kept
+    """
     from the_project.core.plugs import find_task
     from the_project.models.backbone import check_weights, create_body
 
@@ -76,11 +106,20 @@ def check_start(
         with redirect_stderr(io.StringIO()): create_body(recipe, recipe.channels)  # what it says is said in training
 
 # %% ../../nbs/commands/00_train.ipynb #6293c65f
-def trusted_split(
-    table,   # from `read_table`
-    recipe,  # its seed and target
-):           # with `group` and `split`
-    "A table that a score can be trusted on: near-duplicates stay on one side; a given split is kept"
+def trusted_split(table, recipe):
+    """A table that a score can be trusted on: near-duplicates stay on one side; a given split is kept
+
+    Parameters
+    ----------
+    table
+        from `read_table`
+    recipe
+        its seed and target
+
+    Returns
+    -------
+    with `group` and `split`
+    """
     from the_project.data.table import for_task
 
     table, given = for_task(table, recipe), "split" in table
@@ -139,10 +178,14 @@ def _report(args) -> int:
     return 0
 
 # %% ../../nbs/commands/00_train.ipynb #3ab9fb60
-def add_train(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `train`"
+def add_train(commands):
+    """Arguments and help of `train`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("train", help="train on a table or a folder of pictures", epilog="""examples:
   the_project train photos/                                    one folder a class
   the_project train labels.csv --column photo=file species=label
@@ -167,10 +210,14 @@ The same command goes on where it was stopped.
     p.set_defaults(command=_train)
 
 # %% ../../nbs/commands/00_train.ipynb #442d0b3c
-def add_report(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `report`"
+def add_report(commands):
+    """Arguments and help of `report`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("report", help="print a run's report", description="Print a run's report, a page to read.")
     p.add_argument("run", metavar="RUN", help="a run's folder")
     p.add_argument("--baseline", metavar="NAME", help="for numbers: beside it ridge, svr or forest on the frozen "
@@ -178,10 +225,14 @@ def add_report(
     p.set_defaults(command=_report)
 
 # %% ../../nbs/commands/00_train.ipynb #a32ecd27
-def add_recipe(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `recipe`"
+def add_recipe(commands):
+    """Arguments and help of `recipe`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("recipe", help="print a recipe as JSON", epilog="""examples:
   the_project recipe > mine.json
   the_project recipe --recipe mine.json --set arch=resnet18 seed=1

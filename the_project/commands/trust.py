@@ -46,10 +46,14 @@ def _compare(args) -> int:
     return 0
 
 # %% ../../nbs/commands/05_trust.ipynb #7bc7083a
-def add_leaks(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `leaks`"
+def add_leaks(commands):
+    """Arguments and help of `leaks`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("leaks", help="measure what a careless split would claim", epilog="""examples:
   the_project leaks photos/ --weights resnet18.safetensors
   the_project leaks labels.csv --group film --curve
@@ -67,10 +71,14 @@ no model is chosen by this.
     p.set_defaults(command=_leaks)
 
 # %% ../../nbs/commands/05_trust.ipynb #b32437f2
-def add_compare(
-    commands,  # of the command line, see `commands.cli`
-):
-    "Arguments and help of `compare`"
+def add_compare(commands):
+    """Arguments and help of `compare`
+
+    Parameters
+    ----------
+    commands
+        of the command line, see `commands.cli`
+    """
     p = commands.add_parser("compare", help="which of two runs is better, or is it luck", epilog="""example:
   the_project compare runs/classify-resnet18-0a1b2c3d4e5f runs/classify-convnext_tiny-5e4d3c2b1a0f
 

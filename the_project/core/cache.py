@@ -23,10 +23,19 @@ from fastcore.basics import patch
 from .env import say
 
 # %% ../../nbs/core/07_cache.ipynb #7b19483e
-def picture_key(
-    path: str | Path,  # a file
-) -> bytes | None:     # 16 bytes; None when there is no such file, or a VRT, whose pixels lie in other files
-    "What the cache knows a picture by: path, size in bytes, number and times of change of the file"
+def picture_key(path: str | Path) -> bytes | None:
+    """What the cache knows a picture by: path, size in bytes, number and times of change of the file
+
+    Parameters
+    ----------
+    path : str | Path
+        a file
+
+    Returns
+    -------
+    bytes | None
+        16 bytes; None when there is no such file, or a VRT, whose pixels lie in other files
+    """
     try: stat = os.stat(path)
     except OSError: return None
     if str(path).lower().endswith(".vrt"): return None
@@ -104,12 +113,18 @@ class _Writer:
 # %% ../../nbs/core/07_cache.ipynb #ed14e76f
 class PictureCache:
     "uint8 pictures of one kind in a folder, shared between processes"
-    def __init__(self,
-        folder: str | Path,             # cache folder; other kinds may live in it too
-        kind: str,                      # what was done to the pictures, e.g. "presize-336": names the folder inside
-        limit_bytes: float = 20e9,      # of the whole cache folder, all kinds together
-        tell: Callable[[str], None] = say,  # given one line when the cache stops growing
-    ):
+    def __init__(self, folder: str | Path, kind: str, limit_bytes: float = 20e9, tell: Callable[[str], None] = say):
+        """Parameters
+        ----------
+        folder : str | Path
+            cache folder; other kinds may live in it too
+        kind : str
+            what was done to the pictures, e.g. "presize-336": names the folder inside
+        limit_bytes : float
+            of the whole cache folder, all kinds together
+        tell : Callable[[str], None]
+            given one line when the cache stops growing
+        """
         self.root, self.kind, self.limit_bytes, self.tell = Path(folder), kind, limit_bytes, tell
         self.folder, self.stopped = self.root / kind, ""
         self._segments, self._where, self._writer, self._room, self._damaged = {}, {}, None, 0, set()

@@ -132,11 +132,21 @@ def _heads(names: list[str], path: str) -> list[str]:
         seen.add(names[at])
     return names
 
-def read_csv(
-    path: str | Path,                  # separated by commas, semicolons, tabs or bars
-    text: Iterable[str] | None = None,  # columns that stay text whatever they hold; None: all of them
-) -> pd.DataFrame:                     # index 0, 1, ...; an empty cell is missing
-    "Read a CSV that somebody else wrote"
+def read_csv(path: str | Path, text: Iterable[str] | None = None) -> pd.DataFrame:
+    """Read a CSV that somebody else wrote
+
+    Parameters
+    ----------
+    path : str | Path
+        separated by commas, semicolons, tabs or bars
+    text : Iterable[str] | None
+        columns that stay text whatever they hold; None: all of them
+
+    Returns
+    -------
+    pd.DataFrame
+        index 0, 1, ...; an empty cell is missing
+    """
     path = Path(path)
     rows, separator = _table_of(_decode(path.read_bytes(), path.name), path.name)
     names = _heads(rows[0], path.name)

@@ -13,26 +13,50 @@ from collections.abc import Iterable, Sequence
 from .files import escape_cell, unescape_cell
 
 # %% ../../nbs/core/12_csv_text.ipynb #1aa06468
-def csv_rows(
-    rows: Iterable[Sequence],  # cells; None is empty
-    line_end: str = "\n",      # after each row
-) -> str:                      # encode it with "surrogateescape" where files' names may hold any bytes
-    "Rows as CSV text"
+def csv_rows(rows: Iterable[Sequence], line_end: str = "\n") -> str:
+    """Rows as CSV text
+
+    Parameters
+    ----------
+    rows : Iterable[Sequence]
+        cells; None is empty
+    line_end : str
+        after each row
+
+    Returns
+    -------
+    str
+        encode it with "surrogateescape" where files' names may hold any bytes
+    """
     csv.writer(text := io.StringIO(), lineterminator=line_end).writerows([map(escape_cell, row) for row in rows])
     return text.getvalue()
 
-def read_rows(
-    lines: Iterable[str],  # of what `csv_rows` gave: an open file, for example
-) -> Iterable[list[str]]:  # cells as they were; a file that ends inside quotes raises `csv.Error`
-    "Rows back, one after another"
+def read_rows(lines: Iterable[str]) -> Iterable[list[str]]:
+    """Rows back, one after another
+
+    Parameters
+    ----------
+    lines : Iterable[str]
+        of what `csv_rows` gave: an open file, for example
+
+    Returns
+    -------
+    Iterable[list[str]]
+        cells as they were; a file that ends inside quotes raises `csv.Error`
+    """
     return (list(map(unescape_cell, row)) for row in csv.reader(lines, strict=True))
 
 # %% ../../nbs/core/12_csv_text.ipynb #54041939
-def csv_table(
-    table: "pandas.DataFrame",  # any table
-    index: bool = False,        # write its index as well
-) -> str:
-    "A table as CSV text"
+def csv_table(table: "pandas.DataFrame", index: bool = False) -> str:
+    """A table as CSV text
+
+    Parameters
+    ----------
+    table : "pandas.DataFrame"
+        any table
+    index : bool
+        write its index as well
+    """
     safe = table.rename(columns=escape_cell)
     if index: safe.index = safe.index.map(escape_cell)
     for place, kind in enumerate(table.dtypes):
@@ -40,10 +64,19 @@ def csv_table(
             safe.isetitem(place, table.iloc[:, place].astype(object).map(escape_cell))
     return safe.to_csv(index=index, lineterminator="\n")
 
-def unescape_table(
-    table: "pandas.DataFrame",  # as pandas read it from what `csv_table` gave
-) -> "pandas.DataFrame":        # the same, changed in place
-    "Cells and column names as they were before they were written"
+def unescape_table(table: "pandas.DataFrame") -> "pandas.DataFrame":
+    """Cells and column names as they were before they were written
+
+    Parameters
+    ----------
+    table : "pandas.DataFrame"
+        as pandas read it from what `csv_table` gave
+
+    Returns
+    -------
+    "pandas.DataFrame"
+        the same, changed in place
+    """
     for place, kind in enumerate(table.dtypes):
         if getattr(kind, "kind", "O") not in "biufcmM":
             table.isetitem(place, table.iloc[:, place].map(unescape_cell, na_action="ignore"))

@@ -22,25 +22,47 @@ from types import ModuleType
 import numpy as np
 
 # %% ../../nbs/core/00_env.ipynb #231d424d
-def seed_for(
-    *keys: int | float | str,  # what the number is for, e.g. `seed_for(0, "order", 224, 3)`
-) -> int:                      # 0 .. 2**63 - 1, the same on every machine
-    "A stable number for these names, to seed a generator with"
+def seed_for(*keys: int | float | str) -> int:
+    """A stable number for these names, to seed a generator with
+
+    Parameters
+    ----------
+    *keys : int | float | str
+        what the number is for, e.g. `seed_for(0, "order", 224, 3)`
+
+    Returns
+    -------
+    int
+        0 .. 2**63 - 1, the same on every machine
+    """
     text = "\x1f".join(f"{type(key).__name__}:{key}" for key in keys)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 # %% ../../nbs/core/00_env.ipynb #f4544a7a
-def rng_for(
-    *keys: int | float | str,  # what the generator is for
-) -> np.random.Generator:      # independent of every other name's generator
-    "A NumPy generator that belongs to these names"
+def rng_for(*keys: int | float | str) -> np.random.Generator:
+    """A NumPy generator that belongs to these names
+
+    Parameters
+    ----------
+    *keys : int | float | str
+        what the generator is for
+
+    Returns
+    -------
+    np.random.Generator
+        independent of every other name's generator
+    """
     return np.random.Generator(np.random.SFC64(seed_for(*keys)))
 
 # %% ../../nbs/core/00_env.ipynb #8c88bdab
-def set_seed(
-    seed: int,  # 0 or more
-) -> None:
-    "Seed the global generators of Python, NumPy and torch (and CUDA, when there is one)"
+def set_seed(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch (and CUDA, when there is one)
+
+    Parameters
+    ----------
+    seed : int
+        0 or more
+    """
     if seed < 0: raise ValueError(f"seed {seed} is negative: use 0 or more")
     import torch
     random.seed(seed)
@@ -48,18 +70,28 @@ def set_seed(
     torch.manual_seed(seed % 2**63)
 
 # %% ../../nbs/core/00_env.ipynb #56047eb7
-def seed_worker(
-    worker_id: int,  # given by torch's DataLoader
-) -> None:
-    "`worker_init_fn` for a torch DataLoader: a worker's Python and NumPy follow torch's seed for it"
+def seed_worker(worker_id: int) -> None:
+    """`worker_init_fn` for a torch DataLoader: a worker's Python and NumPy follow torch's seed for it
+
+    Parameters
+    ----------
+    worker_id : int
+        given by torch's DataLoader
+    """
     import torch
     seed = torch.initial_seed() % 2**32
     random.seed(seed + worker_id)
     np.random.seed((seed + worker_id) % 2**32)
 
 # %% ../../nbs/core/00_env.ipynb #255ff302
-def rng_state() -> dict:  # tensors, numbers and strings only
-    "The state of the global generators of Python, NumPy and torch"
+def rng_state() -> dict:
+    """The state of the global generators of Python, NumPy and torch
+
+    Returns
+    -------
+    dict
+        tensors, numbers and strings only
+    """
     import torch
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
@@ -70,10 +102,14 @@ def rng_state() -> dict:  # tensors, numbers and strings only
     return state
 
 # %% ../../nbs/core/00_env.ipynb #5c21ad53
-def set_rng_state(
-    state: dict,  # what `rng_state` gave
-) -> None:
-    "Put the global generators back to `state`"
+def set_rng_state(state: dict) -> None:
+    """Put the global generators back to `state`
+
+    Parameters
+    ----------
+    state : dict
+        what `rng_state` gave
+    """
     import torch
     random.setstate((state["python_version"], tuple(state["python"].tolist()), state["python_gauss"]))
     np.random.set_state((state["numpy_name"], state["numpy"].numpy().astype(np.uint32), state["numpy_position"],
@@ -82,11 +118,21 @@ def set_rng_state(
     if "cuda" in state and torch.cuda.is_available(): torch.cuda.set_rng_state_all(state["cuda"])
 
 # %% ../../nbs/core/00_env.ipynb #7d1357f2
-def require(
-    name: str,   # module to import, e.g. "wandb"
-    extra: str,  # the extra of this package that brings it, e.g. "wandb"
-) -> ModuleType:  # the module
-    "Import an optional module, or say how to install it"
+def require(name: str, extra: str) -> ModuleType:
+    """Import an optional module, or say how to install it
+
+    Parameters
+    ----------
+    name : str
+        module to import, e.g. "wandb"
+    extra : str
+        the extra of this package that brings it, e.g. "wandb"
+
+    Returns
+    -------
+    ModuleType
+        the module
+    """
     try: return importlib.import_module(name)
     except ModuleNotFoundError as e:
         if e.name and e.name.split(".")[0] != name.split(".")[0]: raise
@@ -95,62 +141,117 @@ def require(
 # %% ../../nbs/core/00_env.ipynb #3bf631c1
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-def printable(
-    text: object,  # what will be printed, e.g. a name from a table or a bundle
-) -> str:          # line breaks and tabs stay
-    "Text in which escape, control and direction characters, and bytes that are no text, are written as their code"
+def printable(text: object) -> str:
+    """Text in which escape, control and direction characters, and bytes that are no text, are written as their code
+
+    Parameters
+    ----------
+    text : object
+        what will be printed, e.g. a name from a table or a bundle
+
+    Returns
+    -------
+    str
+        line breaks and tabs stay
+    """
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
 
 # %% ../../nbs/core/00_env.ipynb #03c2a6a6
-def in_notebook() -> bool:  # True inside a Jupyter kernel
-    "Whether a person is reading this in a notebook"
+def in_notebook() -> bool:
+    """Whether a person is reading this in a notebook
+
+    Returns
+    -------
+    bool
+        True inside a Jupyter kernel
+    """
     if "IPython" not in sys.modules: return False
     shell = sys.modules["IPython"].get_ipython()
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 # %% ../../nbs/core/00_env.ipynb #1178b3d4
-def rank() -> int:  # 0: the first, or alone
-    "This process's number among those that train one model together (see `core.processes`)"
+def rank() -> int:
+    """This process's number among those that train one model together (see `core.processes`)
+
+    Returns
+    -------
+    int
+        0: the first, or alone
+    """
     distributed = sys.modules.get("torch.distributed")
     joined = distributed and distributed.is_available() and distributed.is_initialized()
     return distributed.get_rank() if joined else 0
 
-def say(
-    message: str,  # one line; characters that would steer a terminal are shown as their code
-) -> None:
-    "Tell the user one line about the work; of processes that train together the first one speaks"
+def say(message: str) -> None:
+    """Tell the user one line about the work; of processes that train together the first one speaks
+
+    Parameters
+    ----------
+    message : str
+        one line; characters that would steer a terminal are shown as their code
+    """
     if rank() == 0: print(printable(message), file=sys.stdout if in_notebook() else sys.stderr, flush=True)
 
-def print_text(
-    text: object,            # what was found, to be read by a person
-    data: bool = False,      # CSV or JSON: a file or another program gets every character as it is
-    end: str = "\n",
-) -> None:
-    "Print a result; characters that would steer a terminal are shown as their code"
+def print_text(text: object, data: bool = False, end: str = "\n") -> None:
+    """Print a result; characters that would steer a terminal are shown as their code
+
+    Parameters
+    ----------
+    text : object
+        what was found, to be read by a person
+    data : bool
+        CSV or JSON: a file or another program gets every character as it is
+    end : str
+    """
     print(text if data and not sys.stdout.isatty() else printable(text), end=end)
 
 # %% ../../nbs/core/00_env.ipynb #3490775e
-def tune_allocator() -> bool:  # True when the setting was made
-    "Keep freed memory in the process (glibc's `mallopt`), so that a training step doesn't ask the system for it again"
+def tune_allocator() -> bool:
+    """Keep freed memory in the process (glibc's `mallopt`), so that a training step doesn't ask the system for it
+    again
+
+    Returns
+    -------
+    bool
+        True when the setting was made
+    """
     if platform.libc_ver()[0] != "glibc": return False
     libc = ctypes.CDLL(None)
     m_trim_threshold, m_mmap_max = -1, -4
     return bool(libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, 2**30))
 
 # %% ../../nbs/core/00_env.ipynb #189fdae8
-def trim_memory() -> bool:  # True when something was given back
-    "Give memory that is free, but kept, back to the system (glibc's `malloc_trim`); elsewhere it does nothing"
+def trim_memory() -> bool:
+    """Give memory that is free, but kept, back to the system (glibc's `malloc_trim`); elsewhere it does nothing
+
+    Returns
+    -------
+    bool
+        True when something was given back
+    """
     if platform.libc_ver()[0] != "glibc": return False
     return bool(ctypes.CDLL(None).malloc_trim(0))
 
 # %% ../../nbs/core/00_env.ipynb #eed30e49
-def usable_cpus() -> int:  # 1 or more
-    "Processors that this process may use; where the system doesn't tell, those that the machine has"
+def usable_cpus() -> int:
+    """Processors that this process may use; where the system doesn't tell, those that the machine has
+
+    Returns
+    -------
+    int
+        1 or more
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../../nbs/core/00_env.ipynb #1b765b18
-def environment() -> dict:  # plain JSON: versions, processor count, threads, device
-    "What a run was made with, to be stored beside it"
+def environment() -> dict:
+    """What a run was made with, to be stored beside it
+
+    Returns
+    -------
+    dict
+        plain JSON: versions, processor count, threads, device
+    """
     import torch
     names = "the_project torch torchvision timm fastai numpy pandas pillow opencv-python-headless onnxruntime".split()
     installed = {dist.metadata["Name"].lower().replace("-", "_"): dist.version for dist in metadata.distributions()}

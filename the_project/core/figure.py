@@ -19,11 +19,21 @@ from .env import say
 # %% ../../nbs/core/15_figure.ipynb #ffd5b63c
 _MARK = "\u200b"  # takes no place
 
-def shown_text(
-    name,               # of a class, a file, a column: anything
-    longest: int = 40,  # letters kept
-) -> str:               # one line; the middle is left out of a longer one
-    "A name as a plot shows it"
+def shown_text(name, longest: int = 40) -> str:
+    """A name as a plot shows it
+
+    Parameters
+    ----------
+    name
+        of a class, a file, a column: anything
+    longest : int
+        letters kept
+
+    Returns
+    -------
+    str
+        one line; the middle is left out of a longer one
+    """
     text = " ".join("".join(c if c.isprintable() else " " for c in str(name)).split())
     half = longest // 2
     if len(text) > longest: text = f"{text[:half]}…{text[half + 1 - longest:]}"
@@ -36,10 +46,19 @@ def _letters(file: str) -> frozenset:  # code points that a font has
     except (OSError, RuntimeError): return frozenset()  # a broken or coloured font is of no help
 
 @lru_cache(256)
-def fonts_for(
-    letters: frozenset[str],  # that the usual font lacks
-) -> tuple[tuple[str, ...], frozenset[str]]:  # families, and letters that none has
-    "Installed fonts that have some letters"
+def fonts_for(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Installed fonts that have some letters
+
+    Parameters
+    ----------
+    letters : frozenset[str]
+        that the usual font lacks
+
+    Returns
+    -------
+    tuple[tuple[str, ...], frozenset[str]]
+        families, and letters that none has
+    """
     families, left, likely = [], set(letters), ("Noto", "CJK", "Droid", "WenQuanYi", "Unifont", "Unicode", "Gothic")
     for font in sorted(fontManager.ttflist, key=lambda font: (not any(word in font.name for word in likely), font.name)):
         if not left: break
@@ -74,8 +93,14 @@ class PlainFigure(Figure):
         super().draw(renderer)
 
     @property
-    def unknown(self) -> dict[str, str]:  # "[1]": the letters in its place
-        "Letters that no installed font has"
+    def unknown(self) -> dict[str, str]:
+        """Letters that no installed font has
+
+        Returns
+        -------
+        dict[str, str]
+            "[1]": the letters in its place
+        """
         return self.__dict__.setdefault("_unknown", {})
 
     def _plain(self, text: Text):

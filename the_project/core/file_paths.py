@@ -41,11 +41,21 @@ def _step(folder: str, name: str, last: bool) -> str | None:
     return os.path.join(folder, near[0]) if len(near) == 1 else None
 
 # %% ../../nbs/core/14_file_paths.ipynb #378adbd4
-def find_path(
-    path: str,    # as it stands in a table; any slashes
-    folder: str,  # where it starts
-) -> str | None:  # of a file that is there
-    "The file that a path means, whatever its slashes, accents, capitals or missing suffix"
+def find_path(path: str, folder: str) -> str | None:
+    """The file that a path means, whatever its slashes, accents, capitals or missing suffix
+
+    Parameters
+    ----------
+    path : str
+        as it stands in a table; any slashes
+    folder : str
+        where it starts
+
+    Returns
+    -------
+    str | None
+        of a file that is there
+    """
     direct = os.path.normpath(os.path.join(folder, path))
     if os.path.isfile(direct): return direct
     parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
@@ -78,11 +88,21 @@ def _plain(path: str, base: str) -> str | None:
     return full if os.path.isfile(full) else None
 
 # %% ../../nbs/core/14_file_paths.ipynb #ae454377
-def find_files(
-    paths: Iterable[str],  # as they stand in a table; "" where there is none
-    base: str | None,      # absolute folder where they start; None: they are absolute
-) -> tuple[list[str], list[str]]:  # absolute paths, also of what isn't there; lines about what was guessed
-    "The files that paths mean, and how they were found where it wasn't by their names alone"
+def find_files(paths: Iterable[str], base: str | None) -> tuple[list[str], list[str]]:
+    """The files that paths mean, and how they were found where it wasn't by their names alone
+
+    Parameters
+    ----------
+    paths : Iterable[str]
+        as they stand in a table; "" where there is none
+    base : str | None
+        absolute folder where they start; None: they are absolute
+
+    Returns
+    -------
+    tuple[list[str], list[str]]
+        absolute paths, also of what isn't there; lines about what was guessed
+    """
     paths = list(paths)
     found = {path: _found(path, base) for path in dict.fromkeys(paths)}
     names = {}
@@ -112,11 +132,21 @@ def _guesses(found: dict, twice: list, base: str | None) -> list[str]:
     return lines
 
 # %% ../../nbs/core/14_file_paths.ipynb #7975a6a3
-def find_beside(
-    path: str,  # of a mask, as it stands in the table
-    file: str,  # the row's picture
-) -> str:       # the mask's file; `path` itself where none is there
-    "The file that a path means, in one of the four folders above another file"
+def find_beside(path: str, file: str) -> str:
+    """The file that a path means, in one of the four folders above another file
+
+    Parameters
+    ----------
+    path : str
+        of a mask, as it stands in the table
+    file : str
+        the row's picture
+
+    Returns
+    -------
+    str
+        the mask's file; `path` itself where none is there
+    """
     if not path or os.path.isfile(path) and os.path.isabs(path): return path
     folders = ["/"] if os.path.isabs(path) else [os.path.abspath(above) for above in list(Path(file).parents)[:4]]
     for finder in (_plain, find_path):

@@ -21,20 +21,34 @@ from pathlib import Path
 
 # %% ../../nbs/core/01_files.ipynb #c8128837
 @contextmanager
-def named_errors(
-    path: str | Path,  # of the file that is written in the `with` block
-) -> Iterator[None]:
-    "A full disk names no file, and a temporary file's name means nothing to a person: the error gets this one"
+def named_errors(path: str | Path) -> Iterator[None]:
+    """A full disk names no file, and a temporary file's name means nothing to a person: the error gets this one
+
+    Parameters
+    ----------
+    path : str | Path
+        of the file that is written in the `with` block
+    """
     try: yield
     except OSError as error:
         if error.errno is None: raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
-def atomic_write(
-    path: str | Path,     # file to write; its folder is made when missing
-    data: bytes | str,    # text is written as UTF-8; a file's name in it may hold any bytes
-) -> Path:                # the file
-    "Write a file whole or not at all: what was there before stays until the new one is on disk"
+def atomic_write(path: str | Path, data: bytes | str) -> Path:
+    """Write a file whole or not at all: what was there before stays until the new one is on disk
+
+    Parameters
+    ----------
+    path : str | Path
+        file to write; its folder is made when missing
+    data : bytes | str
+        text is written as UTF-8; a file's name in it may hold any bytes
+
+    Returns
+    -------
+    Path
+        the file
+    """
     path = Path(path)
     with named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +66,19 @@ def atomic_write(
     return path
 
 # %% ../../nbs/core/01_files.ipynb #9c87b006
-def plain(
-    obj: object,  # nested dicts, lists, tuples, numbers, NumPy scalars and arrays, paths
-) -> object:      # dicts, lists, str, int, float, bool and None only
-    "The same thing in JSON's own types; a number that is not finite becomes None"
+def plain(obj: object) -> object:
+    """The same thing in JSON's own types; a number that is not finite becomes None
+
+    Parameters
+    ----------
+    obj : object
+        nested dicts, lists, tuples, numbers, NumPy scalars and arrays, paths
+
+    Returns
+    -------
+    object
+        dicts, lists, str, int, float, bool and None only
+    """
     if isinstance(obj, dict): return {str(key): plain(value) for key, value in obj.items()}
     if isinstance(obj, (list, tuple)): return [plain(value) for value in obj]
     if hasattr(obj, "tolist"): return plain(obj.tolist())
@@ -65,21 +88,35 @@ def plain(
     raise TypeError(f"{type(obj).__name__} can't be written as JSON: use numbers, text, lists and dicts")
 
 # %% ../../nbs/core/01_files.ipynb #1c5b8b0b
-def write_json(
-    path: str | Path,  # file to write
-    obj: object,       # see `plain`
-) -> Path:             # the file
-    "Write `obj` as readable JSON, whole or not at all"
+def write_json(path: str | Path, obj: object) -> Path:
+    """Write `obj` as readable JSON, whole or not at all
+
+    Parameters
+    ----------
+    path : str | Path
+        file to write
+    obj : object
+        see `plain`
+
+    Returns
+    -------
+    Path
+        the file
+    """
     text = json.dumps(plain(obj), indent=1, ensure_ascii=False, allow_nan=False)
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):  # of a file's name that is not UTF-8
         text = json.dumps(plain(obj), indent=1, allow_nan=False)
     return atomic_write(path, text + "\n")
 
 # %% ../../nbs/core/01_files.ipynb #2d0f842b
-def read_json(
-    path: str | Path,  # file to read
-) -> object:
-    "Read a JSON file; a damaged one is named"
+def read_json(path: str | Path) -> object:
+    """Read a JSON file; a damaged one is named
+
+    Parameters
+    ----------
+    path : str | Path
+        file to read
+    """
     try: return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise ValueError(f"{path} is not JSON ({e}): it was damaged or is another kind of file") from e
@@ -88,35 +125,73 @@ def read_json(
 _RUN = re.compile(r"'*[=+\-@\t\r]")  # how a formula begins, perhaps behind apostrophes
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
-def escape_cell(
-    cell: object,  # a value that goes into a CSV
-) -> object:       # text that begins as a formula gets an apostrophe; numbers and all other values stay
-    "A cell that no spreadsheet runs as a formula"
+def escape_cell(cell: object) -> object:
+    """A cell that no spreadsheet runs as a formula
+
+    Parameters
+    ----------
+    cell : object
+        a value that goes into a CSV
+
+    Returns
+    -------
+    object
+        text that begins as a formula gets an apostrophe; numbers and all other values stay
+    """
     risky = isinstance(cell, str) and _RUN.match(cell) and not _NUMBER.fullmatch(cell)
     return f"'{cell}" if risky else cell
 
-def unescape_cell(
-    cell: object,  # what `escape_cell` gave
-) -> object:       # what it was given
-    "A cell as it was before it was written"
+def unescape_cell(cell: object) -> object:
+    """A cell as it was before it was written
+
+    Parameters
+    ----------
+    cell : object
+        what `escape_cell` gave
+
+    Returns
+    -------
+    object
+        what it was given
+    """
     return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and _RUN.match(cell) else cell
 
 # %% ../../nbs/core/01_files.ipynb #62476de9
-def save_tensors(
-    path: str | Path,                       # ends in .safetensors
-    tensors: dict,                          # name -> tensor, any device and memory format
-    metadata: dict[str, str] | None = None,  # short texts kept in the file's header
-) -> Path:                                  # the file
-    "Write named tensors as safetensors, whole or not at all"
+def save_tensors(path: str | Path, tensors: dict, metadata: dict[str, str] | None = None) -> Path:
+    """Write named tensors as safetensors, whole or not at all
+
+    Parameters
+    ----------
+    path : str | Path
+        ends in .safetensors
+    tensors : dict
+        name -> tensor, any device and memory format
+    metadata : dict[str, str] | None
+        short texts kept in the file's header
+
+    Returns
+    -------
+    Path
+        the file
+    """
     from safetensors.torch import save
     flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     return atomic_write(path, save(flat, metadata))
 
 # %% ../../nbs/core/01_files.ipynb #401207a8
-def load_tensors(
-    path: str | Path,  # a safetensors file
-) -> dict:             # name -> tensor on the CPU
-    "Read named tensors; a damaged or foreign file is named"
+def load_tensors(path: str | Path) -> dict:
+    """Read named tensors; a damaged or foreign file is named
+
+    Parameters
+    ----------
+    path : str | Path
+        a safetensors file
+
+    Returns
+    -------
+    dict
+        name -> tensor on the CPU
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
     try: return load(Path(path).read_bytes())
@@ -146,20 +221,34 @@ def _unpack(obj: object, tensors: dict) -> object:
     return (tuple if kind == "tuple" else list)(_unpack(v, tensors) for v in value)
 
 # %% ../../nbs/core/01_files.ipynb #249d6d55
-def save_state(
-    path: str | Path,  # ends in .safetensors
-    state: object,     # nested dicts, lists and tuples of tensors, numbers, text and None
-) -> Path:             # the file
-    "Write a nested state to one file without pickle, whole or not at all"
+def save_state(path: str | Path, state: object) -> Path:
+    """Write a nested state to one file without pickle, whole or not at all
+
+    Parameters
+    ----------
+    path : str | Path
+        ends in .safetensors
+    state : object
+        nested dicts, lists and tuples of tensors, numbers, text and None
+
+    Returns
+    -------
+    Path
+        the file
+    """
     tensors = {}
     tree = _pack(state, tensors)
     return save_tensors(path, tensors, dict(tree=json.dumps(tree)))
 
 # %% ../../nbs/core/01_files.ipynb #64ec601e
-def load_state(
-    path: str | Path,  # what `save_state` wrote
-) -> object:
-    "Read a nested state back, bit for bit"
+def load_state(path: str | Path) -> object:
+    """Read a nested state back, bit for bit
+
+    Parameters
+    ----------
+    path : str | Path
+        what `save_state` wrote
+    """
     tensors = load_tensors(path)
     with open(path, "rb") as f: header = json.loads(f.read(int.from_bytes(f.read(8), "little")))
     tree = header.get("__metadata__", {}).get("tree")
@@ -171,11 +260,13 @@ class Skipped:
     "What a walk passed over: how many of each kind, and the first of them"
     def __init__(self): self.kinds = {}
 
-    def add(
-        self,
-        kind: str,  # to be read after a number, e.g. "hidden"
-        path: str,
-    ):
+    def add(self, kind: str, path: str):
+        """Parameters
+        ----------
+        kind : str
+            to be read after a number, e.g. "hidden"
+        path : str
+        """
         count, first = self.kinds.get(kind, (0, path))
         self.kinds[kind] = (count + 1, first)
 
@@ -185,12 +276,22 @@ class Skipped:
                          for kind, (count, first) in sorted(self.kinds.items()))
 
 # %% ../../nbs/core/01_files.ipynb #fb15ae9b
-def walk_files(
-    folder: str | Path,
-    suffixes: Set[str] = frozenset(),   # lower case, with the dot; none: every file
-    skipped: Skipped | None = None,     # what is passed over is counted here
-) -> Iterator[str]:                     # paths below `folder`, in order of name, found as they are needed
-    "The ordinary files of a folder, to the bottom"
+def walk_files(folder: str | Path, suffixes: Set[str] = frozenset(), skipped: Skipped | None = None) -> Iterator[str]:
+    """The ordinary files of a folder, to the bottom
+
+    Parameters
+    ----------
+    folder : str | Path
+    suffixes : Set[str]
+        lower case, with the dot; none: every file
+    skipped : Skipped | None
+        what is passed over is counted here
+
+    Returns
+    -------
+    Iterator[str]
+        paths below `folder`, in order of name, found as they are needed
+    """
     skipped, root = Skipped() if skipped is None else skipped, os.path.realpath(folder)
     return _walk(str(folder), suffixes, skipped, root, {_identity(os.stat(folder))})
 
@@ -223,11 +324,21 @@ def _kind(path: str, name: str, suffixes: Set[str], root: str, seen: set) -> str
     return "file" if not suffixes or os.path.splitext(name)[1].lower() in suffixes else "of another kind"
 
 # %% ../../nbs/core/01_files.ipynb #02293874
-def file_stems(
-    names: list[str],  # any texts, each once
-    longest: int = 60,  # characters of a stem
-) -> list[str]:        # one each, in order; no two are the same, on systems that ignore case too
-    "Names as parts of file names"
+def file_stems(names: list[str], longest: int = 60) -> list[str]:
+    """Names as parts of file names
+
+    Parameters
+    ----------
+    names : list[str]
+        any texts, each once
+    longest : int
+        characters of a stem
+
+    Returns
+    -------
+    list[str]
+        one each, in order; no two are the same, on systems that ignore case too
+    """
     stems, taken = [], set()
     for name in names:
         plain = stem = "".join(c if c.isalnum() else "_" for c in name)[:longest]
@@ -239,32 +350,65 @@ def file_stems(
     return stems
 
 # %% ../../nbs/core/01_files.ipynb #ac8c5a4a
-def json_hash(
-    obj: object,  # see `plain`
-) -> str:         # 12 hexadecimal digits
-    "A short name for a JSON value; the order of keys does not matter"
+def json_hash(obj: object) -> str:
+    """A short name for a JSON value; the order of keys does not matter
+
+    Parameters
+    ----------
+    obj : object
+        see `plain`
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits
+    """
     text = json.dumps(plain(obj), sort_keys=True, allow_nan=False)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 # %% ../../nbs/core/01_files.ipynb #1982d401
-def file_hash(
-    path: str | Path,  # any file
-) -> str:              # 16 hexadecimal digits
-    "A short name for a file's bytes"
+def file_hash(path: str | Path) -> str:
+    """A short name for a file's bytes
+
+    Parameters
+    ----------
+    path : str | Path
+        any file
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits
+    """
     with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 # %% ../../nbs/core/01_files.ipynb #71096707
-def table_hash(
-    table: "pandas.DataFrame",  # any table
-) -> str:                       # 12 hexadecimal digits
-    "A short name for a table's columns and cells; row order counts, the index does not"
+def table_hash(table: "pandas.DataFrame") -> str:
+    """A short name for a table's columns and cells; row order counts, the index does not
+
+    Parameters
+    ----------
+    table : "pandas.DataFrame"
+        any table
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits
+    """
     digest = hashlib.blake2b(digest_size=6)
     digest.update(table.to_csv(index=False, lineterminator="\n").encode())
     return digest.hexdigest()
 
 # %% ../../nbs/core/01_files.ipynb #9243bbd8
-def exact_floats() -> dict:  # arguments for `pandas.read_csv`
-    "What makes pandas read a number back to the last bit; from 3.1 on it does so unasked, and warns of being asked"
+def exact_floats() -> dict:
+    """What makes pandas read a number back to the last bit; from 3.1 on it does so unasked, and warns of being asked
+
+    Returns
+    -------
+    dict
+        arguments for `pandas.read_csv`
+    """
     import pandas as pd
     major, minor = (int(part) for part in pd.__version__.split(".")[:2])
     return {} if (major, minor) >= (3, 1) else dict(float_precision="round_trip")

@@ -20,11 +20,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../../nbs/core/16_folders.ipynb #f6272b55
-def exchange(
-    one: str | Path,    # two folders of one file system, both there
-    other: str | Path,
-) -> bool:              # False: this system can't, and nothing was done
-    "Let two folders change places in one step"
+def exchange(one: str | Path, other: str | Path) -> bool:
+    """Let two folders change places in one step
+
+    Parameters
+    ----------
+    one : str | Path
+        two folders of one file system, both there
+    other : str | Path
+
+    Returns
+    -------
+    bool
+        False: this system can't, and nothing was done
+    """
     here, flag = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux; RENAME_SWAP of macOS is 2 too
     a, b = os.fsencode(one), os.fsencode(other)
     if sys.platform not in ("linux", "darwin"): return False
@@ -34,11 +43,21 @@ def exchange(
         return library.renameat2(here, a, here, b, flag) == 0
     except AttributeError: return False  # an older C library
 
-def replace_folder(
-    new: str | Path,     # finished, on the same file system
-    folder: str | Path,  # its place; an older folder there is deleted once the new one is in its place
-) -> Path:               # the folder
-    "Put a finished folder in its place; where it can, in one step"
+def replace_folder(new: str | Path, folder: str | Path) -> Path:
+    """Put a finished folder in its place; where it can, in one step
+
+    Parameters
+    ----------
+    new : str | Path
+        finished, on the same file system
+    folder : str | Path
+        its place; an older folder there is deleted once the new one is in its place
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     new, folder = Path(new), Path(folder)
     if not folder.exists(): os.replace(new, folder)
     elif exchange(new, folder): shutil.rmtree(new)
@@ -68,10 +87,19 @@ def _lives(process: int) -> bool:
     except PermissionError: return True
     return True
 
-def remove_leftovers(
-    folder: str | Path,  # a place that `new_folder` writes to
-) -> list[str]:          # names of what was removed, beside it
-    "Take away unfinished folders whose processes were killed"
+def remove_leftovers(folder: str | Path) -> list[str]:
+    """Take away unfinished folders whose processes were killed
+
+    Parameters
+    ----------
+    folder : str | Path
+        a place that `new_folder` writes to
+
+    Returns
+    -------
+    list[str]
+        names of what was removed, beside it
+    """
     folder, gone = Path(os.path.realpath(folder)), []
     name = re.compile(rf"\.{re.escape(folder.name)}-new-(\w+)-(\d+)-\w+(-old)?")
     for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
@@ -86,10 +114,19 @@ def remove_leftovers(
 
 # %% ../../nbs/core/16_folders.ipynb #3ff4d736
 @contextmanager
-def new_folder(
-    folder: str | Path,  # where it goes; an older folder there is replaced whole
-) -> Iterator[Path]:     # an empty folder beside it, to be filled in the block
-    "A folder that is in its place when the block ends without an error, and nowhere else"
+def new_folder(folder: str | Path) -> Iterator[Path]:
+    """A folder that is in its place when the block ends without an error, and nowhere else
+
+    Parameters
+    ----------
+    folder : str | Path
+        where it goes; an older folder there is replaced whole
+
+    Returns
+    -------
+    Iterator[Path]
+        an empty folder beside it, to be filled in the block
+    """
     folder = Path(os.path.realpath(folder))  # where it is a link, what it leads to is replaced
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)

@@ -13,7 +13,41 @@ from .recipe import AUGMENTS, nearest
 # %% ../../nbs/core/08_levels.ipynb #f877724f
 @dataclass(frozen=True)
 class AugmentLevel:
-    "Ranges that an augmentation is drawn from; the defaults change nothing"
+    """Ranges that an augmentation is drawn from; the defaults change nothing
+
+    Parameters
+    ----------
+    name : str
+        as in `Recipe.augment`
+    min_area : float
+        smallest share of the picture's square that a crop keeps, 0 to 1
+    aspect : float
+        a crop is stretched by up to this factor, 1 or more
+    flip : float
+        probability of mirroring left to right
+    flip_vertical : float
+        probability of mirroring top to bottom
+    rotate : float
+        largest turn either way, degrees
+    zoom : float
+        largest magnification, 1 or more
+    perspective : float
+        largest tilt: an edge grows or shrinks by this share, 0 to 0.4
+    p_geometry : float
+        probability of each of turn, zoom and tilt
+    brightness : float
+        largest shift, share of the range from black to white
+    contrast : float
+        contrast is multiplied by 1/(1 + this) .. 1 + this
+    colour : float
+        each channel is multiplied by 1/(1 + this) .. 1 + this
+    p_lighting : float
+        probability of each of brightness, contrast and colour
+    erase : float
+        probability of covering a rectangle with the picture's mean colour
+    erase_area : tuple[float, float]
+        its share of the picture
+    """
     name: str = "none"             # as in `Recipe.augment`
     min_area: float = 1.0          # smallest share of the picture's square that a crop keeps, 0 to 1
     aspect: float = 1.0            # a crop is stretched by up to this factor, 1 or more
@@ -49,10 +83,14 @@ LEVELS = {level.name: level for level in (
                  brightness=.2, contrast=.4, colour=.15, erase=.25))}
 
 # %% ../../nbs/core/08_levels.ipynb #82b5001a
-def augment_level(
-    level: str | AugmentLevel,  # a name of AUGMENTS, or ranges of your own
-) -> AugmentLevel:
-    "The ranges of this name"
+def augment_level(level: str | AugmentLevel) -> AugmentLevel:
+    """The ranges of this name
+
+    Parameters
+    ----------
+    level : str | AugmentLevel
+        a name of AUGMENTS, or ranges of your own
+    """
     if isinstance(level, AugmentLevel): return level
     if level in LEVELS: return LEVELS[level]
     raise ValueError(f"augment={level!r} is not known: use one of {', '.join(LEVELS)}{nearest(level, LEVELS)}")

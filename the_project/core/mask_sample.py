@@ -21,13 +21,26 @@ from .scene import HABITATS, _LOOKS, _background, _clouds, _develop, _paint_body
 # %% ../../nbs/core/09_mask_sample.ipynb #3a672d90
 CLASSES = ("background", "snake", "stone", "mushroom")  # a mask's values are their places here
 
-def draw_masked(
-    rng: np.random.Generator,   # one scene, one generator
-    habitat: str,               # a name of `HABITATS`
-    things: tuple[str, ...],    # what lies there, of CLASSES; the last on top; (): nothing
-    size: int = 96,             # pixels a side, 32 or more
-) -> tuple[np.ndarray, np.ndarray]:  # picture uint8 (size, size, 3), mask uint8 (size, size)
-    "Draw a ground with these things on it, and where each can be seen"
+def draw_masked(rng: np.random.Generator, habitat: str, things: tuple[str, ...], size: int = 96) -> tuple[np.ndarray,
+                np.ndarray]:
+    """Draw a ground with these things on it, and where each can be seen
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        one scene, one generator
+    habitat : str
+        a name of `HABITATS`
+    things : tuple[str, ...]
+        what lies there, of CLASSES; the last on top; (): nothing
+    size : int
+        pixels a side, 32 or more
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        picture uint8 (size, size, 3), mask uint8 (size, size)
+    """
     if unknown := sorted(set(things) - set(CLASSES[1:])):
         raise ValueError(f"no thing {unknown[0]!r}: use some of {', '.join(CLASSES[1:])}")
     if size < 32: raise ValueError(f"size {size} is too small to draw on: use 32 or more")
@@ -52,13 +65,25 @@ def _put(rng: np.random.Generator, picture: np.ndarray, mask: np.ndarray, thing:
 BANDS = ("blue", "green", "red", "nir", "swir")
 SENTINEL = -32768.0  # stands for "no value" in some rasters
 
-def draw_bands(
-    rng: np.random.Generator,  # one scene, one generator
-    picture: np.ndarray,       # uint8 (H, W, 3), of `draw_masked`
-    mask: np.ndarray,          # uint8 (H, W)
-    light: float = 1.,         # of the whole scene
-) -> np.ndarray:               # float32 (H, W, 5), BANDS, reflectance x 10,000
-    "What a satellite's camera would see of a scene"
+def draw_bands(rng: np.random.Generator, picture: np.ndarray, mask: np.ndarray, light: float = 1.) -> np.ndarray:
+    """What a satellite's camera would see of a scene
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        one scene, one generator
+    picture : np.ndarray
+        uint8 (H, W, 3), of `draw_masked`
+    mask : np.ndarray
+        uint8 (H, W)
+    light : float
+        of the whole scene
+
+    Returns
+    -------
+    np.ndarray
+        float32 (H, W, 5), BANDS, reflectance x 10,000
+    """
     side = max(mask.shape)
     nir, swir = np.array([.52, .2, .3, .4], np.float32)[mask], np.array([.26, .18, .44, .22], np.float32)[mask]
     rough = [(.8 + .4 * _clouds(rng, side, 9))[:mask.shape[0], :mask.shape[1]] for _ in range(2)]
@@ -71,16 +96,32 @@ PLANTED = ("odd size", "empty", "NaN", "sentinel")  # the last two in rasters
 _PLAN = ("", "odd size", "", "NaN", "empty", "", "sentinel", "")
 _KINDS = {"png": ".png", "npy": ".npy", "tif": ".tif"}
 
-def mask_table(
-    folder: str | Path,   # where the files go, in a folder named by the settings; made when missing
-    n: int = 24,          # scenes; four an area
-    seed: int = 0,        # another seed is another collection
-    size: int = 96,       # pixels a side, 32 or more; less where a size is odd
-    classes: int = 2,     # 2..4: background, snake, stone, mushroom
-    kind: str = "png",    # png: RGB pictures; npy, tif: float32 rasters of five bands, BANDS
-    plant: bool = True,   # with odd sizes, empty scenes, and in rasters NaN and SENTINEL
-) -> pd.DataFrame:        # file, label (the mask's path), group, habitat, planted
-    "Draw scenes and their masks as files and give their table; what was drawn before with these settings is kept"
+def mask_table(folder: str | Path, n: int = 24, seed: int = 0, size: int = 96, classes: int = 2, kind: str = "png",
+               plant: bool = True) -> pd.DataFrame:
+    """Draw scenes and their masks as files and give their table; what was drawn before with these settings is kept
+
+    Parameters
+    ----------
+    folder : str | Path
+        where the files go, in a folder named by the settings; made when missing
+    n : int
+        scenes; four an area
+    seed : int
+        another seed is another collection
+    size : int
+        pixels a side, 32 or more; less where a size is odd
+    classes : int
+        2..4: background, snake, stone, mushroom
+    kind : str
+        png: RGB pictures; npy, tif: float32 rasters of five bands, BANDS
+    plant : bool
+        with odd sizes, empty scenes, and in rasters NaN and SENTINEL
+
+    Returns
+    -------
+    pd.DataFrame
+        file, label (the mask's path), group, habitat, planted
+    """
     if kind not in _KINDS: raise ValueError(f"kind is {kind!r}: use one of {', '.join(_KINDS)}")
     if not 2 <= classes <= len(CLASSES): raise ValueError(f"classes={classes}: use 2..{len(CLASSES)}")
     if n < 1: raise ValueError(f"n={n}: use 1 or more scenes")
@@ -143,11 +184,21 @@ def _write_tiff(out: io.BytesIO, pixels: np.ndarray, row: int) -> None:
 # %% ../../nbs/core/09_mask_sample.ipynb #89e4f6f8
 COLOURS = ("#00000000", "#00e5ff", "#4363d8", "#ffe119")  # of CLASSES; background is clear
 
-def show_masks(
-    table: pd.DataFrame,  # of `mask_table`
-    n: int = 8,           # scenes, from the top of the table
-) -> "matplotlib.figure.Figure":  # scenes above, the same with their masks below
-    "A contact sheet of the first scenes"
+def show_masks(table: pd.DataFrame, n: int = 8) -> "matplotlib.figure.Figure":
+    """A contact sheet of the first scenes
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        of `mask_table`
+    n : int
+        scenes, from the top of the table
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        scenes above, the same with their masks below
+    """
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
     rows = table.head(n).to_dict("records")

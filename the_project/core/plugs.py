@@ -166,18 +166,37 @@ class _Answers:
         return {}
 
 # %% ../../nbs/core/03_plugs.ipynb #384c3f9c
-def mean_probability(
-    outputs: torch.Tensor,  # (views, B, n, ...): logits
-) -> torch.Tensor:          # (B, n, ...): logits of the mean probability
-    "Average several answers of a classifier"
+def mean_probability(outputs: torch.Tensor) -> torch.Tensor:
+    """Average several answers of a classifier
+
+    Parameters
+    ----------
+    outputs : torch.Tensor
+        (views, B, n, ...): logits
+
+    Returns
+    -------
+    torch.Tensor
+        (B, n, ...): logits of the mean probability
+    """
     return outputs.log_softmax(2).logsumexp(0) - torch.tensor(float(len(outputs))).log()
 
 # %% ../../nbs/core/03_plugs.ipynb #ee57a5c8
-def answered_rows(
-    dl: object,  # loader; its `table`, if any, names files and groups
-    count: int,  # answers that it gave
-) -> dict:       # columns of a predictions table: file, "" where there is no table; group if known
-    "Which rows a loader's answers belong to"
+def answered_rows(dl: object, count: int) -> dict:
+    """Which rows a loader's answers belong to
+
+    Parameters
+    ----------
+    dl : object
+        loader; its `table`, if any, names files and groups
+    count : int
+        answers that it gave
+
+    Returns
+    -------
+    dict
+        columns of a predictions table: file, "" where there is no table; group if known
+    """
     rows = getattr(dl, "table", None)
     if rows is None: return dict(file=[""] * count)
     if len(rows) != count:
@@ -189,7 +208,25 @@ def answered_rows(
 # %% ../../nbs/core/03_plugs.ipynb #c87ca12c
 @dataclass(frozen=True)
 class Score:
-    "A score of one kind of answer, as comparisons need it"
+    """A score of one kind of answer, as comparisons need it
+
+    Parameters
+    ----------
+    name : str
+        e.g. "f1_macro"
+    mode : str
+        MODES: which direction is better
+    scale : str
+        of `evaluate.metrics.SCALES`
+    words : str
+        what stands after a number of it, e.g. "macro-F1"
+    parts : tuple[str, ...]
+        of `Task.sums`: what it is made of
+    support : str
+        of them: the rows of each class, where the score is a mean over classes
+    task : "Task | None"
+        whose score it is
+    """
     name: str                     # e.g. "f1_macro"
     mode: str = "max"             # MODES: which direction is better
     scale: str = "share"          # of `evaluate.metrics.SCALES`
@@ -247,10 +284,14 @@ class Task(_Reads, _Learns, _Answers, _Judges):
     output = ""     # OUTPUTS: what a person is given
 
 # %% ../../nbs/core/03_plugs.ipynb #650e2811
-def check_form(
-    task: Task,  # an object of a subclass
-) -> None:
-    "Raise for a task without name, metric or direction"
+def check_form(task: Task) -> None:
+    """Raise for a task without name, metric or direction
+
+    Parameters
+    ----------
+    task : Task
+        an object of a subclass
+    """
     if not isinstance(task, Task):
         raise TypeError(f"a task is an object of a class made from the_project.core.plugs.Task, not {task!r:.60}")
     if not task.name.isidentifier():
@@ -267,10 +308,19 @@ def check_form(
 # %% ../../nbs/core/03_plugs.ipynb #b3e00586
 _REGISTERED: dict[str, Task] = {}
 
-def register_task(
-    task: Task,  # its name must be new, or its own again
-) -> Task:       # the same task
-    "Make a task known by its name"
+def register_task(task: Task) -> Task:
+    """Make a task known by its name
+
+    Parameters
+    ----------
+    task : Task
+        its name must be new, or its own again
+
+    Returns
+    -------
+    Task
+        the same task
+    """
     check_form(task)
     known = _REGISTERED.get(task.name)
     if known is None and task.name in _built_in() or known is not None and known != task:
@@ -283,25 +333,39 @@ def _built_in() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(tasks.__path__)]
 
 # %% ../../nbs/core/03_plugs.ipynb #09cea4c5
-def task_names() -> list[str]:  # sorted
-    "All tasks that `find_task` knows"
+def task_names() -> list[str]:
+    """All tasks that `find_task` knows
+
+    Returns
+    -------
+    list[str]
+        sorted
+    """
     return sorted({*_REGISTERED, *_built_in(), *(point.name for point in entry_points(group="the_project.tasks"))})
 
 # %% ../../nbs/core/03_plugs.ipynb #f30f44b9
-def find_task(
-    name: str,  # as in `Recipe.task`
-) -> Task:
-    "The task of this name"
+def find_task(name: str) -> Task:
+    """The task of this name
+
+    Parameters
+    ----------
+    name : str
+        as in `Recipe.task`
+    """
     if name in _REGISTERED: return _REGISTERED[name]
     if name in _built_in(): return importlib.import_module(f"the_project.tasks.{name}.task").task
     for point in entry_points(group="the_project.tasks", name=name): return point.load()
     raise ValueError(f"there is no task {name!r}: use one of {', '.join(task_names())}{nearest(name, task_names())}")
 
 # %% ../../nbs/core/03_plugs.ipynb #001663e9
-def find_score(
-    metric: str | Score,  # a score of any task, or its name
-) -> Score:
-    "A score by its name: of the first task that has it, this library's before others"
+def find_score(metric: str | Score) -> Score:
+    """A score by its name: of the first task that has it, this library's before others
+
+    Parameters
+    ----------
+    metric : str | Score
+        a score of any task, or its name
+    """
     if isinstance(metric, Score): return metric
     others, known = [name for name in task_names() if name not in _built_in()], []
     for task in (Task(), *map(find_task, (*_built_in(), *others))):

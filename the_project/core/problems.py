@@ -26,16 +26,37 @@ _SPLIT_WORDS = dict(train="train", training="train", trn="train", valid="valid",
                     dev="valid", test="test", testing="test", tst="test", holdout="test")
 
 # %% ../../nbs/core/06_problems.ipynb #9c4d607b
-def split_name(
-    word: object,  # a split as somebody wrote it, e.g. "Val"
-) -> str | None:   # train, valid or test; None when the word is not known
-    "The library's name for a split"
+def split_name(word: object) -> str | None:
+    """The library's name for a split
+
+    Parameters
+    ----------
+    word : object
+        a split as somebody wrote it, e.g. "Val"
+
+    Returns
+    -------
+    str | None
+        train, valid or test; None when the word is not known
+    """
     return _SPLIT_WORDS.get(str(word).strip().lower())
 
 # %% ../../nbs/core/06_problems.ipynb #5b9b678e
 @dataclass(frozen=True)
 class Problem:
-    "One kind of fault in a table, with all its rows"
+    """One kind of fault in a table, with all its rows
+
+    Parameters
+    ----------
+    kind : str
+        e.g. "missing file"
+    rows : tuple
+        index values of the rows at fault, in table order
+    message : str
+        one line: count, first three rows, mend
+    fatal : bool
+        whether these rows can't be used
+    """
     kind: str      # e.g. "missing file"
     rows: tuple    # index values of the rows at fault, in table order
     message: str   # one line: count, first three rows, mend
@@ -44,13 +65,25 @@ class Problem:
     def __str__(self) -> str: return self.message
 
 # %% ../../nbs/core/06_problems.ipynb #0e1cf753
-def problem_of(
-    kind: str,        # what is wrong, e.g. "missing file"
-    rows: pd.Series,  # the value at fault in each row at fault, indexed by row
-    mend: str,        # what to do
-    fatal: bool,      # whether these rows can't be used
-) -> Problem | None:  # None when `rows` is empty
-    "All rows with one kind of fault as one line"
+def problem_of(kind: str, rows: pd.Series, mend: str, fatal: bool) -> Problem | None:
+    """All rows with one kind of fault as one line
+
+    Parameters
+    ----------
+    kind : str
+        what is wrong, e.g. "missing file"
+    rows : pd.Series
+        the value at fault in each row at fault, indexed by row
+    mend : str
+        what to do
+    fatal : bool
+        whether these rows can't be used
+
+    Returns
+    -------
+    Problem | None
+        None when `rows` is empty
+    """
     if rows.empty: return None
     told = (value if len(repr(value)) <= 300 else f"{str(value)[:200]}..." for value in rows.iloc[:3])
     shown = ", ".join(f"row {row} {value!r}" for row, value in zip(rows.index, told))
@@ -63,12 +96,23 @@ _SYNONYMS = dict(file="image_path path filepath file_path filename file_name ima
                  label="binomial species scientific_name class class_name classname category target y name genus breed",
                  split="subset set partition", group="observation_id individual animal_id sequence patient_id")
 
-def missing_column(
-    name: str,            # the column that is needed
-    table: pd.DataFrame,  # where it is not
-    purpose: str,         # what it is for
-) -> ValueError:          # to be raised
-    "The error for a column that is not there, with what to do about it"
+def missing_column(name: str, table: pd.DataFrame, purpose: str) -> ValueError:
+    """The error for a column that is not there, with what to do about it
+
+    Parameters
+    ----------
+    name : str
+        the column that is needed
+    table : pd.DataFrame
+        where it is not
+    purpose : str
+        what it is for
+
+    Returns
+    -------
+    ValueError
+        to be raised
+    """
     names = list(map(str, table.columns))
     synonyms = [c for word in _SYNONYMS.get(name, "").split() for c in names if c.lower() == word]
     hint = nearest(name, names) or (f"; did you mean {synonyms[0]!r}?" if synonyms else ";")
@@ -110,12 +154,23 @@ def _repeated_files(table: pd.DataFrame, target: str) -> Problem | None:
 # %% ../../nbs/core/06_problems.ipynb #4ee7fb8f
 _PATH = re.compile(rf".*[/\\].*\.\w{{2,5}}|.+({'|'.join(map(re.escape, sorted(SCENE_SUFFIXES)))})", re.IGNORECASE)
 
-def holds_classes(
-    table: pd.DataFrame,        # any table
-    target: str,                # one of its columns
-    output: str | None = None,  # of the task that will learn it, `Task.output`; None: not known
-) -> bool:                      # False for numbers, boxes and paths of masks
-    "Whether a column holds the names of classes"
+def holds_classes(table: pd.DataFrame, target: str, output: str | None = None) -> bool:
+    """Whether a column holds the names of classes
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        any table
+    target : str
+        one of its columns
+    output : str | None
+        of the task that will learn it, `Task.output`; None: not known
+
+    Returns
+    -------
+    bool
+        False for numbers, boxes and paths of masks
+    """
     values = table[target].dropna()
     if output is not None: return output == "label"
     if "xmin" in table: return False  # boxes, where one class is enough
@@ -127,11 +182,21 @@ _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
 _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})*")
 
-def to_numbers(
-    values: pd.Series,           # text or numbers
-    comma: bool | None = None,   # whether a comma marks the decimals; None: where a cell can't mean anything else
-) -> pd.Series:                  # float64; NaN where a cell holds no number
-    "A column as numbers"
+def to_numbers(values: pd.Series, comma: bool | None = None) -> pd.Series:
+    """A column as numbers
+
+    Parameters
+    ----------
+    values : pd.Series
+        text or numbers
+    comma : bool | None
+        whether a comma marks the decimals; None: where a cell can't mean anything else
+
+    Returns
+    -------
+    pd.Series
+        float64; NaN where a cell holds no number
+    """
     if pd.api.types.is_numeric_dtype(values): return values.astype("float64")
     text = ["" if cell is None or cell != cell else str(cell).strip() for cell in values]
     known = [cell for cell in text if "," in cell or "." in cell]
@@ -144,11 +209,21 @@ def to_numbers(
 # %% ../../nbs/core/06_problems.ipynb #27d2bdd8
 _NO_NUMBER = "mend the cell (write 1234.5), or leave the row out"
 
-def as_numbers(
-    table: pd.DataFrame,     # any table, with `file`
-    names: tuple[str, ...],  # columns of numbers, as text or as numbers
-) -> pd.DataFrame:           # the same with these columns as float64
-    "Columns as finite numbers; a cell that holds none is told with its row and file"
+def as_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Columns as finite numbers; a cell that holds none is told with its row and file
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        any table, with `file`
+    names : tuple[str, ...]
+        columns of numbers, as text or as numbers
+
+    Returns
+    -------
+    pd.DataFrame
+        the same with these columns as float64
+    """
     numbers = {}
     for name in names:
         if name not in table: raise missing_column(name, table, "the number to be learned")
@@ -189,10 +264,19 @@ def _lone_labels(table: pd.DataFrame, target: str) -> Problem | None:
 # %% ../../nbs/core/06_problems.ipynb #f34fa402
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))  # take no room: zero-width spaces, soft hyphen
 
-def plain_name(
-    name: object,  # of a class, a file, ...
-) -> str:          # not to be shown
-    "What is the same for names that look alike"
+def plain_name(name: object) -> str:
+    """What is the same for names that look alike
+
+    Parameters
+    ----------
+    name : object
+        of a class, a file, ...
+
+    Returns
+    -------
+    str
+        not to be shown
+    """
     text = unicodedata.normalize("NFKC", str(name)).translate(_INVISIBLE).casefold()
     return re.sub(r"[\s_-]+", " ", text).strip()
 
@@ -226,12 +310,23 @@ def _checks(table: pd.DataFrame, target: str, output: str | None) -> tuple:
     return (_empty_targets, *always, *kinds.get(output, ()))
 
 # %% ../../nbs/core/06_problems.ipynb #cae18310
-def check_table(
-    table: pd.DataFrame,        # columns `file`, the target, maybe `split`
-    target: str = "label",      # the column to be learned: classes, numbers or paths of masks; "file": none is
-    output: str | None = None,  # of the task that will learn it, `Task.output`; None: judged by the column's type
-) -> list[Problem]:             # empty when all is well; the fatal ones come first
-    "What is wrong with a table, one `Problem` a kind"
+def check_table(table: pd.DataFrame, target: str = "label", output: str | None = None) -> list[Problem]:
+    """What is wrong with a table, one `Problem` a kind
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, maybe `split`
+    target : str
+        the column to be learned: classes, numbers or paths of masks; "file": none is
+    output : str | None
+        of the task that will learn it, `Task.output`; None: judged by the column's type
+
+    Returns
+    -------
+    list[Problem]
+        empty when all is well; the fatal ones come first
+    """
     for name, purpose in (("file", "where each picture lies"), (target, "what is to be learned")):
         if name not in table.columns: raise missing_column(name, table, purpose)
     found = [problem for check in _checks(table, target, output) if (problem := check(table, target)) is not None]

@@ -32,8 +32,14 @@ def _group() -> ModuleType | None:  # torch.distributed, where it is in use
     return distributed if distributed and distributed.is_available() and distributed.is_initialized() else None
 
 # %% ../../nbs/core/10_processes.ipynb #3602ad86
-def join_processes() -> int:  # this one's number, 0 for the first and for one that is alone
-    "Join the other processes that torchrun has started, until this one ends"
+def join_processes() -> int:
+    """Join the other processes that torchrun has started, until this one ends
+
+    Returns
+    -------
+    int
+        this one's number, 0 for the first and for one that is alone
+    """
     if _group() or int(os.environ.get("WORLD_SIZE", 1)) < 2: return rank()
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']} says that other processes train too, but "
@@ -61,10 +67,19 @@ def _take_card(torch: ModuleType) -> bool:  # whether there are graphics cards
     return True
 
 # %% ../../nbs/core/10_processes.ipynb #37058a05
-def first_says(
-    work: Callable,  # called without arguments, in the first process alone; its answer can be pickled
-) -> object:         # the answer, in every process
-    "What the first process finds, for all"
+def first_says(work: Callable) -> object:
+    """What the first process finds, for all
+
+    Parameters
+    ----------
+    work : Callable
+        called without arguments, in the first process alone; its answer can be pickled
+
+    Returns
+    -------
+    object
+        the answer, in every process
+    """
     group = _group()
     if not group: return work()
     said = [None, None]
@@ -80,10 +95,14 @@ def wait_for_all() -> None:
     first_says(bool)
 
 # %% ../../nbs/core/10_processes.ipynb #82e917c8
-def average(
-    tensors: Sequence,  # torch tensors of one type on one device, changed in place
-) -> None:
-    "Replace tensors by their mean over all processes"
+def average(tensors: Sequence) -> None:
+    """Replace tensors by their mean over all processes
+
+    Parameters
+    ----------
+    tensors : Sequence
+        torch tensors of one type on one device, changed in place
+    """
     group = _group()
     if not group or not tensors: return
     import torch
@@ -94,10 +113,18 @@ def average(
         tensor.detach().copy_(mean.view(tensor.shape))
 
 # %% ../../nbs/core/10_processes.ipynb #61c073d9
-def gather_rows(
-    rows,      # a tensor (B, ...), of the same shape in every process; or a tuple, list or dict of them
-):             # (processes x B, ...), in the order of the processes, the same everywhere
-    "Rows of all processes below each other"
+def gather_rows(rows):
+    """Rows of all processes below each other
+
+    Parameters
+    ----------
+    rows
+        a tensor (B, ...), of the same shape in every process; or a tuple, list or dict of them
+
+    Returns
+    -------
+    (processes x B, ...), in the order of the processes, the same everywhere
+    """
     group = _group()
     if not group: return rows
     if isinstance(rows, dict): return {name: gather_rows(value) for name, value in rows.items()}
@@ -108,22 +135,38 @@ def gather_rows(
     return torch.cat(parts)
 
 # %% ../../nbs/core/10_processes.ipynb #6ff11d03
-def copy_from_first(
-    model,  # a torch module; its weights and buffers are changed in place
-) -> None:
-    "Give every process the weights of the first"
+def copy_from_first(model) -> None:
+    """Give every process the weights of the first
+
+    Parameters
+    ----------
+    model
+        a torch module; its weights and buffers are changed in place
+    """
     group = _group()
     if not group: return
     for tensor in [*model.parameters(), *model.buffers()]: group.broadcast(tensor.detach(), 0)
 
 # %% ../../nbs/core/10_processes.ipynb #16cc2891
-def share_of_batch(
-    rows: list,     # of a batch that all processes have a part in
-    number: int,    # of this process
-    processes: int, # 1 or more
-    exact: bool,    # every row once, the last one again to fill up; False: as many for each, what is over is left out
-) -> list:          # as long in every process
-    "One process's part of a batch"
+def share_of_batch(rows: list, number: int, processes: int, exact: bool) -> list:
+    """One process's part of a batch
+
+    Parameters
+    ----------
+    rows : list
+        of a batch that all processes have a part in
+    number : int
+        of this process
+    processes : int
+        1 or more
+    exact : bool
+        every row once, the last one again to fill up; False: as many for each, what is over is left out
+
+    Returns
+    -------
+    list
+        as long in every process
+    """
     if processes == 1: return rows
     each = -(-len(rows) // processes) if exact else len(rows) // processes
     if not each: raise ValueError(f"a batch of {len(rows)} can't be shared by {processes} processes: use a larger "
@@ -133,10 +176,14 @@ def share_of_batch(
 
 # %% ../../nbs/core/10_processes.ipynb #8b4aefad
 @contextmanager
-def hold_folder(
-    folder: str | Path,  # of a run; made when missing
-) -> Iterator[None]:
-    "Keep a folder to this training while a `with` block lasts, or say who has it"
+def hold_folder(folder: str | Path) -> Iterator[None]:
+    """Keep a folder to this training while a `with` block lasts, or say who has it
+
+    Parameters
+    ----------
+    folder : str | Path
+        of a run; made when missing
+    """
     folder = Path(folder)
     lock = FileLock(folder/".training.lock", is_singleton=True)  # a second `with` of this process enters too
     first_says(lambda: _take(folder, lock))

@@ -57,17 +57,36 @@ MASK_LOSSES = ("dice", "jaccard", "lovasz", "tversky", "focal", "cross_entropy")
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 90, 60, 90
 
-def shown(
-    value: object,  # what somebody gave
-) -> str:           # as Python writes it, 90 letters or so
-    "A value in an error line, cut where it is long"
+def shown(value: object) -> str:
+    """A value in an error line, cut where it is long
+
+    Parameters
+    ----------
+    value : object
+        what somebody gave
+
+    Returns
+    -------
+    str
+        as Python writes it, 90 letters or so
+    """
     return _SHORT.repr(value)
 
-def nearest(
-    name: str,          # what was typed
-    names: typing.Iterable[str],  # what is allowed
-) -> str:               # " did you mean 'x'?" with a leading semicolon, or ""
-    "A suggestion to end an error line with"
+def nearest(name: str, names: typing.Iterable[str]) -> str:
+    """A suggestion to end an error line with
+
+    Parameters
+    ----------
+    name : str
+        what was typed
+    names : typing.Iterable[str]
+        what is allowed
+
+    Returns
+    -------
+    str
+        " did you mean 'x'?" with a leading semicolon, or ""
+    """
     close = difflib.get_close_matches(str(name)[:90].lower(), list(names), n=3, cutoff=.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
@@ -128,10 +147,19 @@ class _Settings:
         return type(self).from_dict({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | fields)
 
 # %% ../../nbs/core/02_recipe.ipynb #404bb319
-def parse_size(
-    size: int | str | tuple[int, int],  # 224, (192, 256), "224" or "192x256": height and width, pixels
-) -> int | tuple[int, int]:             # one number where both sides are equal
-    "Read the size of a picture"
+def parse_size(size: int | str | tuple[int, int]) -> int | tuple[int, int]:
+    """Read the size of a picture
+
+    Parameters
+    ----------
+    size : int | str | tuple[int, int]
+        224, (192, 256), "224" or "192x256": height and width, pixels
+
+    Returns
+    -------
+    int | tuple[int, int]
+        one number where both sides are equal
+    """
     sides = size.lower().split("x") if isinstance(size, str) else size if isinstance(size, (list, tuple)) else [size]
     try: whole = [int(side) for side in sides] if isinstance(size, str) else list(sides)
     except ValueError: whole = []
@@ -141,28 +169,69 @@ def parse_size(
     for side in whole: _in_range("size", side, 8, 4096, "pixels on a side, 8 to 4096")
     return whole[0] if len(set(whole)) == 1 else tuple(whole)
 
-def size_hw(
-    size: int | tuple[int, int],  # as `Stage.size`
-) -> tuple[int, int]:             # height, width
-    "Height and width of a size"
+def size_hw(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a size
+
+    Parameters
+    ----------
+    size : int | tuple[int, int]
+        as `Stage.size`
+
+    Returns
+    -------
+    tuple[int, int]
+        height, width
+    """
     return (size, size) if isinstance(size, int) else tuple(size)
 
-def size_text(
-    size: int | tuple[int, int],  # as `Stage.size`
-) -> str:                         # "224" or "192x256"
-    "A size as a person writes it"
+def size_text(size: int | tuple[int, int]) -> str:
+    """A size as a person writes it
+
+    Parameters
+    ----------
+    size : int | tuple[int, int]
+        as `Stage.size`
+
+    Returns
+    -------
+    str
+        "224" or "192x256"
+    """
     return str(size) if isinstance(size, int) else "x".join(map(str, size))
 
-def mean_side(
-    size: int | tuple[int, int],  # as `Stage.size`
-) -> float:                       # pixels
-    "Side of the square with as many pixels"
+def mean_side(size: int | tuple[int, int]) -> float:
+    """Side of the square with as many pixels
+
+    Parameters
+    ----------
+    size : int | tuple[int, int]
+        as `Stage.size`
+
+    Returns
+    -------
+    float
+        pixels
+    """
     return size if isinstance(size, int) else (size[0] * size[1]) ** .5
 
 # %% ../../nbs/core/02_recipe.ipynb #01a68f2b
 @dataclass(frozen=True)
 class Stage(_Settings):
-    "One size of a progressive schedule"
+    """One size of a progressive schedule
+
+    Parameters
+    ----------
+    size : int | tuple[int, ...]
+        side of the square training picture, pixels, 8 to 4096; or height and width
+    epochs : int
+        epochs with every layer learning, 0 or more
+    frozen_epochs : int
+        epochs before them with only the head learning
+    lr : float | None
+        peak learning rate of this stage; None: the recipe's
+    batch_size : int | None
+        None: the recipe's, grown as pictures shrink
+    """
     size: int | tuple[int, ...]    # side of the square training picture, pixels, 8 to 4096; or height and width
     epochs: int                    # epochs with every layer learning, 0 or more
     frozen_epochs: int = 0         # epochs before them with only the head learning
@@ -186,7 +255,147 @@ NEWER_FIELDS = ("file_bands", "bands", "indices", "band_scale", "missing", "hide
 # %% ../../nbs/core/02_recipe.ipynb #55ff4754
 @dataclass(frozen=True)
 class Recipe(_Settings):
-    "Everything that decides a training run"
+    """Everything that decides a training run
+
+    Parameters
+    ----------
+    task : str
+        kind of answer, see `the_project.core.plugs`
+    target : str
+        column of the table to learn; several numbers: "area,bedrooms"
+    arch : str
+        any timm backbone, or "small_cnn" (ours)
+    weights : str | None
+        None (from scratch), "imagenet" (timm's download) or a .safetensors file
+    channels : int
+        channels of a picture
+    features : tuple[str, ...]
+        channels computed inside the model: FEATURES
+    features_mode : str
+        "beside" the picture's channels or "instead" of them
+    pool : str
+        POOLS
+    head_layers : int
+        hidden layers between pooling and the answer
+    head_width : int
+        units of a hidden layer
+    head_norm : bool
+        batch norm before the answer and in hidden layers
+    drop : float
+        dropout before the answer, 0 to 0.95
+    drop_path : float
+        stochastic depth, 0 to 0.95, where the backbone has it
+    linear_probe : bool
+        start a pretrained run from the best linear head on frozen features
+    batch_norm : str
+        BATCH_NORMS: statistics learn ("train") or stay ("frozen"); "auto": stay when pretrained
+    stages : tuple[Stage, ...]
+        one size, or several for progressive resizing
+    resize_mode : str
+        small stages see the whole picture ("resize") or small crops at full scale ("crop")
+    presize : int | None
+        short side of the cached picture, pixels; None: 1.5 times the stage's size
+    fit : str
+        how a whole picture becomes square in validation: FITS
+    pipeline : str
+        who augments: PIPELINES
+    augment : str
+        how much: AUGMENTS
+    transforms : tuple[str, ...]
+        single transforms beside it: SINGLE_AUGMENTS
+    mixup : float
+        alpha of MixUp's Beta distribution, 0: off
+    cutmix : float
+        alpha of CutMix's Beta distribution, 0: off
+    mix_prob : float
+        share of batches that are mixed
+    mix_off_epochs : int
+        last epochs of the run without mixing
+    loss : str
+        LOSSES; "auto": cross_entropy for labels and bins, huber for numbers
+    label_smoothing : float
+        0 to 0.9
+    class_weights : str
+        CLASS_WEIGHTS
+    offsets : str
+        OFFSETS: a threshold for each class, chosen on "valid" at the end, or not
+    sampler : str
+        SAMPLERS: how often a row is shown; or a formula, e.g. "1 + 3 * has_kelp"
+    focal_gamma : float
+        of the focal loss, 0 to 10
+    head : str
+        of a number: HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
+    bins : int
+        of head="bins", equal parts of the bounds, 2 to 1000
+    target_scale : str
+        TARGET_SCALES: learnt in training standard deviations, "log": of logarithms
+    target_low : float | None
+        lower bound of a number, its unit; None: the training rows'
+    target_high : float | None
+        upper bound of a number, its unit; None: the training rows'
+    tolerance : float | None
+        error that is still right, its unit; with "log" a share; None: see regress
+    coverage : float
+        share of the truths that a number's interval should hold, 0.5 to 0.99
+    file_bands : tuple[str, ...]
+        bands of a raster file, in its order; (): red, green, blue or band1, band2 ...
+    bands : tuple[str, ...]
+        those the model sees, in its order; (): all of them
+    indices : tuple[str, ...]
+        spectral indices computed inside the model, e.g. "NDVI"
+    band_scale : str
+        BAND_SCALES: by training rows, or by each picture ("sample_...")
+    missing : tuple[float, ...]
+        numbers in a raster that stand for "no value", as NaN does
+    hide_band : str | None
+        where this band of the file is not 0 the pixel has no value: clouds, land
+    classes : tuple[str, ...]
+        of a mask, in the order of its values; (): as the masks have them
+    decoder : str
+        DECODERS
+    mask_loss : str
+        MASK_LOSSES joined by "+"; "auto": dice+cross_entropy
+    min_object : int
+        connected pieces of a mask below this many pixels are removed
+    max_hole : int
+        holes in a mask up to this many pixels are filled
+    optimiser : str
+        OPTIMISERS
+    lr : float | str
+        peak learning rate of the head, or "find"
+    lr_decay : float
+        factor from one layer group to the one below it, 0 to 1
+    weight_decay : float
+        not on biases and norms
+    schedule : str
+        SCHEDULES
+    warmup : float
+        share of a phase spent rising to the peak
+    batch_size : int
+        at the last stage's size
+    accumulate : int
+        batches per optimiser step
+    clip : float
+        norm the gradient is clipped to, 0: off
+    ema : float
+        decay of the weights' moving average, 0: off
+    precision : str
+        PRECISIONS; "auto" times a few steps
+    memory_format : str
+        MEMORY_FORMATS; "auto" times a few steps
+    patience : int
+        epochs without a better score before stopping, 0: never
+    trackers : tuple[str, ...]
+        TRACKERS that mirror the run folder
+    seed : int
+        of everything that is drawn
+    workers : int
+        loader processes; 0 is fastest on few cores
+    cache : bool
+        keep presized pictures as uint8 in the run's cache folder
+    notes : str
+        for people; changes nothing
+    """
     task: str = "classify"              # kind of answer, see `the_project.core.plugs`
     target: str = "label"               # column of the table to learn; several numbers: "area,bedrooms"
     arch: str = "convnext_atto"         # any timm backbone, or "small_cnn" (ours)
@@ -303,10 +512,19 @@ def _in_formula(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant): return isinstance(node.value, (int, float, str))
     return isinstance(node, (ast.Name, *_FORMULA)) and not isinstance(node, (ast.Is, ast.IsNot))
 
-def parse_formula(
-    formula: str,     # arithmetic over columns, 500 characters at most
-) -> ast.Expression:  # of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `data.sampling`
-    "Read a sampler's formula; anything but arithmetic is refused"
+def parse_formula(formula: str) -> ast.Expression:
+    """Read a sampler's formula; anything but arithmetic is refused
+
+    Parameters
+    ----------
+    formula : str
+        arithmetic over columns, 500 characters at most
+
+    Returns
+    -------
+    ast.Expression
+        of numbers, text, names, operators and FORMULA_CALLS alone; to be evaluated by `data.sampling`
+    """
     wrong = f"sampler={formula[:60]!r} is none of {', '.join(SAMPLERS)}{nearest(formula[:60], SAMPLERS)}"
     mend = "write arithmetic over columns, e.g. '1 + 3 * has_kelp' or 'count(label) ** -0.5'"
     try: tree = ast.parse(formula.strip(), mode="eval") if len(formula) <= 500 else None

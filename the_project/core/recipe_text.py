@@ -16,10 +16,14 @@ from .files import read_json
 from .recipe import Recipe, Stage, nearest, shown, size_text
 
 # %% ../../nbs/core/11_recipe_text.ipynb #2413d750
-def load_recipe(
-    path: str | Path,  # a JSON file, as `Recipe.save` writes
-) -> Recipe:
-    "Read a recipe; fields that are absent take their defaults"
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; fields that are absent take their defaults
+
+    Parameters
+    ----------
+    path : str | Path
+        a JSON file, as `Recipe.save` writes
+    """
     fields = read_json(path)
     if not isinstance(fields, dict):
         raise ValueError(f"{path} holds a {type(fields).__name__}: a recipe is a JSON object of fields")
@@ -43,11 +47,21 @@ def _from_text(field: str, text: str, kind: object) -> object:
     except (ValueError, RecursionError): return text
 
 # %% ../../nbs/core/11_recipe_text.ipynb #5075b2c1
-def set_fields(
-    recipe: Recipe,        # to start from
-    settings: list[str],   # each "field=value"
-) -> Recipe:               # a changed copy
-    "Change fields by text, as the shell's `--set` does"
+def set_fields(recipe: Recipe, settings: list[str]) -> Recipe:
+    """Change fields by text, as the shell's `--set` does
+
+    Parameters
+    ----------
+    recipe : Recipe
+        to start from
+    settings : list[str]
+        each "field=value"
+
+    Returns
+    -------
+    Recipe
+        a changed copy
+    """
     hints, fields = typing.get_type_hints(Recipe), {}
     for setting in settings:
         field, equals, text = setting.partition("=")
@@ -57,11 +71,21 @@ def set_fields(
     return recipe.replace(**fields)
 
 # %% ../../nbs/core/11_recipe_text.ipynb #ea5e79d9
-def diff(
-    a: Recipe,   # before
-    b: Recipe,   # after
-) -> list[str]:  # one line a changed field; empty when equal
-    "What changed from one recipe to another, in words"
+def diff(a: Recipe, b: Recipe) -> list[str]:
+    """What changed from one recipe to another, in words
+
+    Parameters
+    ----------
+    a : Recipe
+        before
+    b : Recipe
+        after
+
+    Returns
+    -------
+    list[str]
+        one line a changed field; empty when equal
+    """
     changes, defaults = [], Recipe()
     for field in dataclasses.fields(Recipe):
         old, new = getattr(a, field.name), getattr(b, field.name)

@@ -19,55 +19,112 @@ from .recipe import Recipe
 from .recipe_text import load_recipe
 
 # %% ../../nbs/core/17_run.ipynb #dcc90764
-def save_table(
-    table: pd.DataFrame,  # any table
-    path: str | Path,     # ends in .csv; a .json of the same name notes which columns are text
-) -> Path:                # the CSV
-    "Write a table so that `load_table` gives it back"
+def save_table(table: pd.DataFrame, path: str | Path) -> Path:
+    """Write a table so that `load_table` gives it back
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        any table
+    path : str | Path
+        ends in .csv; a .json of the same name notes which columns are text
+
+    Returns
+    -------
+    Path
+        the CSV
+    """
     text = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]  # a bool is a number
     write_json(Path(path).with_suffix(".json"), dict(text=text))
     return atomic_write(path, csv_table(table))
 
 # %% ../../nbs/core/17_run.ipynb #700ac1a2
-def load_table(
-    path: str | Path,  # what `save_table` wrote
-) -> pd.DataFrame:     # the table, index 0, 1, ...
-    "Read a run's table; an empty cell is missing, anything else is what it was"
+def load_table(path: str | Path) -> pd.DataFrame:
+    """Read a run's table; an empty cell is missing, anything else is what it was
+
+    Parameters
+    ----------
+    path : str | Path
+        what `save_table` wrote
+
+    Returns
+    -------
+    pd.DataFrame
+        the table, index 0, 1, ...
+    """
     text = {escape_cell(name): str for name in read_json(Path(path).with_suffix(".json"))["text"]}
     return unescape_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **exact_floats()))
 
 # %% ../../nbs/core/17_run.ipynb #d65e1e01
-def load_broken(
-    folder: str | Path,  # a run's folder
-) -> pd.DataFrame:       # file, problem, detail: text; no rows where nothing was left out
-    "The pictures that a run could not use"
+def load_broken(folder: str | Path) -> pd.DataFrame:
+    """The pictures that a run could not use
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+
+    Returns
+    -------
+    pd.DataFrame
+        file, problem, detail: text; no rows where nothing was left out
+    """
     path = Path(folder)/"broken.csv"
     return unescape_table(pd.read_csv(path, dtype=str, keep_default_na=False)) if path.exists() else pd.DataFrame()
 
 # %% ../../nbs/core/17_run.ipynb #36bd2a48
-def read_scores(
-    folder: str | Path,  # a run's folder
-) -> dict:               # {} when there are none yet
-    "The run's scores.json"
+def read_scores(folder: str | Path) -> dict:
+    """The run's scores.json
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+
+    Returns
+    -------
+    dict
+        {} when there are none yet
+    """
     path = Path(folder)/"scores.json"
     return read_json(path) if path.exists() else {}
 
 # %% ../../nbs/core/17_run.ipynb #490e632f
-def update_scores(
-    folder: str | Path,  # a run's folder
-    changes: dict,       # entries to set
-) -> dict:               # all of it
-    "Change entries of scores.json, whole or not at all"
+def update_scores(folder: str | Path, changes: dict) -> dict:
+    """Change entries of scores.json, whole or not at all
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+    changes : dict
+        entries to set
+
+    Returns
+    -------
+    dict
+        all of it
+    """
     scores = read_scores(folder) | changes
     write_json(Path(folder)/"scores.json", scores)
     return scores
 
 # %% ../../nbs/core/17_run.ipynb #e8ef0991
-def count_test_read(
-    folder: str | Path,  # a run's folder
-    look: bool = False,  # shown again, not read anew: dated, not counted
-) -> int:                # how often the test was read, this time included
-    "Note that the test split is about to be read"
+def count_test_read(folder: str | Path, look: bool = False) -> int:
+    """Note that the test split is about to be read
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+    look : bool
+        shown again, not read anew: dated, not counted
+
+    Returns
+    -------
+    int
+        how often the test was read, this time included
+    """
     known = dict(count=0, dates=[], looks=[]) | read_scores(folder).get("test_reads", {})
     known["looks" if look else "dates"].append(datetime.now().astimezone().isoformat(timespec="seconds"))
     update_scores(folder, dict(test_reads=known | dict(count=len(known["dates"]))))
@@ -87,10 +144,12 @@ def _no_run(folder: Path) -> str:
 class RunFolder:
     "The files of a training: what went in, and what came out"
 
-    def __init__(
-        self,
-        folder: str | Path,  # what `train` made
-    ):
+    def __init__(self, folder: str | Path):
+        """Parameters
+        ----------
+        folder : str | Path
+            what `train` made
+        """
         self.folder = Path(folder)
         if not (self.folder/"recipe.json").is_file(): raise ValueError(_no_run(self.folder))
         self.recipe: Recipe = load_recipe(self.folder/"recipe.json")

@@ -68,15 +68,30 @@ def _plan(n: int, species: int, seed: int) -> list[tuple[str, int]]:  # for each
     return plan
 
 # %% ../../nbs/core/05_sample.ipynb #10d921ec
-def sample_table(
-    folder: str | Path,   # where the pictures go, in a folder named by the settings; made when missing
-    n: int = 360,         # pictures; species take turns
-    seed: int = 0,        # another seed is another collection
-    size: int = 128,      # pixels a side, 32 or more
-    species: int = 12,    # how many species, 2..12, a genus each for the first four
-    plant: bool = True,   # with copies, broken files, odd formats and strangers
-) -> pd.DataFrame:        # file, label, genus, country, venomous, planted, duplicate_of
-    "Draw the sample as JPEG and PNG files and give its table; what was drawn before with these settings is kept"
+def sample_table(folder: str | Path, n: int = 360, seed: int = 0, size: int = 128, species: int = 12,
+                 plant: bool = True) -> pd.DataFrame:
+    """Draw the sample as JPEG and PNG files and give its table; what was drawn before with these settings is kept
+
+    Parameters
+    ----------
+    folder : str | Path
+        where the pictures go, in a folder named by the settings; made when missing
+    n : int
+        pictures; species take turns
+    seed : int
+        another seed is another collection
+    size : int
+        pixels a side, 32 or more
+    species : int
+        how many species, 2..12, a genus each for the first four
+    plant : bool
+        with copies, broken files, odd formats and strangers
+
+    Returns
+    -------
+    pd.DataFrame
+        file, label, genus, country, venomous, planted, duplicate_of
+    """
     known = species_table().to_dict("records")[:species]
     if not 2 <= species == len(known): raise ValueError(f"species={species}: use 2..{len(species_table())}")
     if n < species: raise ValueError(f"n={n} pictures can't show {species} species: use a bigger n or fewer species")
@@ -102,13 +117,25 @@ def _draw_file(folder: Path, row: int, fault: str, source: int, seed: int, size:
     return atomic_write(folder/f"{row:05d}{suffix}", data)
 
 # %% ../../nbs/core/05_sample.ipynb #8909649e
-def sample_strangers(
-    folder: str | Path,  # where the pictures go, in a folder named by the settings
-    n: int = 40,         # pictures; leaf, mushroom, stone and rope take turns
-    seed: int = 0,       # another seed is another collection
-    size: int = 128,     # pixels a side, 32 or more
-) -> pd.DataFrame:       # file, label (what it is)
-    "Draw pictures of things that are no snake"
+def sample_strangers(folder: str | Path, n: int = 40, seed: int = 0, size: int = 128) -> pd.DataFrame:
+    """Draw pictures of things that are no snake
+
+    Parameters
+    ----------
+    folder : str | Path
+        where the pictures go, in a folder named by the settings
+    n : int
+        pictures; leaf, mushroom, stone and rope take turns
+    seed : int
+        another seed is another collection
+    size : int
+        pixels a side, 32 or more
+
+    Returns
+    -------
+    pd.DataFrame
+        file, label (what it is)
+    """
     folder = Path(folder).absolute()/f"strangers-{json_hash(dict(n=n, seed=seed, size=size, drawing=1))}"
     labels = [list(STRANGERS)[row % 4] for row in range(n)]
     for row, label in enumerate(labels):
@@ -125,12 +152,23 @@ def _viewable(file: str) -> np.ndarray | None:  # (H, W, 3) uint8; None when the
         return np.asarray(picture.convert("RGB"))
     except OSError: return None
 
-def show_sample(
-    table: pd.DataFrame,  # columns `file` and `label`; `planted` is told when it is there
-    n: int = 12,          # pictures to show, from the top of the table
-    columns: int = 4,     # pictures a row
-) -> "matplotlib.figure.Figure":  # the pictures with their labels
-    "A contact sheet of the first pictures of a table"
+def show_sample(table: pd.DataFrame, n: int = 12, columns: int = 4) -> "matplotlib.figure.Figure":
+    """A contact sheet of the first pictures of a table
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file` and `label`; `planted` is told when it is there
+    n : int
+        pictures to show, from the top of the table
+    columns : int
+        pictures a row
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        the pictures with their labels
+    """
     from matplotlib.figure import Figure
     rows = table.head(n).to_dict("records")
     if not rows: raise ValueError("the table is empty: give show_sample a table with a `file` and a `label` column")

@@ -17,7 +17,27 @@ from PIL import Image
 # %% ../../nbs/core/04_scene.ipynb #39e63cc5
 @dataclass(frozen=True)
 class Look:
-    "How a kind of animal is drawn"
+    """How a kind of animal is drawn
+
+    Parameters
+    ----------
+    pattern : str
+        a name of `PATTERNS`
+    period : float
+        length of one repeat of the pattern, in body radii
+    colours : tuple
+        three RGB colours, 0..255: ground, mark, second mark
+    slender : float
+        body length, in radii
+    head : float
+        widest part of the head, in body radii; 0: no head (a rope)
+    neck : float
+        narrowest part behind the head, in body radii
+    habitat : str
+        a name of `HABITATS`
+    countries : tuple
+        three, the one it is mostly met in first
+    """
     pattern: str      # a name of `PATTERNS`
     period: float     # length of one repeat of the pattern, in body radii
     colours: tuple    # three RGB colours, 0..255: ground, mark, second mark
@@ -58,16 +78,32 @@ _LOOKS = {name: Look(pattern, period, colours, *_BUILDS[name.split()[0]], habita
           for name, (_, pattern, period, colours, habitat, countries) in _SPECIES.items()}
 
 # %% ../../nbs/core/04_scene.ipynb #04f5e66c
-def species_table() -> pd.DataFrame:  # label, genus, country, venomous; any four rows in a row are four genera
-    "The twelve invented species, one a row"
+def species_table() -> pd.DataFrame:
+    """The twelve invented species, one a row
+
+    Returns
+    -------
+    pd.DataFrame
+        label, genus, country, venomous; any four rows in a row are four genera
+    """
     rows = [(name, name.split()[0], _LOOKS[name].countries[0], venomous) for name, (venomous, *_) in _SPECIES.items()]
     return pd.DataFrame(rows, columns=["label", "genus", "country", "venomous"])
 
-def country_of(
-    rng: np.random.Generator,  # one picture, one generator
-    label: str,                # a label of `species_table`
-) -> str:                      # a country
-    "Where an animal was met: at home seven times in ten"
+def country_of(rng: np.random.Generator, label: str) -> str:
+    """Where an animal was met: at home seven times in ten
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        one picture, one generator
+    label : str
+        a label of `species_table`
+
+    Returns
+    -------
+    str
+        a country
+    """
     return str(rng.choice(_LOOKS[label].countries, p=[.7, .2, .1]))
 
 # %% ../../nbs/core/04_scene.ipynb #f4378276
@@ -160,7 +196,21 @@ def _widths(look: Look, s: np.ndarray) -> np.ndarray:  # half width at shares of
 # %% ../../nbs/core/04_scene.ipynb #b0e022f8
 @dataclass(frozen=True)
 class Skin:
-    "Where on the body each covered pixel lies"
+    """Where on the body each covered pixel lies
+
+    Parameters
+    ----------
+    rows : np.ndarray
+        (n,) pixels
+    columns : np.ndarray
+        (n,) pixels
+    u : np.ndarray
+        (n,) along the body from the snout, in body radii
+    v : np.ndarray
+        (n,) across it, -1..1
+    across : np.ndarray
+        (n, 2) unit vector from the centre line towards v = 1
+    """
     rows: np.ndarray     # (n,) pixels
     columns: np.ndarray  # (n,) pixels
     u: np.ndarray        # (n,) along the body from the snout, in body radii
@@ -298,7 +348,17 @@ def _paint_shape(rng: np.random.Generator, picture: np.ndarray, outline: np.ndar
 # %% ../../nbs/core/04_scene.ipynb #b3d745a8
 @dataclass(frozen=True)
 class Scene:
-    "One drawn scene and what is true of it"
+    """One drawn scene and what is true of it
+
+    Parameters
+    ----------
+    picture : Image.Image
+        RGB
+    mask : np.ndarray
+        (H, W) bool: where the subject can be seen
+    numbers : dict
+        coverage of the picture and hidden part of the subject, 0..1; length: body / picture side;
+    """
     picture: Image.Image  # RGB
     mask: np.ndarray      # (H, W) bool: where the subject can be seen
     numbers: dict         # coverage of the picture and hidden part of the subject, 0..1; length: body / picture side;
@@ -314,12 +374,23 @@ def _develop(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.nda
     return (small + noise[..., None]).clip(0, 255).astype(np.uint8)
 
 # %% ../../nbs/core/04_scene.ipynb #847afa55
-def draw_scene(
-    rng: np.random.Generator,  # one scene, one generator: see `rng_for`
-    subject: str,              # a label of `species_table`, or leaf, mushroom, stone, rope
-    size: int = 128,           # pixels a side, 32 or more
-) -> Scene:                    # picture, mask and numbers
-    "Draw one snake, or one thing that is none, on its ground, partly covered, in some light"
+def draw_scene(rng: np.random.Generator, subject: str, size: int = 128) -> Scene:
+    """Draw one snake, or one thing that is none, on its ground, partly covered, in some light
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        one scene, one generator: see `rng_for`
+    subject : str
+        a label of `species_table`, or leaf, mushroom, stone, rope
+    size : int
+        pixels a side, 32 or more
+
+    Returns
+    -------
+    Scene
+        picture, mask and numbers
+    """
     if subject not in _LOOKS and subject not in STRANGERS:
         raise ValueError(f"no subject {subject!r}: use a label of species_table() or one of {', '.join(STRANGERS)}")
     if size < 32: raise ValueError(f"size {size} is too small to draw a snake on: use 32 or more")
@@ -347,10 +418,21 @@ def _scene(picture: np.ndarray, mask: np.ndarray, numbers: dict) -> Scene:
     return Scene(Image.fromarray(picture), mask, dict(coverage=float(mask.mean()), box=box, **numbers))
 
 # %% ../../nbs/core/04_scene.ipynb #0c949276
-def draw_sample(
-    rng: np.random.Generator,  # one picture, one generator
-    species_row: pd.Series,    # a row of `species_table`
-    size: int = 128,           # pixels a side, 32 or more
-) -> Image.Image:              # RGB
-    "Draw one picture of a species"
+def draw_sample(rng: np.random.Generator, species_row: pd.Series, size: int = 128) -> Image.Image:
+    """Draw one picture of a species
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        one picture, one generator
+    species_row : pd.Series
+        a row of `species_table`
+    size : int
+        pixels a side, 32 or more
+
+    Returns
+    -------
+    Image.Image
+        RGB
+    """
     return draw_scene(rng, species_row["label"], size).picture

@@ -51,16 +51,33 @@ def _inside(draw: list[float], level: AugmentLevel, shape: float) -> np.ndarray:
     return np.array([[x * cos, -x * sin * shape, 0], [y * sin / shape, y * cos, 0], [*tilt, 1]])
 
 # %% ../../nbs/data/06_augment.ipynb #60e4221a
-def sample_warp(
-    rng: np.random.Generator,       # belongs to this picture and epoch, see `rng_for`
-    level: str | AugmentLevel,      # how much
-    source_hw: tuple[int, int],     # height and width of the source, pixels
-    size: int | tuple[int, int],    # of the answer, pixels: a side, or height and width
-    mode: str = "resize",           # RESIZE_MODES: all of the picture, or crops at the last stage's scale
-    last_size: int | tuple[int, int] | None = None,  # at the last stage, for mode "crop"; None: `size`
-    fit: str = "crop",              # FITS: what a picture that is not square shows when nothing is cropped
-) -> np.ndarray:                    # 3 x 3 float64: a pixel (x, y, 1) of the answer to its place in the source
-    "Draw one geometry; pixel centres have whole numbers"
+def sample_warp(rng: np.random.Generator, level: str | AugmentLevel, source_hw: tuple[int, int],
+                size: int | tuple[int, int], mode: str = "resize", last_size: int | tuple[int, int] | None = None,
+                fit: str = "crop") -> np.ndarray:
+    """Draw one geometry; pixel centres have whole numbers
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        belongs to this picture and epoch, see `rng_for`
+    level : str | AugmentLevel
+        how much
+    source_hw : tuple[int, int]
+        height and width of the source, pixels
+    size : int | tuple[int, int]
+        of the answer, pixels: a side, or height and width
+    mode : str
+        RESIZE_MODES: all of the picture, or crops at the last stage's scale
+    last_size : int | tuple[int, int] | None
+        at the last stage, for mode "crop"; None: `size`
+    fit : str
+        FITS: what a picture that is not square shows when nothing is cropped
+
+    Returns
+    -------
+    np.ndarray
+        3 x 3 float64: a pixel (x, y, 1) of the answer to its place in the source
+    """
     level, (height, width), draw = augment_level(level), source_hw, rng.random(13).tolist()
     share = min(1., mean_side(size) / mean_side(last_size or size)) if mode == "crop" else 1.
     h, w = size_hw(size)
@@ -81,15 +98,30 @@ def _shrink(pixels: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(pixels[:height * factor, :width * factor], (width, height), interpolation=cv2.INTER_AREA)
 
 # %% ../../nbs/data/06_augment.ipynb #8a98f67e
-def apply_warp(
-    pixels: np.ndarray,              # (H, W) or (H, W, C) uint8
-    matrix: np.ndarray,              # 3 x 3, from `sample_warp`
-    size: int | tuple[int, int],     # of the answer, pixels: a side, or height and width
-    interpolation: str = "bilinear", # "bilinear" for pictures, "nearest" for masks
-    border: tuple | None = None,     # colour outside the picture, 0..255 a channel; None: the picture mirrored
-    out: np.ndarray | None = None,   # (h, w[, C]) uint8 to write into
-) -> np.ndarray:                     # (h, w[, C]) uint8
-    "Read the answer's pixels from where the matrix says, with one interpolation"
+def apply_warp(pixels: np.ndarray, matrix: np.ndarray, size: int | tuple[int, int], interpolation: str = "bilinear",
+               border: tuple | None = None, out: np.ndarray | None = None) -> np.ndarray:
+    """Read the answer's pixels from where the matrix says, with one interpolation
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W) or (H, W, C) uint8
+    matrix : np.ndarray
+        3 x 3, from `sample_warp`
+    size : int | tuple[int, int]
+        of the answer, pixels: a side, or height and width
+    interpolation : str
+        "bilinear" for pictures, "nearest" for masks
+    border : tuple | None
+        colour outside the picture, 0..255 a channel; None: the picture mirrored
+    out : np.ndarray | None
+        (h, w[, C]) uint8 to write into
+
+    Returns
+    -------
+    np.ndarray
+        (h, w[, C]) uint8
+    """
     if interpolation not in _INTERPOLATIONS:
         raise ValueError(f"interpolation={interpolation!r}: use bilinear or nearest")
     factor = int(_scale(matrix, size)) if interpolation == "bilinear" else 1
@@ -104,22 +136,43 @@ def apply_warp(
 _INTERPOLATIONS = dict(bilinear=cv2.INTER_LINEAR, nearest=cv2.INTER_NEAREST)
 
 # %% ../../nbs/data/06_augment.ipynb #93004f40
-def warp_points(
-    points: np.ndarray,  # (n, 2) x and y in the source, pixels, pixel centres at whole numbers
-    matrix: np.ndarray,  # 3 x 3, the one that the picture was warped with
-) -> np.ndarray:         # (n, 2) x and y in the answer; may lie outside of it
-    "Where points of the source lie in the answer"
+def warp_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Where points of the source lie in the answer
+
+    Parameters
+    ----------
+    points : np.ndarray
+        (n, 2) x and y in the source, pixels, pixel centres at whole numbers
+    matrix : np.ndarray
+        3 x 3, the one that the picture was warped with
+
+    Returns
+    -------
+    np.ndarray
+        (n, 2) x and y in the answer; may lie outside of it
+    """
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     moved = np.column_stack([points, np.ones(len(points))]) @ np.linalg.inv(matrix).T
     return moved[:, :2] / moved[:, 2:]
 
 # %% ../../nbs/data/06_augment.ipynb #b3aaf801
-def sample_lut(
-    rng: np.random.Generator,   # belongs to this picture and epoch
-    level: str | AugmentLevel,  # how much
-    channels: int = 3,          # of the picture
-) -> np.ndarray | None:         # uint8 (256,), with colour (256, channels); None: no change
-    "Draw one lighting as a table from old to new values"
+def sample_lut(rng: np.random.Generator, level: str | AugmentLevel, channels: int = 3) -> np.ndarray | None:
+    """Draw one lighting as a table from old to new values
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        belongs to this picture and epoch
+    level : str | AugmentLevel
+        how much
+    channels : int
+        of the picture
+
+    Returns
+    -------
+    np.ndarray | None
+        uint8 (256,), with colour (256, channels); None: no change
+    """
     level, draw = augment_level(level), rng.random(3 + 3 + channels)
     do = draw[:3] < level.p_lighting
     shift = 255 * level.brightness * (2 * draw[3] - 1) if do[0] else 0.
@@ -133,22 +186,44 @@ def sample_lut(
 _VALUES = np.arange(256, dtype=np.float64)
 
 # %% ../../nbs/data/06_augment.ipynb #db7a0ee5
-def apply_lut(
-    pixels: np.ndarray,             # (..., C) uint8
-    table: np.ndarray | None,       # from `sample_lut`
-    out: np.ndarray | None = None,  # where to write; may be `pixels`
-) -> np.ndarray:                    # uint8, same shape
-    "Replace each value by the table's"
+def apply_lut(pixels: np.ndarray, table: np.ndarray | None, out: np.ndarray | None = None) -> np.ndarray:
+    """Replace each value by the table's
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (..., C) uint8
+    table : np.ndarray | None
+        from `sample_lut`
+    out : np.ndarray | None
+        where to write; may be `pixels`
+
+    Returns
+    -------
+    np.ndarray
+        uint8, same shape
+    """
     if table is None: return pixels
     return cv2.LUT(pixels, table if table.ndim == 1 else table[None], dst=out)
 
 # %% ../../nbs/data/06_augment.ipynb #e48dd7ba
-def erase(
-    pixels: np.ndarray,         # (H, W, C) uint8; changed in place
-    rng: np.random.Generator,   # belongs to this picture and epoch
-    level: str | AugmentLevel,  # how often and how large
-) -> np.ndarray:                # the same array
-    "Now and then, cover a rectangle with the picture's mean colour"
+def erase(pixels: np.ndarray, rng: np.random.Generator, level: str | AugmentLevel) -> np.ndarray:
+    """Now and then, cover a rectangle with the picture's mean colour
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, C) uint8; changed in place
+    rng : np.random.Generator
+        belongs to this picture and epoch
+    level : str | AugmentLevel
+        how often and how large
+
+    Returns
+    -------
+    np.ndarray
+        the same array
+    """
     level, (do, area, aspect, across, down) = augment_level(level), rng.random(5).tolist()
     if do >= level.erase: return pixels
     (height, width), (least, most) = pixels.shape[:2], level.erase_area
@@ -159,18 +234,37 @@ def erase(
     return pixels
 
 # %% ../../nbs/data/06_augment.ipynb #2f4b1a31
-def fused_augment(
-    pixels: np.ndarray,              # (H, W, C) uint8, at its presize
-    rng: np.random.Generator,        # belongs to this picture and epoch
-    level: str | AugmentLevel,       # how much
-    size: int | tuple[int, int],     # of the answer, pixels: a side, or height and width
-    mode: str = "resize",            # RESIZE_MODES
-    last_size: int | tuple[int, int] | None = None,  # at the last stage, for mode "crop"
-    fit: str = "crop",               # FITS
-    border: tuple | None = None,     # colour outside the picture; None: mirrored
-    out: np.ndarray | None = None,   # (h, w, C) uint8 to write into
-) -> np.ndarray:                     # (h, w, C) uint8
-    "Warp, light, erase"
+def fused_augment(pixels: np.ndarray, rng: np.random.Generator, level: str | AugmentLevel, size: int | tuple[int, int],
+                  mode: str = "resize", last_size: int | tuple[int, int] | None = None, fit: str = "crop",
+                  border: tuple | None = None, out: np.ndarray | None = None) -> np.ndarray:
+    """Warp, light, erase
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, C) uint8, at its presize
+    rng : np.random.Generator
+        belongs to this picture and epoch
+    level : str | AugmentLevel
+        how much
+    size : int | tuple[int, int]
+        of the answer, pixels: a side, or height and width
+    mode : str
+        RESIZE_MODES
+    last_size : int | tuple[int, int] | None
+        at the last stage, for mode "crop"
+    fit : str
+        FITS
+    border : tuple | None
+        colour outside the picture; None: mirrored
+    out : np.ndarray | None
+        (h, w, C) uint8 to write into
+
+    Returns
+    -------
+    np.ndarray
+        (h, w, C) uint8
+    """
     level = augment_level(level)
     matrix = sample_warp(rng, level, pixels.shape[:2], size, mode, last_size, fit)
     warped = apply_warp(pixels, matrix, size, border=border, out=out)
@@ -179,11 +273,21 @@ def fused_augment(
     return erase(warped.reshape(*size_hw(size), -1), rng, level)
 
 # %% ../../nbs/data/06_augment.ipynb #37657200
-def fastai_augment(
-    level: str | AugmentLevel,  # how much
-    size: int | tuple[int, int],  # of the answer, pixels: a side, or height and width
-) -> list:                      # fastai batch transforms
-    "A level as fastai's `aug_transforms`; colour has no counterpart there"
+def fastai_augment(level: str | AugmentLevel, size: int | tuple[int, int]) -> list:
+    """A level as fastai's `aug_transforms`; colour has no counterpart there
+
+    Parameters
+    ----------
+    level : str | AugmentLevel
+        how much
+    size : int | tuple[int, int]
+        of the answer, pixels: a side, or height and width
+
+    Returns
+    -------
+    list
+        fastai batch transforms
+    """
     from fastai.vision.augment import AffineCoordTfm, RandomErasing, RandomResizedCropGPU, aug_transforms
     level, (height, width) = augment_level(level), size_hw(size)
     transforms = aug_transforms(
@@ -206,11 +310,20 @@ def _albumentations():
     return albumentations
 
 # %% ../../nbs/data/06_augment.ipynb #1316b957
-def single_augment(
-    name: str,  # one of SINGLE_AUGMENTS
-    size: int | tuple[int, int],  # of the answer, pixels: a side, or height and width
-):              # an albumentations transform
-    "One transform by name, with the strength that field notebooks use"
+def single_augment(name: str, size: int | tuple[int, int]):
+    """One transform by name, with the strength that field notebooks use
+
+    Parameters
+    ----------
+    name : str
+        one of SINGLE_AUGMENTS
+    size : int | tuple[int, int]
+        of the answer, pixels: a side, or height and width
+
+    Returns
+    -------
+    an albumentations transform
+    """
     if name not in SINGLE_AUGMENTS:
         known = ", ".join(SINGLE_AUGMENTS)
         raise ValueError(f"transform {name!r} is not known: use one of {known}{nearest(name, SINGLE_AUGMENTS)}")
@@ -250,13 +363,25 @@ def _level_transforms(A, level: AugmentLevel, size: int | tuple[int, int], share
         "erasing": level.erase and A.Erasing(level.erase_area, p=level.erase)}
 
 # %% ../../nbs/data/06_augment.ipynb #4dcb515a
-def albumentations_augment(
-    level: str | AugmentLevel,        # how much
-    names: tuple[str, ...],           # single transforms added to it: SINGLE_AUGMENTS
-    size: int | tuple[int, int],      # of the answer, pixels: a side, or height and width
-    share: float = 1.0,               # of the full window's side that is shown: below 1 for resize_mode "crop"
-):                                    # an `albumentations.Compose`: call it with `image=` (H, W, C) uint8
-    "A level, and single transforms, as an albumentations pipeline; `erasing` stays last"
+def albumentations_augment(level: str | AugmentLevel, names: tuple[str, ...], size: int | tuple[int, int],
+                           share: float = 1.0):
+    """A level, and single transforms, as an albumentations pipeline; `erasing` stays last
+
+    Parameters
+    ----------
+    level : str | AugmentLevel
+        how much
+    names : tuple[str, ...]
+        single transforms added to it: SINGLE_AUGMENTS
+    size : int | tuple[int, int]
+        of the answer, pixels: a side, or height and width
+    share : float
+        of the full window's side that is shown: below 1 for resize_mode "crop"
+
+    Returns
+    -------
+    an `albumentations.Compose`: call it with `image=` (H, W, C) uint8
+    """
     A = _albumentations()
     parts = {name: part for name, part in _level_transforms(A, augment_level(level), size, share).items() if part}
     covering = parts.pop("erasing", None)

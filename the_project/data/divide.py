@@ -79,19 +79,38 @@ def _place_single(parts: _Parts, wanted: np.ndarray, have: np.ndarray, order: np
         side[members] = np.repeat(np.arange(len(counts)), counts)
 
 # %% ../../nbs/data/00_divide.ipynb #3e48a3d8
-def share_gap(
-    counts: np.ndarray,  # (sides, strata) rows
-) -> float:              # 0 .. 1
-    "How far the share of a stratum on a side is from its share of all rows, where that is the furthest"
+def share_gap(counts: np.ndarray) -> float:
+    """How far the share of a stratum on a side is from its share of all rows, where that is the furthest
+
+    Parameters
+    ----------
+    counts : np.ndarray
+        (sides, strata) rows
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     counts = counts[counts.sum(1) > 0]
     return float(np.abs(counts / counts.sum(1, keepdims=True) - counts.sum(0) / counts.sum()).max())
 
 # %% ../../nbs/data/00_divide.ipynb #7d53f975
-def size_gap(
-    counts: np.ndarray,  # (sides, strata) rows
-    wanted: np.ndarray,  # the same shape, or (sides, 1): rows that were asked for
-) -> float:              # 0 .. 1
-    "How far a side's share of all rows is from what was asked for, where that is the furthest"
+def size_gap(counts: np.ndarray, wanted: np.ndarray) -> float:
+    """How far a side's share of all rows is from what was asked for, where that is the furthest
+
+    Parameters
+    ----------
+    counts : np.ndarray
+        (sides, strata) rows
+    wanted : np.ndarray
+        the same shape, or (sides, 1): rows that were asked for
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     return float(np.abs(counts.sum(1) - wanted.sum(1)).max() / counts.sum())
 
 # %% ../../nbs/data/00_divide.ipynb #34a1313c
@@ -199,15 +218,30 @@ def _chances(seed: int, purpose: str, names: np.ndarray) -> np.ndarray:  # an in
     return np.array([seed_for(seed, purpose, str(name)) for name in names])
 
 # %% ../../nbs/data/00_divide.ipynb #c964fba4
-def divide(
-    units: np.ndarray,              # (rows,) unit of each row, 0, 1, ...
-    names: np.ndarray,              # (units,) names, which draw the lots
-    strata: np.ndarray,             # (rows,) stratum of each row, 0, 1, ...
-    labels: np.ndarray,             # (strata,) names, which draw the lots
-    shares: tuple[float, float],    # of the rows for valid and test
-    seed: int = 0,                  # another seed is another division
-) -> np.ndarray:                    # (rows,) 0 train, 1 valid, 2 test; a unit is never parted
-    "Share rows out to train, valid and test"
+def divide(units: np.ndarray, names: np.ndarray, strata: np.ndarray, labels: np.ndarray, shares: tuple[float, float],
+           seed: int = 0) -> np.ndarray:
+    """Share rows out to train, valid and test
+
+    Parameters
+    ----------
+    units : np.ndarray
+        (rows,) unit of each row, 0, 1, ...
+    names : np.ndarray
+        (units,) names, which draw the lots
+    strata : np.ndarray
+        (rows,) stratum of each row, 0, 1, ...
+    labels : np.ndarray
+        (strata,) names, which draw the lots
+    shares : tuple[float, float]
+        of the rows for valid and test
+    seed : int
+        another seed is another division
+
+    Returns
+    -------
+    np.ndarray
+        (rows,) 0 train, 1 valid, 2 test; a unit is never parted
+    """
     parts = _Parts(units, strata, len(labels))
     order = np.lexsort((_chances(seed, "split", names), -parts.size))
     luck = _chances(seed, "stratum", labels)
@@ -219,14 +253,27 @@ def divide(
     return side[units]
 
 # %% ../../nbs/data/00_divide.ipynb #6345b023
-def divide_folds(
-    units: np.ndarray,   # (rows,) unit of each row, 0, 1, ...
-    names: np.ndarray,   # (units,) names, which draw the lots
-    strata: np.ndarray,  # (rows,) stratum of each row, 0, 1, ...
-    k: int,              # folds, 2 .. units
-    seed: int = 0,       # another seed is another division
-) -> np.ndarray:         # (rows,) fold, 0 .. k - 1; a unit is never parted
-    "Share rows out to `k` equal folds"
+def divide_folds(units: np.ndarray, names: np.ndarray, strata: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
+    """Share rows out to `k` equal folds
+
+    Parameters
+    ----------
+    units : np.ndarray
+        (rows,) unit of each row, 0, 1, ...
+    names : np.ndarray
+        (units,) names, which draw the lots
+    strata : np.ndarray
+        (rows,) stratum of each row, 0, 1, ...
+    k : int
+        folds, 2 .. units
+    seed : int
+        another seed is another division
+
+    Returns
+    -------
+    np.ndarray
+        (rows,) fold, 0 .. k - 1; a unit is never parted
+    """
     if not 2 <= k <= len(names):
         raise ValueError(f"k={k} folds can't be made of {len(names)} groups: use 2 or more, at most one a group")
     parts = _Parts(units, strata, strata.max() + 1)

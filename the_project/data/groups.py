@@ -29,10 +29,19 @@ if TYPE_CHECKING: from matplotlib.figure import Figure
 # %% ../../nbs/data/03_groups.ipynb #7fa023fe
 _SIDE = 48  # pixels; enough for the detail that tells a copy from a look-alike
 
-def thumbnail(
-    file: str,            # a picture
-) -> np.ndarray | None:   # (48, 48) uint8; None when it can't be opened
-    "A small grey version of a picture, upright and squeezed to a square"
+def thumbnail(file: str) -> np.ndarray | None:
+    """A small grey version of a picture, upright and squeezed to a square
+
+    Parameters
+    ----------
+    file : str
+        a picture
+
+    Returns
+    -------
+    np.ndarray | None
+        (48, 48) uint8; None when it can't be opened
+    """
     try: picture = open_picture(file, min_side=_SIDE)
     except PictureError: return None  # `verify_images` is the place that says why
     return np.asarray(picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
@@ -58,10 +67,19 @@ def _bits(waves: np.ndarray) -> np.ndarray:  # (..., 9, 9) frequencies -> (...) 
     return np.ascontiguousarray(np.packbits(bits, -1)).view(np.uint64)[..., 0]
 
 # %% ../../nbs/data/03_groups.ipynb #a7c46e7b
-def picture_hashes(
-    thumbs: np.ndarray,  # (n, 48, 48) uint8
-) -> np.ndarray:         # (n, 98) uint64; column 0 is the plain picture, column 1 its mirror image
-    "Perceptual hashes of pictures, of their crops and of their mirror images"
+def picture_hashes(thumbs: np.ndarray) -> np.ndarray:
+    """Perceptual hashes of pictures, of their crops and of their mirror images
+
+    Parameters
+    ----------
+    thumbs : np.ndarray
+        (n, 48, 48) uint8
+
+    Returns
+    -------
+    np.ndarray
+        (n, 98) uint64; column 0 is the plain picture, column 1 its mirror image
+    """
     blocks = []
     for block in np.array_split(thumbs, len(thumbs) // 500 + 1):
         rows = np.einsum("ykr,nrc->nykc", _BASES, block.astype(np.float32), optimize=True)
@@ -99,11 +117,21 @@ def _drawers(plain: np.ndarray) -> list:  # for each quarter: hashes in order of
     return [(order, np.searchsorted(key[order], np.arange(2**16 + 1))) for key, order in zip(keys, orders)]
 
 # %% ../../nbs/data/03_groups.ipynb #34a8c760
-def candidate_pairs(
-    hashes: np.ndarray,   # (n, 98) uint64, from `picture_hashes`
-    distance: int = 10,   # bits that may differ, 0..11
-) -> np.ndarray:          # (pairs, 3) int: a, b, and the version of a that is near the plain b; each pair once
-    "Pairs of pictures that may be copies, without comparing all of them"
+def candidate_pairs(hashes: np.ndarray, distance: int = 10) -> np.ndarray:
+    """Pairs of pictures that may be copies, without comparing all of them
+
+    Parameters
+    ----------
+    hashes : np.ndarray
+        (n, 98) uint64, from `picture_hashes`
+    distance : int
+        bits that may differ, 0..11
+
+    Returns
+    -------
+    np.ndarray
+        (pairs, 3) int: a, b, and the version of a that is near the plain b; each pair once
+    """
     if not 0 <= distance <= 11: raise ValueError(f"distance={distance} bits can't be looked up: use 0..11")
     count, versions = hashes.shape
     drawers, best = _drawers(hashes[:, 0]), [np.empty((0, 4), np.int64)]
@@ -123,30 +151,61 @@ def _first_of_each(rows: np.ndarray, count: int) -> np.ndarray:  # rows: a, b, v
     return rows[order][np.unique(pair[order], return_index=True)[1]]
 
 # %% ../../nbs/data/03_groups.ipynb #f7a9e996
-def fine_detail(
-    thumb: np.ndarray,  # (n, n) uint8
-) -> np.ndarray:        # (n, n) float32
-    "What is finer than about a tenth of the side: the coarse light is taken away"
+def fine_detail(thumb: np.ndarray) -> np.ndarray:
+    """What is finer than about a tenth of the side: the coarse light is taken away
+
+    Parameters
+    ----------
+    thumb : np.ndarray
+        (n, n) uint8
+
+    Returns
+    -------
+    np.ndarray
+        (n, n) float32
+    """
     thumb = thumb.astype(np.float32)
     return cv2.GaussianBlur(thumb, (0, 0), .8) - cv2.GaussianBlur(thumb, (0, 0), 4)
 
 # %% ../../nbs/data/03_groups.ipynb #e0203389
-def correlation(
-    a: np.ndarray,  # details, any shape
-    b: np.ndarray,  # others, same shape
-) -> float:         # -1..1; 0 where one of them is flat
-    "How far two details rise and fall together"
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """How far two details rise and fall together
+
+    Parameters
+    ----------
+    a : np.ndarray
+        details, any shape
+    b : np.ndarray
+        others, same shape
+
+    Returns
+    -------
+    float
+        -1..1; 0 where one of them is flat
+    """
     spread = a.std() * b.std()
     return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1 else 0.
 
 # %% ../../nbs/data/03_groups.ipynb #53562db9
-def aligned_match(
-    match: Callable,     # (first, second, matrix) -> -1..1
-    first: np.ndarray,   # (48, 48) uint8
-    second: np.ndarray,  # (48, 48) uint8: lies in `first`, or the other way round
-    start: np.ndarray,   # (2, 3) float32: roughly where a point of `second` lies in `first`
-) -> float:              # the better match, of `start` or of the alignment that was found from there
-    "Refine a first guess by ECC alignment and match again"
+def aligned_match(match: Callable, first: np.ndarray, second: np.ndarray, start: np.ndarray) -> float:
+    """Refine a first guess by ECC alignment and match again
+
+    Parameters
+    ----------
+    match : Callable
+        (first, second, matrix) -> -1..1
+    first : np.ndarray
+        (48, 48) uint8
+    second : np.ndarray
+        (48, 48) uint8: lies in `first`, or the other way round
+    start : np.ndarray
+        (2, 3) float32: roughly where a point of `second` lies in `first`
+
+    Returns
+    -------
+    float
+        the better match, of `start` or of the alignment that was found from there
+    """
     direct = match(first, second, start)
     if direct > .98: return direct
     try: _, matrix = cv2.findTransformECC(second, first, start.copy(), cv2.MOTION_AFFINE, (3, 30, 1e-4), None, 3)
@@ -164,12 +223,23 @@ def _overlap_match(first: np.ndarray, second: np.ndarray, matrix: np.ndarray) ->
     return correlation(fine_detail(cv2.warpAffine(first, matrix, **how))[inside], fine_detail(second)[inside])
 
 # %% ../../nbs/data/03_groups.ipynb #6779166c
-def likeness(
-    first: np.ndarray,   # (48, 48) uint8
-    second: np.ndarray,  # (48, 48) uint8
-    version: int = 0,    # 0..97: which crop of `first`, mirrored when odd, `second` is thought to be
-) -> float:              # 1: the same photo; strangers are below 0.7
-    "How far the fine detail of two pictures agrees once they are aligned"
+def likeness(first: np.ndarray, second: np.ndarray, version: int = 0) -> float:
+    """How far the fine detail of two pictures agrees once they are aligned
+
+    Parameters
+    ----------
+    first : np.ndarray
+        (48, 48) uint8
+    second : np.ndarray
+        (48, 48) uint8
+    version : int
+        0..97: which crop of `first`, mirrored when odd, `second` is thought to be
+
+    Returns
+    -------
+    float
+        1: the same photo; strangers are below 0.7
+    """
     (top, bottom), (left, right) = _RANGES[version // 2 // len(_RANGES)], _RANGES[version // 2 % len(_RANGES)]
     if version % 2: second = np.ascontiguousarray(second[:, ::-1])
     start = np.float32([[right - left, 0, left * _SIDE], [0, bottom - top, top * _SIDE]])
@@ -178,11 +248,21 @@ def likeness(
 # %% ../../nbs/data/03_groups.ipynb #9257cb8b
 class Families:
     "Who belongs with whom (union-find)"
-    def __init__(self, n: int):  # members, 0 .. n - 1
+    def __init__(self, n: int):
+        """Returns
+        -------
+        members, 0 .. n - 1
+        """
         self.parent = list(range(n))
 
-    def find(self, member: int) -> int:  # the family's representative
-        "The way there is halved for whoever asks next"
+    def find(self, member: int) -> int:
+        """The way there is halved for whoever asks next
+
+        Returns
+        -------
+        int
+            the family's representative
+        """
         while self.parent[member] != member:
             self.parent[member] = self.parent[self.parent[member]]
             member = self.parent[member]
@@ -196,18 +276,34 @@ class Families:
 # %% ../../nbs/data/03_groups.ipynb #d4bf05a9
 @dataclass(frozen=True)
 class PictureHashes:
-    "What is known of each picture for finding its copies"
+    """What is known of each picture for finding its copies
+
+    Parameters
+    ----------
+    files : tuple
+        n different files
+    thumbs : np.ndarray
+        (n, 48, 48) uint8; zeros where the file can't be opened
+    readable : np.ndarray
+        (n,) bool
+    """
     files: tuple          # n different files
     thumbs: np.ndarray    # (n, 48, 48) uint8; zeros where the file can't be opened
     readable: np.ndarray  # (n,) bool
 
 # %% ../../nbs/data/03_groups.ipynb #d7f97b1f
-def hash_pictures(
-    files: pd.DataFrame | Iterable,  # a table with a `file` column, or files
-    workers: int | None = None,      # threads; None: one a processor, 8 at most
-    progress: bool = True,           # show a bar where a person is watching
-) -> PictureHashes:
-    "Open every picture small and grey"
+def hash_pictures(files: pd.DataFrame | Iterable, workers: int | None = None, progress: bool = True) -> PictureHashes:
+    """Open every picture small and grey
+
+    Parameters
+    ----------
+    files : pd.DataFrame | Iterable
+        a table with a `file` column, or files
+    workers : int | None
+        threads; None: one a processor, 8 at most
+    progress : bool
+        show a bar where a person is watching
+    """
     files = files_of(files)
     found = list(in_threads(thumbnail, files, workers, progress))
     blank = np.zeros((_SIDE, _SIDE), np.uint8)
@@ -229,12 +325,23 @@ def _confirmed(thumbs: np.ndarray, kept: np.ndarray, threshold: float, progress:
     return links
 
 # %% ../../nbs/data/03_groups.ipynb #e4603a7d
-def near_pairs(
-    pictures: PictureHashes,  # from `hash_pictures`
-    threshold: float = .8,    # likeness from which two pictures count as copies, 0..1
-    progress: bool = True,    # show a bar where a person is watching
-) -> pd.DataFrame:            # file, other, likeness: links enough to join every family, most alike first
-    "Pairs of pictures that show the same photo"
+def near_pairs(pictures: PictureHashes, threshold: float = .8, progress: bool = True) -> pd.DataFrame:
+    """Pairs of pictures that show the same photo
+
+    Parameters
+    ----------
+    pictures : PictureHashes
+        from `hash_pictures`
+    threshold : float
+        likeness from which two pictures count as copies, 0..1
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    pd.DataFrame
+        file, other, likeness: links enough to join every family, most alike first
+    """
     if not 0 < threshold <= 1: raise ValueError(f"threshold={threshold} is no likeness: use above 0, 1 at most")
     thumbs, files = pictures.thumbs, pictures.files
     worth = np.flatnonzero(pictures.readable & (thumbs.std((1, 2)) >= 3))
@@ -247,11 +354,16 @@ def near_pairs(
     return pairs.sort_values(["likeness", "file", "other"], ascending=[False, True, True], ignore_index=True)
 
 # %% ../../nbs/data/03_groups.ipynb #1be11aaf
-def show_pairs(
-    pairs: pd.DataFrame,  # columns file, other, likeness: what `near_pairs` gave
-    n: int = 4,           # pairs to show, the least alike first
-) -> "Figure":
-    "Look at pairs that were taken for copies"
+def show_pairs(pairs: pd.DataFrame, n: int = 4) -> "Figure":
+    """Look at pairs that were taken for copies
+
+    Parameters
+    ----------
+    pairs : pd.DataFrame
+        columns file, other, likeness: what `near_pairs` gave
+    n : int
+        pairs to show, the least alike first
+    """
     from matplotlib.figure import Figure
     if pairs.empty: raise ValueError("there are no pairs to show: nothing in these pictures is alike")
     rows = pairs.sort_values("likeness").head(n)
@@ -292,15 +404,31 @@ def _group_names(files: list[str], declared: pd.Series, families: np.ndarray) ->
     return pd.Series(known.fillna(first).loc[families].to_numpy(), index=declared.index, dtype="str")
 
 # %% ../../nbs/data/03_groups.ipynb #4a089d7d
-def group_duplicates(
-    table: pd.DataFrame,                # columns `file`, maybe `label` and a group
-    threshold: float | None = .8,       # likeness from which two pictures are copies, 0..1; None: don't compare
-    group: str | None = None,           # column of what belongs together already; None: `group`, where there is one
-    pairs: Iterable[tuple] | None = None,  # more pairs of files that belong together, e.g. by their embeddings
-    workers: int | None = None,         # threads; None: one a processor, 8 at most
-    progress: bool = True,              # show a bar where a person is watching
-) -> pd.DataFrame:                      # with `group`: one name for all that must stay on one side of a split
-    "Give near-duplicate pictures, and what is declared to belong together, a common group"
+def group_duplicates(table: pd.DataFrame, threshold: float | None = .8, group: str | None = None,
+                     pairs: Iterable[tuple] | None = None, workers: int | None = None,
+                     progress: bool = True) -> pd.DataFrame:
+    """Give near-duplicate pictures, and what is declared to belong together, a common group
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, maybe `label` and a group
+    threshold : float | None
+        likeness from which two pictures are copies, 0..1; None: don't compare
+    group : str | None
+        column of what belongs together already; None: `group`, where there is one
+    pairs : Iterable[tuple] | None
+        more pairs of files that belong together, e.g. by their embeddings
+    workers : int | None
+        threads; None: one a processor, 8 at most
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    pd.DataFrame
+        with `group`: one name for all that must stay on one side of a split
+    """
     for name in filter(None, ("file", group)):
         if name not in table: raise missing_column(name, table, "needed for groups")
     group = group or ("group" if "group" in table else None)

@@ -33,19 +33,39 @@ _all_ = ["PictureCache", "PictureError", "normalise", "open_picture", "prepare",
          "read_uint8"]
 
 # %% ../../nbs/data/05_image.ipynb #b9451939
-def presize_side(
-    size: int,                    # side of the training picture, pixels
-    presize: int | None = None,   # `Recipe.presize`; None: the rule
-) -> int:                         # short side of the stored picture, pixels; smaller pictures stay as they are
-    "How large pictures are stored for a stage: one and a half times its size, or what the recipe says"
+def presize_side(size: int, presize: int | None = None) -> int:
+    """How large pictures are stored for a stage: one and a half times its size, or what the recipe says
+
+    Parameters
+    ----------
+    size : int
+        side of the training picture, pixels
+    presize : int | None
+        `Recipe.presize`; None: the rule
+
+    Returns
+    -------
+    int
+        short side of the stored picture, pixels; smaller pictures stay as they are
+    """
     return presize or round(1.5 * size)
 
 # %% ../../nbs/data/05_image.ipynb #cec6c628
-def presize(
-    pixels: np.ndarray,  # (H, W, C) uint8
-    short_side: int,     # pixels
-) -> np.ndarray:         # (h, w, C) uint8; the same array when it is small already
-    "Shrink, with antialiasing, until the short side is `short_side`"
+def presize(pixels: np.ndarray, short_side: int) -> np.ndarray:
+    """Shrink, with antialiasing, until the short side is `short_side`
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, C) uint8
+    short_side : int
+        pixels
+
+    Returns
+    -------
+    np.ndarray
+        (h, w, C) uint8; the same array when it is small already
+    """
     if short_side < 1: raise ValueError(f"short_side={short_side} is no size: use 1 pixel or more")
     height, width = pixels.shape[:2]
     scale = short_side / min(height, width)
@@ -88,11 +108,21 @@ def _open_plain(
     return pixels[:header.height // factor, :header.width // factor]  # without a column that is partly filled
 
 # %% ../../nbs/data/05_image.ipynb #3743a218
-def open_image(
-    path: str | Path,         # a picture of any kind that `open_picture` reads
-    size: int | None = None,  # short side wanted, pixels; None: all there is. Never enlarged
-) -> np.ndarray:              # (H, W, 3) uint8, upright, RGB
-    "A picture's pixels, decoded no larger than `size` needs"
+def open_image(path: str | Path, size: int | None = None) -> np.ndarray:
+    """A picture's pixels, decoded no larger than `size` needs
+
+    Parameters
+    ----------
+    path : str | Path
+        a picture of any kind that `open_picture` reads
+    size : int | None
+        short side wanted, pixels; None: all there is. Never enlarged
+
+    Returns
+    -------
+    np.ndarray
+        (H, W, 3) uint8, upright, RGB
+    """
     if size is not None and size < 1: raise ValueError(f"size={size} is no size: use 1 pixel or more, or None")
     if (pixels := _open_plain(path, size)) is not None:
         return cv2.cvtColor(pixels if size is None else presize(pixels, size), cv2.COLOR_BGR2RGB)
@@ -102,26 +132,47 @@ def open_image(
     return pixels if size is None else presize(pixels, size)
 
 # %% ../../nbs/data/05_image.ipynb #ad6806af
-def load_cached(
-    path: str | Path,                         # the picture's file
-    make: Callable[[str | Path], np.ndarray], # path to (H, W, C) uint8, e.g. `partial(open_image, size=336)`
-    cache: PictureCache | None = None,        # None: made every time
-    key: bytes | None = None,                 # `picture_key(path)`, if it is known
-) -> np.ndarray:                              # (H, W, C) uint8; read-only when it comes from the cache
-    "A picture's pixels, made once"
+def load_cached(path: str | Path, make: Callable[[str | Path], np.ndarray], cache: PictureCache | None = None,
+                key: bytes | None = None) -> np.ndarray:
+    """A picture's pixels, made once
+
+    Parameters
+    ----------
+    path : str | Path
+        the picture's file
+    make : Callable[[str | Path], np.ndarray]
+        path to (H, W, C) uint8, e.g. `partial(open_image, size=336)`
+    cache : PictureCache | None
+        None: made every time
+    key : bytes | None
+        `picture_key(path)`, if it is known
+
+    Returns
+    -------
+    np.ndarray
+        (H, W, C) uint8; read-only when it comes from the cache
+    """
     if cache is None: return make(path)
     key = key or picture_key(path)
     if (pixels := cache.get(key)) is None: cache.put(key, pixels := make(path))
     return pixels
 
 # %% ../../nbs/data/05_image.ipynb #595a1675
-def picture_grid(
-    pictures: list[np.ndarray],       # (H, W, C) or (H, W): uint8 of 0..255 or floats of 0..1
-    titles: list[str] | None = None,  # one a picture; "" for none
-    columns: int = 6,                 # pictures a row
-    side: float = 1.2,                # of a picture, inches
-) -> Figure:
-    "Pictures in rows, without axes"
+def picture_grid(pictures: list[np.ndarray], titles: list[str] | None = None, columns: int = 6,
+                 side: float = 1.2) -> Figure:
+    """Pictures in rows, without axes
+
+    Parameters
+    ----------
+    pictures : list[np.ndarray]
+        (H, W, C) or (H, W): uint8 of 0..255 or floats of 0..1
+    titles : list[str] | None
+        one a picture; "" for none
+    columns : int
+        pictures a row
+    side : float
+        of a picture, inches
+    """
     if len(pictures) == 0: raise ValueError("there are no pictures to show: the list is empty")
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -134,10 +185,19 @@ def picture_grid(
     return figure
 
 # %% ../../nbs/data/05_image.ipynb #eff11dee
-def picture_beside(
-    picture: Image.Image | np.ndarray,  # RGB
-) -> tuple[Figure, Axes]:               # the figure, and an empty panel at the right
-    "A picture, with room beside it for an answer"
+def picture_beside(picture: Image.Image | np.ndarray) -> tuple[Figure, Axes]:
+    """A picture, with room beside it for an answer
+
+    Parameters
+    ----------
+    picture : Image.Image | np.ndarray
+        RGB
+
+    Returns
+    -------
+    tuple[Figure, Axes]
+        the figure, and an empty panel at the right
+    """
     figure = PlainFigure(figsize=(5.6, 2.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
     left.imshow(np.asarray(picture))

@@ -37,20 +37,36 @@ from .rows import PictureRows, preprocess_for  # both are for those who make a l
 # %% ../../nbs/data/12_loaders.ipynb #45ad08fa
 class PictureLoader(DataLoader):
     "A fastai DataLoader over `PictureRows`"
-    def __init__(self,
-        dataset: PictureRows,        # pictures and targets
-        bs: int = 32,                # pictures a batch
-        shuffle: bool = False,       # a new order each epoch
-        drop_last: bool = False,     # leave out an incomplete last batch
-        num_workers: int = 0,        # processes; 0: this one
-        device: torch.device | str | None = None,  # where batches go; None: stay on the CPU
-        epoch: int = 0,              # of the first pass
-        get_idxs=None,               # as fastai passes it to `new`: a function that returns the rows
-        indexed: bool = True,        # as fastai passes it to `new`
-        pin_memory: bool = False,    # see torch
-        timeout: float = 0,          # see torch
-        shuffled: bool | None = None,  # fastai's `tta` spells it so
-    ):
+    def __init__(self, dataset: PictureRows, bs: int = 32, shuffle: bool = False, drop_last: bool = False,
+                 num_workers: int = 0, device: torch.device | str | None = None, epoch: int = 0, get_idxs=None,
+                 indexed: bool = True, pin_memory: bool = False, timeout: float = 0, shuffled: bool | None = None):
+        """Parameters
+        ----------
+        dataset : PictureRows
+            pictures and targets
+        bs : int
+            pictures a batch
+        shuffle : bool
+            a new order each epoch
+        drop_last : bool
+            leave out an incomplete last batch
+        num_workers : int
+            processes; 0: this one
+        device : torch.device | str | None
+            where batches go; None: stay on the CPU
+        epoch : int
+            of the first pass
+        get_idxs
+            as fastai passes it to `new`: a function that returns the rows
+        indexed : bool
+            as fastai passes it to `new`
+        pin_memory : bool
+            see torch
+        timeout : float
+            see torch
+        shuffled : bool | None
+            fastai's `tta` spells it so
+        """
         super().__init__(dataset, bs=bs, shuffle=shuffle if shuffled is None else shuffled, drop_last=drop_last,
                          num_workers=num_workers, device=device, indexed=indexed, pin_memory=pin_memory,
                          timeout=timeout)
@@ -60,17 +76,26 @@ class PictureLoader(DataLoader):
         self.epoch, self.passed, self.told, self.share = epoch, False, set(), (0, 1)
         self.fake_l.generator = torch.Generator()  # or torch would draw from the global one at each pass
 
-    def set_epoch(self,
-        epoch: int,  # 0 or more: decides order and augmentation of the next pass
-    ) -> None:
-        "Say which epoch the next pass is"
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next pass is
+
+        Parameters
+        ----------
+        epoch : int
+            0 or more: decides order and augmentation of the next pass
+        """
         self.epoch, self.passed = epoch, False
 
-    def share_out(self,
-        number: int,     # of this process
-        processes: int,  # that take part; 1: whole batches again
-    ) -> None:
-        "Give only this process's part of each batch, from the next pass on"
+    def share_out(self, number: int, processes: int) -> None:
+        """Give only this process's part of each batch, from the next pass on
+
+        Parameters
+        ----------
+        number : int
+            of this process
+        processes : int
+            that take part; 1: whole batches again
+        """
         self.share = number, processes
 
     def before_iter(self) -> None:
@@ -124,22 +149,46 @@ def one_batch(self: PictureLoader) -> tuple[torch.Tensor, torch.Tensor]:
     return next(iter(self.new(num_workers=0, epoch=self.epoch + self.passed)))
 
 # %% ../../nbs/data/12_loaders.ipynb #f801bfef
-def make_loader(
-    rows: pd.DataFrame,                # with `file` and the recipe's target, in the order wanted
-    recipe: Recipe,                    # seed, sizes, augmentation, workers
-    task: Task,                        # how a target is read
-    labels: list[str],                 # names in class order
-    mean: tuple,                       # of each channel, 0..1 units
-    std: tuple,                        # of each channel, 0..1 units
-    size: int | tuple[int, int],       # of the picture, pixels: a side, or height and width
-    train: bool = False,               # shuffled and augmented; an incomplete last batch is left out
-    batch_size: int | None = None,     # None: the recipe's
-    folder: str | Path | None = None,  # cache folder; None: no cache
-    device: torch.device | str | None = None,  # None: the graphics card if there is one
-    epoch: int = 0,                    # of the first pass
-    limit_bytes: float = 20e9,         # of the cache folder
-) -> PictureLoader:                    # batches: float32 (B, C, H, W), targets; `.table`, `.set_epoch(n)`
-    "A loader for these rows: in their order and prepared as for serving, or for training"
+def make_loader(rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], mean: tuple, std: tuple,
+                size: int | tuple[int, int], train: bool = False, batch_size: int | None = None,
+                folder: str | Path | None = None, device: torch.device | str | None = None, epoch: int = 0,
+                limit_bytes: float = 20e9) -> PictureLoader:
+    """A loader for these rows: in their order and prepared as for serving, or for training
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        with `file` and the recipe's target, in the order wanted
+    recipe : Recipe
+        seed, sizes, augmentation, workers
+    task : Task
+        how a target is read
+    labels : list[str]
+        names in class order
+    mean : tuple
+        of each channel, 0..1 units
+    std : tuple
+        of each channel, 0..1 units
+    size : int | tuple[int, int]
+        of the picture, pixels: a side, or height and width
+    train : bool
+        shuffled and augmented; an incomplete last batch is left out
+    batch_size : int | None
+        None: the recipe's
+    folder : str | Path | None
+        cache folder; None: no cache
+    device : torch.device | str | None
+        None: the graphics card if there is one
+    epoch : int
+        of the first pass
+    limit_bytes : float
+        of the cache folder
+
+    Returns
+    -------
+    PictureLoader
+        batches: float32 (B, C, H, W), targets; `.table`, `.set_epoch(n)`
+    """
     make, bs = task.rows or PictureRows, batch_size or recipe.batch_size
     data = make(rows, recipe, task, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
     device = default_device() if device is None else torch.device(device)
@@ -147,20 +196,41 @@ def make_loader(
                          num_workers=recipe.workers, device=device, epoch=epoch)
 
 # %% ../../nbs/data/12_loaders.ipynb #d7f48843
-def make_loaders(
-    table: pd.DataFrame,               # with `file`, the recipe's target and `split`
-    recipe: Recipe,                    # seed, sizes, augmentation, workers
-    stage: Stage,                      # its size and batch size
-    task: Task,                        # how a target is read
-    labels: list[str],                 # names in class order
-    mean: tuple,                       # of each channel, 0..1 units
-    std: tuple,                        # of each channel, 0..1 units
-    folder: str | Path | None = None,  # cache folder; None: no cache
-    epoch_key: int = 0,                # epoch of the first pass, counted over the whole run
-    device: torch.device | str | None = None,  # None: the graphics card if there is one
-    limit_bytes: float = 20e9,         # of the cache folder
-) -> DataLoaders:                      # `.train` at the stage's size, `.valid` at the last stage's
-    "The loaders of a stage"
+def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, task: Task, labels: list[str], mean: tuple,
+                 std: tuple, folder: str | Path | None = None, epoch_key: int = 0,
+                 device: torch.device | str | None = None, limit_bytes: float = 20e9) -> DataLoaders:
+    """The loaders of a stage
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with `file`, the recipe's target and `split`
+    recipe : Recipe
+        seed, sizes, augmentation, workers
+    stage : Stage
+        its size and batch size
+    task : Task
+        how a target is read
+    labels : list[str]
+        names in class order
+    mean : tuple
+        of each channel, 0..1 units
+    std : tuple
+        of each channel, 0..1 units
+    folder : str | Path | None
+        cache folder; None: no cache
+    epoch_key : int
+        epoch of the first pass, counted over the whole run
+    device : torch.device | str | None
+        None: the graphics card if there is one
+    limit_bytes : float
+        of the cache folder
+
+    Returns
+    -------
+    DataLoaders
+        `.train` at the stage's size, `.valid` at the last stage's
+    """
     if "split" not in table: raise ValueError("the table has no column 'split': make it with split_table(table)")
     parts = {split: table[table["split"] == split] for split in ("train", "valid")}
     for split, rows in parts.items():
@@ -175,55 +245,88 @@ def make_loaders(
 
 # %% ../../nbs/data/12_loaders.ipynb #88deaa96
 @patch
-def as_pictures(self: PictureRows,
-    x: torch.Tensor,  # float32 (B, C, H, W), normalised
-) -> np.ndarray:      # float32 (B, H, W, C), 0..1
-    "Undo the normalisation, to look at a batch"
+def as_pictures(self: PictureRows, x: torch.Tensor) -> np.ndarray:
+    """Undo the normalisation, to look at a batch
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        float32 (B, C, H, W), normalised
+
+    Returns
+    -------
+    np.ndarray
+        float32 (B, H, W, C), 0..1
+    """
     mean, std = (torch.tensor(self.preprocess[name])[:, None, None] for name in ("mean", "std"))
     return (x.detach().float().cpu() * std + mean).clamp(0, 1).permute(0, 2, 3, 1).numpy()
 
 @patch
-def pictures(self: PictureRows,
-    x: torch.Tensor,  # float32 (B, C, H, W), normalised
-    y: torch.Tensor,  # (B, ...): not used here; a mask is drawn over its picture
-) -> list[np.ndarray]:
-    "A batch to look at"
+def pictures(self: PictureRows, x: torch.Tensor, y: torch.Tensor) -> list[np.ndarray]:
+    """A batch to look at
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        float32 (B, C, H, W), normalised
+    y : torch.Tensor
+        (B, ...): not used here; a mask is drawn over its picture
+    """
     return list(self.as_pictures(x))
 
 @patch
-def original(self: PictureRows,
-    row: int,    # position in the table
-    epoch: int,  # decides what takes the place of a broken file
-) -> np.ndarray:
-    "A row's picture as it is stored, to look at"
+def original(self: PictureRows, row: int, epoch: int) -> np.ndarray:
+    """A row's picture as it is stored, to look at
+
+    Parameters
+    ----------
+    row : int
+        position in the table
+    epoch : int
+        decides what takes the place of a broken file
+    """
     return self.find(row, epoch)[1]
 
 @patch
-def name_of(self: PictureRows,
-    target: torch.Tensor,  # of one row
-) -> str:
-    "A target in words: its label, or its number"
+def name_of(self: PictureRows, target: torch.Tensor) -> str:
+    """A target in words: its label, or its number
+
+    Parameters
+    ----------
+    target : torch.Tensor
+        of one row
+    """
     if target.ndim: return ""
     return self.vocab[int(target)] if not target.is_floating_point() and self.c > int(target) else f"{target.item():g}"
 
 # %% ../../nbs/data/12_loaders.ipynb #1410d9a7
 @patch
-def show_batch(self: PictureLoader,
-    b: tuple | None = None,  # (x, y); None: the first batch of the next pass
-    max_n: int = 8,          # pictures at most
-) -> Figure:
-    "Pictures as the model gets them, with their targets"
+def show_batch(self: PictureLoader, b: tuple | None = None, max_n: int = 8) -> Figure:
+    """Pictures as the model gets them, with their targets
+
+    Parameters
+    ----------
+    b : tuple | None
+        (x, y); None: the first batch of the next pass
+    max_n : int
+        pictures at most
+    """
     x, y = self.one_batch() if b is None else b
     names = [self.dataset.name_of(target) for target in y[:max_n]]
     return picture_grid(self.dataset.pictures(x[:max_n], y[:max_n]), names, columns=4, side=1.6)
 
 # %% ../../nbs/data/12_loaders.ipynb #223bba16
 @patch
-def show_augmented(self: PictureLoader,
-    n: int = 3,      # pictures
-    draws: int = 5,  # epochs of each
-) -> Figure:
-    "Originals on the left, beside them what the model sees of them in the coming epochs"
+def show_augmented(self: PictureLoader, n: int = 3, draws: int = 5) -> Figure:
+    """Originals on the left, beside them what the model sees of them in the coming epochs
+
+    Parameters
+    ----------
+    n : int
+        pictures
+    draws : int
+        epochs of each
+    """
     data, first = self.dataset, self.epoch + self.passed
     if not data.train: raise ValueError("these pictures are not augmented: use dls.train.show_augmented()")
     pictures, names = [], []
@@ -235,28 +338,55 @@ def show_augmented(self: PictureLoader,
     return picture_grid(pictures, names, columns=1 + draws)
 
 # %% ../../nbs/data/12_loaders.ipynb #a9469c8d
-def open_item(
-    path: str | Path,        # a picture
-    size: int | None = None, # short side wanted, pixels
-) -> PILImage:
-    "A picture as fastai's type, by our opener"
+def open_item(path: str | Path, size: int | None = None) -> PILImage:
+    """A picture as fastai's type, by our opener
+
+    Parameters
+    ----------
+    path : str | Path
+        a picture
+    size : int | None
+        short side wanted, pixels
+    """
     return PILImage.create(open_image(path, size))
 
-def split_rows(
-    rows: pd.DataFrame,  # with `split`
-) -> tuple[list[int], list[int]]:  # positions of training and validation rows
-    "A fastai splitter that reads the table's own split"
+def split_rows(rows: pd.DataFrame) -> tuple[list[int], list[int]]:
+    """A fastai splitter that reads the table's own split
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        with `split`
+
+    Returns
+    -------
+    tuple[list[int], list[int]]
+        positions of training and validation rows
+    """
     return tuple(np.flatnonzero(rows["split"] == split).tolist() for split in ("train", "valid"))
 
 # %% ../../nbs/data/12_loaders.ipynb #8a2c60a9
-def picture_block(
-    recipe: Recipe,     # target, presize, augmentation
-    labels: list[str],  # names in class order
-    mean: tuple,        # of each channel, 0..1 units
-    std: tuple,         # of each channel, 0..1 units
-    size: int | tuple[int, int],  # of the picture, pixels: a side, or height and width
-) -> DataBlock:         # for a table with `file`, the target and `split`
-    "A fastai DataBlock for labelled pictures"
+def picture_block(recipe: Recipe, labels: list[str], mean: tuple, std: tuple, size: int | tuple[int, int]) -> DataBlock:
+    """A fastai DataBlock for labelled pictures
+
+    Parameters
+    ----------
+    recipe : Recipe
+        target, presize, augmentation
+    labels : list[str]
+        names in class order
+    mean : tuple
+        of each channel, 0..1 units
+    std : tuple
+        of each channel, 0..1 units
+    size : int | tuple[int, int]
+        of the picture, pixels: a side, or height and width
+
+    Returns
+    -------
+    DataBlock
+        for a table with `file`, the target and `split`
+    """
     height, width = size_hw(size)
     side = presize_side(max(height, width), recipe.presize)
     pictures = ImageBlock()

@@ -38,10 +38,19 @@ def _header_facts(data: bytes) -> dict:
     return facts
 
 # %% ../../nbs/data/08_look.ipynb #78da0ba3
-def pixel_facts(
-    pixels: np.ndarray,  # (H, W, 3) uint8
-) -> dict:               # brightness, contrast, saturation: 0..1; sharpness: variance of the Laplacian, 0 or more
-    "Light, colour and focus of a picture"
+def pixel_facts(pixels: np.ndarray) -> dict:
+    """Light, colour and focus of a picture
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, 3) uint8
+
+    Returns
+    -------
+    dict
+        brightness, contrast, saturation: 0..1; sharpness: variance of the Laplacian, 0 or more
+    """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA)
     (mean,), (spread,) = cv2.meanStdDev(grey)
@@ -52,7 +61,21 @@ def pixel_facts(
 # %% ../../nbs/data/08_look.ipynb #6b61d90c
 @dataclass(frozen=True)
 class Look:
-    "What one reading of a file gave"
+    """What one reading of a file gave
+
+    Parameters
+    ----------
+    problem : str
+        a name of `data.verify.PROBLEMS`; "" when the picture is sound
+    detail : str
+        what is wrong and what to do
+    facts : dict
+        format, width, height, bytes, camera, brightness, ...; those that are known
+    thumb : np.ndarray | None
+        (48, 48) uint8 grey, as `hash_pictures` makes them; None when it is broken
+    pixels : np.ndarray | None
+        (size, size, 3) uint8, the whole picture squeezed to a square
+    """
     problem: str                # a name of `data.verify.PROBLEMS`; "" when the picture is sound
     detail: str                 # what is wrong and what to do
     facts: dict                 # format, width, height, bytes, camera, brightness, ...; those that are known
@@ -65,11 +88,16 @@ def _reduced(picture: Image.Image, side: int) -> Image.Image:
     factor = min(picture.size) // (2 * side)
     return picture.reduce(factor) if factor > 1 else picture
 
-def look_at(
-    file: str | Path,  # a picture
-    size: int = 224,   # side of `pixels`
-) -> Look:
-    "Decode a file once and take everything from it"
+def look_at(file: str | Path, size: int = 224) -> Look:
+    """Decode a file once and take everything from it
+
+    Parameters
+    ----------
+    file : str | Path
+        a picture
+    size : int
+        side of `pixels`
+    """
     facts = {}
     try:
         data = Path(file).read_bytes()

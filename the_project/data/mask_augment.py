@@ -35,11 +35,16 @@ def _light(A, level: AugmentLevel) -> list:
 # %% ../../nbs/data/15_mask_augment.ipynb #534cd384
 class MaskAugment:
     "What training does to a window of a picture and its mask"
-    def __init__(self,
-        level: str | AugmentLevel,  # a name of AUGMENTS
-        low: np.ndarray,            # (C,): what is dark in each band, e.g. the 1 % quantile of the training rows
-        high: np.ndarray,           # (C,): what is bright, e.g. the 99 % quantile
-    ):
+    def __init__(self, level: str | AugmentLevel, low: np.ndarray, high: np.ndarray):
+        """Parameters
+        ----------
+        level : str | AugmentLevel
+            a name of AUGMENTS
+        low : np.ndarray
+            (C,): what is dark in each band, e.g. the 1 % quantile of the training rows
+        high : np.ndarray
+            (C,): what is bright, e.g. the 99 % quantile
+        """
         level = augment_level(level)
         self.low, self.high = np.asarray(low, np.float32), np.asarray(high, np.float32)
         self.range = np.where(self.high > self.low, self.high - self.low, 1).astype(np.float32)
@@ -47,12 +52,23 @@ class MaskAugment:
         moves, lights = _geometry(A, level), _light(A, level)
         self.moves, self.lights = (A.Compose(steps) if steps else None for steps in (moves, lights))
 
-    def __call__(self,
-        x: np.ndarray,  # float32 (s, s, C), NaN where missing
-        y: np.ndarray,  # uint8 (s, s)
-        seed: int,      # decides everything
-    ) -> tuple[np.ndarray, np.ndarray]:  # the same shapes
-        "One draw"
+    def __call__(self, x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """One draw
+
+        Parameters
+        ----------
+        x : np.ndarray
+            float32 (s, s, C), NaN where missing
+        y : np.ndarray
+            uint8 (s, s)
+        seed : int
+            decides everything
+
+        Returns
+        -------
+        tuple[np.ndarray, np.ndarray]
+            the same shapes
+        """
         if self.moves: x, y = self.move(x, y, seed % 2**32)
         return (self.relight(x, seed % 2**32) if self.lights else x), y
 

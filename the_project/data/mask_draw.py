@@ -14,29 +14,58 @@ from ..core.figure import PlainFigure, shown_text
 # %% ../../nbs/data/20_mask_draw.ipynb #54e214c1
 MISSED, FALSE = "#d55e00", "#0072b2"
 
-def over_errors(
-    picture: np.ndarray,  # uint8 (H, W, 3)
-    truth: np.ndarray,    # int (H, W); 255 is not judged
-    said: np.ndarray,     # int (H, W)
-    two: bool = True,     # two classes: missed and false are told apart
-) -> np.ndarray:          # uint8 (H, W, 3)
-    "A grey picture on which errors stand out: orange missed (or wrong), blue said though it isn't there"
+def over_errors(picture: np.ndarray, truth: np.ndarray, said: np.ndarray, two: bool = True) -> np.ndarray:
+    """A grey picture on which errors stand out: orange missed (or wrong), blue said though it isn't there
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        uint8 (H, W, 3)
+    truth : np.ndarray
+        int (H, W); 255 is not judged
+    said : np.ndarray
+        int (H, W)
+    two : bool
+        two classes: missed and false are told apart
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 3)
+    """
     wrong = (truth != said) & (truth != 255)
     kinds = np.where(wrong, np.where((said > truth) & two, 2, 1), 0)
     grey = np.repeat((picture.mean(2, keepdims=True) * .5 + 110).clip(0, 255), 3, 2).astype(np.uint8)
     return over(grey, kinds, [CLEAR, MISSED, FALSE], 1.)
 
 # %% ../../nbs/data/20_mask_draw.ipynb #17d20d87
-def draw_masks(
-    pictures: list[np.ndarray],         # uint8 (H, W, 3) each
-    truths: list[np.ndarray] | None,    # int (H, W) each, 255 is not judged; None: there are none
-    answers: list[np.ndarray] | None,   # int (H, W) each; None: there are none
-    labels: list[str],                  # names of the classes
-    notes: list[str] | None = None,     # a line above each picture
-    side: float = 1.8,                  # width of a tile, inches
-    title: str = "",                    # above all
-) -> "matplotlib.figure.Figure":        # a row a picture: picture, truth, answer, errors; colours below
-    "Pictures with their masks, answers and errors"
+def draw_masks(pictures: list[np.ndarray], truths: list[np.ndarray] | None, answers: list[np.ndarray] | None,
+               labels: list[str], notes: list[str] | None = None, side: float = 1.8,
+               title: str = "") -> "matplotlib.figure.Figure":
+    """Pictures with their masks, answers and errors
+
+    Parameters
+    ----------
+    pictures : list[np.ndarray]
+        uint8 (H, W, 3) each
+    truths : list[np.ndarray] | None
+        int (H, W) each, 255 is not judged; None: there are none
+    answers : list[np.ndarray] | None
+        int (H, W) each; None: there are none
+    labels : list[str]
+        names of the classes
+    notes : list[str] | None
+        a line above each picture
+    side : float
+        width of a tile, inches
+    title : str
+        above all
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        a row a picture: picture, truth, answer, errors; colours below
+    """
     if not len(pictures): raise ValueError("there are no pictures to draw: give one or more")
     colours = mask_colours(labels)
     columns = ["picture", *["truth"] * (truths is not None), *["answer"] * (answers is not None)]

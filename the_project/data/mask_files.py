@@ -41,11 +41,21 @@ def _parsed(classes: tuple[str, ...]) -> list[tuple[str, int]]:  # (name, value)
     if twice is not None: raise ValueError(f"classes={classes} gives the value {twice} to two names: each has its own")
     return found
 
-def class_table(
-    recipe: Recipe,     # its classes, if it names any
-    labels: list[str],  # of the run, from `mask_classes`
-) -> dict[int, int]:    # value in a file -> class number, or NOT_JUDGED
-    "What each value of a mask means"
+def class_table(recipe: Recipe, labels: list[str]) -> dict[int, int]:
+    """What each value of a mask means
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its classes, if it names any
+    labels : list[str]
+        of the run, from `mask_classes`
+
+    Returns
+    -------
+    dict[int, int]
+        value in a file -> class number, or NOT_JUDGED
+    """
     if not recipe.classes and labels != ["background", "target"]: named = [(name, int(name)) for name in labels]
     else: named = _parsed(recipe.classes or tuple(labels))
     table, numbers = {}, {name: i for i, name in enumerate(labels)}
@@ -66,10 +76,19 @@ def _stored(path: str) -> np.ndarray:  # (H, W) or (H, W, C), as stored
     except Exception: pass  # `read_raster` reads more, and says better what is wrong
     with read_raster(path, bands=1, vrt=True) as raster: return raster.pixels
 
-def read_mask(
-    path: str | Path,  # PNG, TIFF, NPY: whole numbers, or NaN where nothing is known
-) -> np.ndarray:       # (H, W) values as stored, uint8 or int32; NaN is 255
-    "A mask's values"
+def read_mask(path: str | Path) -> np.ndarray:
+    """A mask's values
+
+    Parameters
+    ----------
+    path : str | Path
+        PNG, TIFF, NPY: whole numbers, or NaN where nothing is known
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) values as stored, uint8 or int32; NaN is 255
+    """
     if not str(path): raise PictureError("a row names no mask: give its path, or leave the row out")
     check_regular(path)
     values = _stored(str(path))
@@ -92,13 +111,25 @@ def _values_in(mask: np.ndarray) -> list[int]:
     if mask.dtype == np.uint8: return np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
     return np.unique(mask).tolist()
 
-def to_classes(
-    mask: np.ndarray,         # (H, W), from `read_mask`
-    table: dict[int, int],    # from `class_table`
-    labels: list[str],        # names of the classes
-    path: str | Path = "mask",  # for messages
-) -> np.ndarray:              # uint8 (H, W): class numbers, NOT_JUDGED
-    "A mask's values as class numbers"
+def to_classes(mask: np.ndarray, table: dict[int, int], labels: list[str], path: str | Path = "mask") -> np.ndarray:
+    """A mask's values as class numbers
+
+    Parameters
+    ----------
+    mask : np.ndarray
+        (H, W), from `read_mask`
+    table : dict[int, int]
+        from `class_table`
+    labels : list[str]
+        names of the classes
+    path : str | Path
+        for messages
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W): class numbers, NOT_JUDGED
+    """
     found = _values_in(mask)
     unknown = [value for value in found if value not in table]
     if unknown or (len(labels) == 2 and table.get(1) == table.get(255) and {1, 255} <= set(found)):
@@ -113,12 +144,23 @@ def to_classes(
     return lookup[mask]
 
 # %% ../../nbs/data/16_mask_files.ipynb #66ffdc34
-def mask_path(
-    row: dict,          # of the table
-    labels: list[str],  # not used
-    recipe: Recipe,     # its target names the column
-) -> str:               # "" where there is none
-    "Path of a row's mask"
+def mask_path(row: dict, labels: list[str], recipe: Recipe) -> str:
+    """Path of a row's mask
+
+    Parameters
+    ----------
+    row : dict
+        of the table
+    labels : list[str]
+        not used
+    recipe : Recipe
+        its target names the column
+
+    Returns
+    -------
+    str
+        "" where there is none
+    """
     target = recipe.targets[0]
     if target not in row:
         raise ValueError(f"the table has no column {target!r}: it has {', '.join(map(str, row))}; a mask's path goes "
@@ -146,11 +188,21 @@ def _say_not_judged(found: Counter) -> None:
                   "Recipe.classes")
 
 # %% ../../nbs/data/16_mask_files.ipynb #fc4bbbdf
-def mask_classes(
-    rows: pd.DataFrame,  # training rows
-    recipe: Recipe,      # its classes; without, the masks' own values are read
-) -> list[str]:          # names in the order of their class numbers
-    "The classes that masks speak of"
+def mask_classes(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
+    """The classes that masks speak of
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    recipe : Recipe
+        its classes; without, the masks' own values are read
+
+    Returns
+    -------
+    list[str]
+        names in the order of their class numbers
+    """
     if recipe.classes:
         labels = [name for name, _ in _parsed(recipe.classes) if name != "-"]
         if len(labels) < 2: raise ValueError(f"classes={recipe.classes} names fewer than two: a mask needs two or more")
@@ -174,11 +226,21 @@ def mask_classes(
 # %% ../../nbs/data/16_mask_files.ipynb #60157b19
 TILE, OVERLAP, MULTIPLE = 1024, 128, 32
 
-def file_band_names(
-    rows: pd.DataFrame,  # with `file`
-    recipe: Recipe,      # its file_bands
-) -> list[str]:          # the recipe's, or red, green, blue, or band1, band2 ...
-    "Names of the bands that the files hold"
+def file_band_names(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
+    """Names of the bands that the files hold
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        with `file`
+    recipe : Recipe
+        its file_bands
+
+    Returns
+    -------
+    list[str]
+        the recipe's, or red, green, blue, or band1, band2 ...
+    """
     if recipe.file_bands: return list(recipe.file_bands)
     if len(rows) == 0: raise ValueError("there are no rows to read the bands of: check your filter, or name file_bands")
     for file in rows["file"].iloc[:20]:
@@ -189,11 +251,21 @@ def file_band_names(
     raise PictureError(f"{rows['file'].iloc[0]}: neither this nor the next {min(len(rows), 20) - 1} files can be read: "
                        "check the paths")
 
-def bands_spec(
-    file_bands: list[str],  # from `file_band_names`, or a measured dict's
-    recipe: Recipe,         # bands, missing, hide_band, presize
-) -> dict:                  # as in a bundle's config.json
-    "Which bands of a file a model sees, what is missing in them, and how large scenes are read"
+def bands_spec(file_bands: list[str], recipe: Recipe) -> dict:
+    """Which bands of a file a model sees, what is missing in them, and how large scenes are read
+
+    Parameters
+    ----------
+    file_bands : list[str]
+        from `file_band_names`, or a measured dict's
+    recipe : Recipe
+        bands, missing, hide_band, presize
+
+    Returns
+    -------
+    dict
+        as in a bundle's config.json
+    """
     return check_bands(dict(
         file_bands=list(file_bands), bands=list(recipe.bands or file_bands), missing=list(recipe.missing),
         hide_band=recipe.hide_band, multiple=MULTIPLE, presize=recipe.presize,
@@ -204,21 +276,38 @@ WHOLE = 4_000_000  # pixels: up to this a picture is decoded at once
 
 class Scene:
     "A picture's bands and its mask, by windows"
-    def __init__(self,
-        pixels: Raster | np.ndarray,   # a raster, or float32 (H, W, C) with NaN
-        mask: np.ndarray,              # uint8 (H, W): class numbers
-        spec: dict,                    # from `bands_spec`
-    ):
+    def __init__(self, pixels: Raster | np.ndarray, mask: np.ndarray, spec: dict):
+        """Parameters
+        ----------
+        pixels : Raster | np.ndarray
+            a raster, or float32 (H, W, C) with NaN
+        mask : np.ndarray
+            uint8 (H, W): class numbers
+        spec : dict
+            from `bands_spec`
+        """
         self.pixels, self.mask, self.spec = pixels, mask, spec
         self.shape = mask.shape
 
-    def window(self,
-        top: int,     # first row
-        left: int,    # first column
-        height: int,  # rows
-        width: int,   # columns
-    ) -> tuple[np.ndarray, np.ndarray]:  # float32 (height, width, C) with NaN; uint8 (height, width)
-        "Pixels and classes of a part"
+    def window(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels and classes of a part
+
+        Parameters
+        ----------
+        top : int
+            first row
+        left : int
+            first column
+        height : int
+            rows
+        width : int
+            columns
+
+        Returns
+        -------
+        tuple[np.ndarray, np.ndarray]
+            float32 (height, width, C) with NaN; uint8 (height, width)
+        """
         part = slice(top, top + height), slice(left, left + width)
         if isinstance(self.pixels, Raster):
             x = select_bands(self.pixels.window(top, left, height, width), self.spec, self.pixels.name,
@@ -241,14 +330,27 @@ def _sizes_agree(raster: Raster, mask: np.ndarray, mask_file: str) -> None:
                            f"{raster.shape[1]} x {raster.shape[0]}: they must be one size; draw it again, or resize it "
                            "without interpolation")
 
-def open_scene(
-    file: str | Path,              # a picture or raster
-    mask_file: str | None,         # its mask; None: nothing is known
-    spec: dict,                    # from `bands_spec`
-    table: dict[int, int],         # from `class_table`
-    labels: list[str],             # names of the classes
-) -> Scene:
-    "A picture with its mask; a `PictureError` names what is wrong with either"
+def open_scene(file: str | Path, mask_file: str | None, spec: dict, table: dict[int, int], labels: list[str]) -> Scene:
+    """A picture with its mask; a `PictureError` names what is wrong with either
+
+    Parameters
+    ----------
+    file : str | Path
+        a picture or raster
+    mask_file : str | None
+        its mask; None: nothing is known
+    spec : dict
+        from `bands_spec`
+    table : dict[int, int]
+        from `class_table`
+    labels : list[str]
+        names of the classes
+
+    Raises
+    ------
+    PictureError
+        names what is wrong with either
+    """
     raster = read_raster(str(file), bands=len(spec["file_bands"]), vrt=True)
     if raster.shape[2] != len(spec["file_bands"]): select_bands(np.empty((1, 1, raster.shape[2])), spec, raster.name)
     if mask_file is None: mask = np.full(raster.shape[:2], NOT_JUDGED, np.uint8)
@@ -268,35 +370,68 @@ def open_scene(
 # %% ../../nbs/data/16_mask_files.ipynb #79e63c92
 class StoredScene(Scene):
     "A scene from its bytes, as the cache keeps them"
-    def __init__(self,
-        record: np.ndarray,  # uint8 (H, W, 4 C + 1), from `to_record`
-    ):
+    def __init__(self, record: np.ndarray):
+        """Parameters
+        ----------
+        record : np.ndarray
+            uint8 (H, W, 4 C + 1), from `to_record`
+        """
         self.record, self.shape, self.mask = record, record.shape[:2], record[..., -1]
 
-    def window(self,
-        top: int,     # first row
-        left: int,    # first column
-        height: int,  # rows
-        width: int,   # columns
-    ) -> tuple[np.ndarray, np.ndarray]:  # float32 (height, width, C) with NaN; uint8 (height, width)
-        "Pixels and classes of a part"
+    def window(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels and classes of a part
+
+        Parameters
+        ----------
+        top : int
+            first row
+        left : int
+            first column
+        height : int
+            rows
+        width : int
+            columns
+
+        Returns
+        -------
+        tuple[np.ndarray, np.ndarray]
+            float32 (height, width, C) with NaN; uint8 (height, width)
+        """
         part = self.record[top:top + height, left:left + width]
         x, y = np.ascontiguousarray(part[..., :-1]).view(np.float32), np.array(part[..., -1])
         y[~has_value(x)] = NOT_JUDGED
         return x, y
 
-def to_record(
-    scene: Scene,  # its pixels in memory
-) -> np.ndarray:   # uint8 (H, W, 4 C + 1)
-    "A scene as bytes"
+def to_record(scene: Scene) -> np.ndarray:
+    """A scene as bytes
+
+    Parameters
+    ----------
+    scene : Scene
+        its pixels in memory
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 4 C + 1)
+    """
     pixels = np.ascontiguousarray(scene.pixels, np.float32).view(np.uint8)
     return np.concatenate([pixels, scene.mask[..., None]], 2)
 
 # %% ../../nbs/data/16_mask_files.ipynb #d35dc296
-def stored_shape(
-    file: str,            # a picture or raster
-) -> tuple[int, int]:     # upright
-    "Height and width, from the header"
+def stored_shape(file: str) -> tuple[int, int]:
+    """Height and width, from the header
+
+    Parameters
+    ----------
+    file : str
+        a picture or raster
+
+    Returns
+    -------
+    tuple[int, int]
+        upright
+    """
     if not file.lower().endswith((".tif", ".tiff", ".npy")):
         try:
             with open_header(file) as picture:

@@ -77,12 +77,23 @@ def _row_key(row: dict, recipe: Recipe) -> list[str]:
     return [f"{path}:{(picture_key(path) or b'').hex()}" for path in (str(row["file"]), mask)]
 
 # %% ../../nbs/data/17_mask_measure.ipynb #c0d2fa4f
-def measure_bands(
-    rows: pd.DataFrame,  # training rows: `file` and the recipe's target, the masks
-    recipe: Recipe,      # file_bands, bands, missing, hide_band, presize, classes
-    more: Callable | None = None,  # (float32 (C, h, w) with NaN) -> (I, h, w); `.names`: measured as well, as "indices"
-) -> dict:               # plain JSON; lists in the order of bands (mean ... share_missing) and classes (values, pixels)
-    "What the training rows' bands and masks hold, measured in one pass; asked again it is remembered"
+def measure_bands(rows: pd.DataFrame, recipe: Recipe, more: Callable | None = None) -> dict:
+    """What the training rows' bands and masks hold, measured in one pass; asked again it is remembered
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows: `file` and the recipe's target, the masks
+    recipe : Recipe
+        file_bands, bands, missing, hide_band, presize, classes
+    more : Callable | None
+        (float32 (C, h, w) with NaN) -> (I, h, w); `.names`: measured as well, as "indices"
+
+    Returns
+    -------
+    dict
+        plain JSON; lists in the order of bands (mean ... share_missing) and classes (values, pixels)
+    """
     file_bands, labels = file_band_names(rows, recipe), mask_classes(rows, recipe)
     spec = bands_spec(file_bands, recipe)
     names = list(more.names) if more is not None else []
@@ -124,18 +135,38 @@ def _tell(measured: dict, rows: pd.DataFrame, recipe: Recipe) -> None:
         if pixels == 0: say(f"class {name!r} has no pixel in any training mask: the model can't learn it")
 
 # %% ../../nbs/data/17_mask_measure.ipynb #7bd6765b
-def fact_name(
-    label: str,  # of a class
-) -> str:        # usable in a formula
-    "A class's name as a part of a column's name"
+def fact_name(label: str) -> str:
+    """A class's name as a part of a column's name
+
+    Parameters
+    ----------
+    label : str
+        of a class
+
+    Returns
+    -------
+    str
+        usable in a formula
+    """
     return re.sub(r"\W+", "_", label).strip("_") or "class"
 
-def mask_facts(
-    table: pd.DataFrame,  # with `file` and the masks
-    recipe: Recipe,       # bands, missing, classes
-    labels: list[str] | None = None,  # of the run; None: of these rows
-) -> pd.DataFrame:        # a copy with has_<class> (0 or 1), share_<class> and share_missing; NaN where unreadable
-    "What each row's mask holds"
+def mask_facts(table: pd.DataFrame, recipe: Recipe, labels: list[str] | None = None) -> pd.DataFrame:
+    """What each row's mask holds
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with `file` and the masks
+    recipe : Recipe
+        bands, missing, classes
+    labels : list[str] | None
+        of the run; None: of these rows
+
+    Returns
+    -------
+    pd.DataFrame
+        a copy with has_<class> (0 or 1), share_<class> and share_missing; NaN where unreadable
+    """
     labels = labels or mask_classes(table, recipe)
     spec, columns = bands_spec(file_band_names(table, recipe), recipe), []
     for _, scene in _usable(table, recipe, labels, spec):

@@ -37,17 +37,31 @@ _all_ = ["NOT_JUDGED", "bands_spec", "class_table", "file_band_names", "mask_cla
          "measure_bands", "read_mask", "to_classes"]
 
 # %% ../../nbs/data/18_masks.ipynb #b168357a
-def mask_batch(
-    masks: list[np.ndarray],  # (H, W) class numbers, of one size
-) -> torch.Tensor:            # int64 (B, H, W)
-    "Masks as a batch"
+def mask_batch(masks: list[np.ndarray]) -> torch.Tensor:
+    """Masks as a batch
+
+    Parameters
+    ----------
+    masks : list[np.ndarray]
+        (H, W) class numbers, of one size
+
+    Returns
+    -------
+    torch.Tensor
+        int64 (B, H, W)
+    """
     return torch.from_numpy(np.stack(masks)).long()
 
-def no_mask(
-    labels: list[str],  # not used
-    recipe: Recipe,     # not used
-) -> None:
-    "What stands for a mask that isn't known: every pixel is then not judged"
+def no_mask(labels: list[str], recipe: Recipe) -> None:
+    """What stands for a mask that isn't known: every pixel is then not judged
+
+    Parameters
+    ----------
+    labels : list[str]
+        not used
+    recipe : Recipe
+        not used
+    """
 
 # %% ../../nbs/data/18_masks.ipynb #bfd8fdb3
 def _augmentation(rows: pd.DataFrame, recipe: Recipe) -> MaskAugment:
@@ -74,16 +88,27 @@ class MaskRows(PictureRows):
     "Rows of a table as rasters with their masks"
     instead = "an empty picture that is not judged"
 
-    def __init__(self,
-        rows: pd.DataFrame,                 # with `file` and the recipe's target: the mask's path
-        recipe: Recipe,                     # seed, sizes, bands, classes, augmentation
-        task: Task,                         # how a target is read
-        labels: list[str],                  # names in class order
-        preprocess: dict,                   # from `MaskRows.prepared`
-        train: bool = False,                # random windows, augmented, instead of whole pictures
-        folder: str | Path | None = None,   # cache folder; None: no cache
-        limit_bytes: float = 20e9,          # of the cache folder
-    ):
+    def __init__(self, rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], preprocess: dict,
+                 train: bool = False, folder: str | Path | None = None, limit_bytes: float = 20e9):
+        """Parameters
+        ----------
+        rows : pd.DataFrame
+            with `file` and the recipe's target: the mask's path
+        recipe : Recipe
+            seed, sizes, bands, classes, augmentation
+        task : Task
+            how a target is read
+        labels : list[str]
+            names in class order
+        preprocess : dict
+            from `MaskRows.prepared`
+        train : bool
+            random windows, augmented, instead of whole pictures
+        folder : str | Path | None
+            cache folder; None: no cache
+        limit_bytes : float
+            of the cache folder
+        """
         check_rows(rows)
         self.table, self.recipe, self.task = self.with_facts(rows, recipe, labels, train), recipe, task
         self.preprocess, self.size, self.channels = preprocess, preprocess["size"][0], preprocess["channels"]
@@ -135,11 +160,21 @@ def stand_in(self: MaskRows, row: int) -> Scene:
 
 # %% ../../nbs/data/18_masks.ipynb #00d9c2a8
 @patch
-def draw(self: MaskRows,
-    scene: Scene,  # of the row
-    keys: tuple,   # of its generator
-) -> tuple[np.ndarray, np.ndarray]:  # float32 (size, size, C), uint8 (size, size)
-    "A window of a scene, augmented"
+def draw(self: MaskRows, scene: Scene, keys: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """A window of a scene, augmented
+
+    Parameters
+    ----------
+    scene : Scene
+        of the row
+    keys : tuple
+        of its generator
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        float32 (size, size, C), uint8 (size, size)
+    """
     rng, high, wide = rng_for(*keys), *(min(side, self.size) for side in scene.shape)
     for _ in range(8):
         top, left = (int(rng.integers(0, side - part + 1)) for side, part in zip(scene.shape, (high, wide)))
@@ -149,20 +184,34 @@ def draw(self: MaskRows,
     return self.augment(x, y, seed_for(*keys))
 
 @patch
-def whole(self: MaskRows,
-    scene: Scene,
-) -> tuple[np.ndarray, np.ndarray]:  # float32 (H, W, C), uint8 (H, W): H and W multiples of 32
-    "All of a scene, padded as the predictor pads it"
+def whole(self: MaskRows, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """All of a scene, padded as the predictor pads it
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        float32 (H, W, C), uint8 (H, W): H and W multiples of 32
+    """
     x, y = scene.window(0, 0, *scene.shape)
     return pad_to(x, MULTIPLE)[0], pad_to(y, MULTIPLE, value=NOT_JUDGED)[0]
 
 # %% ../../nbs/data/18_masks.ipynb #c7e49dd2
 @patch
-def batch(self: MaskRows,
-    rows: list[int],  # positions in the table; a row's next draw in the same epoch: position + rows of the table
-    epoch: int,       # decides what is drawn, together with seed, size and row
-) -> tuple:           # float32 (B, C, H, W) raw, NaN where missing; int64 (B, H, W); keys; notes for `hear`
-    "The rows' rasters and masks; nothing that is random depends on who calls, or when"
+def batch(self: MaskRows, rows: list[int], epoch: int) -> tuple:
+    """The rows' rasters and masks; nothing that is random depends on who calls, or when
+
+    Parameters
+    ----------
+    rows : list[int]
+        positions in the table; a row's next draw in the same epoch: position + rows of the table
+    epoch : int
+        decides what is drawn, together with seed, size and row
+
+    Returns
+    -------
+    tuple
+        float32 (B, C, H, W) raw, NaN where missing; int64 (B, H, W); keys; notes for `hear`
+    """
     pictures, masks = [], []
     for repeat, row in (divmod(item, len(self)) for item in rows):
         _, scene = self.find(row, epoch)
@@ -189,20 +238,34 @@ def padded_shape(self: MaskRows, row: int) -> tuple[int, int]:
     return tuple(-(-side // MULTIPLE) * MULTIPLE for side in self.shapes[row] or (MULTIPLE, MULTIPLE))
 
 @patch
-def frame(self: MaskRows,
-    row: int,  # position in the table
-) -> tuple[int, int, int, int]:  # top, left, height, width
-    "Where a row's picture lies in what a batch shows of it; a training window is all of it"
+def frame(self: MaskRows, row: int) -> tuple[int, int, int, int]:
+    """Where a row's picture lies in what a batch shows of it; a training window is all of it
+
+    Parameters
+    ----------
+    row : int
+        position in the table
+
+    Returns
+    -------
+    tuple[int, int, int, int]
+        top, left, height, width
+    """
     if self.train: return 0, 0, self.size, self.size
     padded, (height, width) = self.padded_shape(row), self.shapes[row] or (MULTIPLE, MULTIPLE)
     return (padded[0] - height) // 2, (padded[1] - width) // 2, height, width
 
 @patch
-def plan(self: MaskRows,
-    rows: list[int],  # positions, in the order of the pass
-    bs: int,          # rows a batch, at most
-) -> list[list[int]]:
-    "The rows of each batch of a pass"
+def plan(self: MaskRows, rows: list[int], bs: int) -> list[list[int]]:
+    """The rows of each batch of a pass
+
+    Parameters
+    ----------
+    rows : list[int]
+        positions, in the order of the pass
+    bs : int
+        rows a batch, at most
+    """
     if self.train: return [rows[start:start + bs] for start in range(0, len(rows), bs)]
     batches, before = [], None
     for row in rows:
@@ -215,37 +278,70 @@ def plan(self: MaskRows,
 
 # %% ../../nbs/data/18_masks.ipynb #0691e84d
 @patch
-def pictures(self: MaskRows,
-    x: torch.Tensor,  # float32 (B, C, H, W), raw
-    y: torch.Tensor,  # int (B, H, W)
-) -> list[np.ndarray]:  # uint8 (H, W, 3) each
-    "A batch to look at: each picture with its mask over it"
+def pictures(self: MaskRows, x: torch.Tensor, y: torch.Tensor) -> list[np.ndarray]:
+    """A batch to look at: each picture with its mask over it
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        float32 (B, C, H, W), raw
+    y : torch.Tensor
+        int (B, H, W)
+
+    Returns
+    -------
+    list[np.ndarray]
+        uint8 (H, W, 3) each
+    """
     seen, colours = self.as_pictures(x), mask_colours(self.vocab)
     return [over(picture, mask.cpu().numpy(), colours) for picture, mask in zip(seen, y)]
 
 @patch
-def as_pictures(self: MaskRows,
-    x: torch.Tensor,  # float32 (B, C, H, W), raw
-) -> np.ndarray:      # uint8 (B, H, W, 3)
-    "Three bands of a batch, stretched to be seen"
+def as_pictures(self: MaskRows, x: torch.Tensor) -> np.ndarray:
+    """Three bands of a batch, stretched to be seen
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        float32 (B, C, H, W), raw
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (B, H, W, 3)
+    """
     raw = x.detach().float().cpu().permute(0, 2, 3, 1).numpy()
     return np.stack([visible(pixels, self.preprocess["bands"]) for pixels in raw])
 
 @patch
-def original(self: MaskRows,
-    row: int,    # position in the table
-    epoch: int,  # decides what takes the place of a broken file
-) -> np.ndarray:  # uint8 (H, W, 3)
-    "A row's whole picture with its mask over it"
+def original(self: MaskRows, row: int, epoch: int) -> np.ndarray:
+    """A row's whole picture with its mask over it
+
+    Parameters
+    ----------
+    row : int
+        position in the table
+    epoch : int
+        decides what takes the place of a broken file
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (H, W, 3)
+    """
     scene = self.find(row, epoch)[1]
     x, y = scene.window(0, 0, *scene.shape)
     return over(visible(x, self.preprocess["bands"]), y, mask_colours(self.vocab))
 
 @patch
-def name_of(self: MaskRows,
-    target: torch.Tensor,  # int (H, W)
-) -> str:
-    "The largest class but the first, with its share of what is judged; the first where it is alone"
+def name_of(self: MaskRows, target: torch.Tensor) -> str:
+    """The largest class but the first, with its share of what is judged; the first where it is alone
+
+    Parameters
+    ----------
+    target : torch.Tensor
+        int (H, W)
+    """
     counts = np.bincount(target.cpu().numpy().ravel(), minlength=256)[:self.c]
     if not counts.sum(): return "not judged"
     best = int(counts[1:].argmax()) + 1 if counts[1:].any() else 0

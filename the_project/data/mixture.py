@@ -16,28 +16,52 @@ from torch.nn.functional import one_hot
 # %% ../../nbs/data/07_mixture.ipynb #20137b03
 @dataclass(frozen=True)
 class Mixture:
-    "How the pictures of one batch are mixed"
+    """How the pictures of one batch are mixed
+
+    Parameters
+    ----------
+    lam : float
+        share of its own that a picture keeps, 0 to 1
+    shift : int
+        its partner is this many places further on, 1 or more
+    box : tuple[int, int, int, int] | None
+        CutMix: top, bottom, left, right of the patch, pixels; None: MixUp
+    """
     lam: float                                   # share of its own that a picture keeps, 0 to 1
     shift: int                                   # its partner is this many places further on, 1 or more
     box: tuple[int, int, int, int] | None = None  # CutMix: top, bottom, left, right of the patch, pixels; None: MixUp
 
-def draw_mixup(
-    rng: np.random.Generator,  # decides
-    n: int,                    # pictures in the batch, 2 or more
-    alpha: float,              # of the Beta distribution, above 0; small: nearly unmixed, 1: any share alike
-) -> Mixture:
-    "Draw a mixture of whole pictures ([Zhang 2018](https://arxiv.org/abs/1710.09412))"
+def draw_mixup(rng: np.random.Generator, n: int, alpha: float) -> Mixture:
+    """Draw a mixture of whole pictures ([Zhang 2018](https://arxiv.org/abs/1710.09412))
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        decides
+    n : int
+        pictures in the batch, 2 or more
+    alpha : float
+        of the Beta distribution, above 0; small: nearly unmixed, 1: any share alike
+    """
     return Mixture(float(rng.beta(alpha, alpha)), int(rng.integers(1, n)))
 
 # %% ../../nbs/data/07_mixture.ipynb #105b9cea
-def draw_cutmix(
-    rng: np.random.Generator,  # decides
-    n: int,                    # pictures in the batch, 2 or more
-    alpha: float,              # of the Beta distribution, above 0
-    height: int,               # of a picture, pixels
-    width: int,                # of a picture, pixels
-) -> Mixture:
-    "Draw a patch to be replaced ([Yun 2019](https://arxiv.org/abs/1905.04899))"
+def draw_cutmix(rng: np.random.Generator, n: int, alpha: float, height: int, width: int) -> Mixture:
+    """Draw a patch to be replaced ([Yun 2019](https://arxiv.org/abs/1905.04899))
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        decides
+    n : int
+        pictures in the batch, 2 or more
+    alpha : float
+        of the Beta distribution, above 0
+    height : int
+        of a picture, pixels
+    width : int
+        of a picture, pixels
+    """
     side, shift = np.sqrt(1 - rng.beta(alpha, alpha)), int(rng.integers(1, n))
     top, bottom = _span(rng.integers(height), side*height, height)
     left, right = _span(rng.integers(width), side*width, width)
@@ -48,12 +72,23 @@ def _span(middle: int, length: float, limit: int) -> tuple[int, int]:
     return max(start, 0), min(start + int(length), limit)
 
 # %% ../../nbs/data/07_mixture.ipynb #659b9e2b
-def mix_pictures(
-    x: Tensor,                 # (B, ..., H, W); MixUp needs float, CutMix takes any type (masks too)
-    mixture: Mixture,          # what to do; see `draw_mixup`, `draw_cutmix`
-    out: Tensor | None = None,  # where to write, like `x`; not `x` itself
-) -> Tensor:                   # (B, ...) mixed; `x` stays as it is
-    "Mix each picture of a batch with its partner"
+def mix_pictures(x: Tensor, mixture: Mixture, out: Tensor | None = None) -> Tensor:
+    """Mix each picture of a batch with its partner
+
+    Parameters
+    ----------
+    x : Tensor
+        (B, ..., H, W); MixUp needs float, CutMix takes any type (masks too)
+    mixture : Mixture
+        what to do; see `draw_mixup`, `draw_cutmix`
+    out : Tensor | None
+        where to write, like `x`; not `x` itself
+
+    Returns
+    -------
+    Tensor
+        (B, ...) mixed; `x` stays as it is
+    """
     if not (mixture.box or x.is_floating_point()):
         raise ValueError(f"pictures of type {x.dtype} can't be mixed by MixUp: make them float first, or use CutMix")
     x, shift = x.detach().as_subclass(Tensor), mixture.shift
@@ -67,25 +102,50 @@ def mix_pictures(
 def _patch(x: Tensor, box: tuple) -> Tensor: return x[..., box[0]:box[1], box[2]:box[3]]
 
 # %% ../../nbs/data/07_mixture.ipynb #217c12b0
-def mix_targets(
-    y: Tensor,         # (B,) int64 class ids, or (B, ...) float
-    mixture: Mixture,  # the pictures' mixture
-    n: int,            # classes, for class ids
-) -> Tensor:           # (B, n) float shares, or (B, ...) float
-    "Mix the targets of a batch as its pictures were mixed"
+def mix_targets(y: Tensor, mixture: Mixture, n: int) -> Tensor:
+    """Mix the targets of a batch as its pictures were mixed
+
+    Parameters
+    ----------
+    y : Tensor
+        (B,) int64 class ids, or (B, ...) float
+    mixture : Mixture
+        the pictures' mixture
+    n : int
+        classes, for class ids
+
+    Returns
+    -------
+    Tensor
+        (B, n) float shares, or (B, ...) float
+    """
     y = y.as_subclass(Tensor)
     if not y.is_floating_point(): y = one_hot(y, n).float()
     return torch.lerp(y, y.roll(-mixture.shift, 0), 1 - mixture.lam)
 
 # %% ../../nbs/data/07_mixture.ipynb #e4a7b030
-def show_mixed(
-    x: Tensor,                         # (B, 3, H, W) float pictures, any range
-    y: Tensor,                         # (B,) class ids
-    mixture: Mixture,                  # of this batch
-    labels: list[str] | None = None,   # names of the classes; None: their numbers
-    n: int = 4,                        # pictures to show
-) -> "matplotlib.figure.Figure":       # a row of mixed pictures over their shares
-    "Show the first pictures of a batch as they are mixed"
+def show_mixed(x: Tensor, y: Tensor, mixture: Mixture, labels: list[str] | None = None,
+               n: int = 4) -> "matplotlib.figure.Figure":
+    """Show the first pictures of a batch as they are mixed
+
+    Parameters
+    ----------
+    x : Tensor
+        (B, 3, H, W) float pictures, any range
+    y : Tensor
+        (B,) class ids
+    mixture : Mixture
+        of this batch
+    labels : list[str] | None
+        names of the classes; None: their numbers
+    n : int
+        pictures to show
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        a row of mixed pictures over their shares
+    """
     from the_project.core.figure import PlainFigure
     mixed, partners, n = mix_pictures(x, mixture), y.roll(-mixture.shift, 0), min(n, len(x))
     low, high, names = x.min(), x.max(), labels or list(range(int(y.max()) + 1))

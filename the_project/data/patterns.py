@@ -29,11 +29,21 @@ def _shaped_so(values: pd.Series, labels: pd.Series) -> bool:
     if not 2 * labels.nunique() < len(counts) <= len(values) / 2 or rows.sum() < len(values) / 2: return False
     return (labels[rows].groupby(values[rows]).nunique() == 1).mean() > .95
 
-def grouping_columns(
-    table: pd.DataFrame,    # columns `file`, the target, and whatever else is known
-    target: str = "label",  # the column to be learned
-) -> list[str]:             # names of columns, in the table's order
-    "Columns whose values look like names of what belongs together"
+def grouping_columns(table: pd.DataFrame, target: str = "label") -> list[str]:
+    """Columns whose values look like names of what belongs together
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, and whatever else is known
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    list[str]
+        names of columns, in the table's order
+    """
     skipped, found = {"file", target, "group", "split", "fold"}, []
     for name in table.columns.difference(skipped, sort=False):
         values = table[name].dropna()
@@ -49,19 +59,38 @@ _COPY = re.compile(r"""(?ix) (?: _(?:jpe?g|png)\.rf\.[0-9a-z]{16,} | \s*\(\d+\) 
         |zoom|blur(?:red)?|noisy?|noise|bright(?:ness)?|dark(?:er)?|jitter|edit(?:ed)?|resized?|scaled?)[\s_-]?\d*
     | [\s_-]+ (?:frame|frm|shot)[\s_-]?\d+ )+ $""")
 
-def name_of_origin(
-    file: str,      # path of a picture
-) -> str:           # its name without folder and suffix, and without what a copy or frame adds
-    "What a picture's file would be called if it were the original"
+def name_of_origin(file: str) -> str:
+    """What a picture's file would be called if it were the original
+
+    Parameters
+    ----------
+    file : str
+        path of a picture
+
+    Returns
+    -------
+    str
+        its name without folder and suffix, and without what a copy or frame adds
+    """
     stem = PurePath(str(file).replace("\\", "/")).stem
     return _COPY.sub("", stem) or stem
 
 # %% ../../nbs/data/09_patterns.ipynb #90f96c0f
-def named_alike(
-    table: pd.DataFrame,    # columns `file` and maybe the target
-    target: str = "label",  # the column to be learned; copies share it
-) -> pd.Series:             # for each row its origin's name; missing where the name is nobody's copy
-    "Rows whose file names say that they are copies or frames of one original"
+def named_alike(table: pd.DataFrame, target: str = "label") -> pd.Series:
+    """Rows whose file names say that they are copies or frames of one original
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file` and maybe the target
+    target : str
+        the column to be learned; copies share it
+
+    Returns
+    -------
+    pd.Series
+        for each row its origin's name; missing where the name is nobody's copy
+    """
     stems = table["file"].astype("str").map(lambda file: PurePath(file.replace("\\", "/")).stem)
     origin = table["file"].astype("str").map(name_of_origin)
     label = table[target].astype("str") if target in table else pd.Series("", index=table.index)

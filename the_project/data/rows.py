@@ -27,13 +27,25 @@ from .image import (PictureCache, PictureError, load_cached, open_image, picture
                                     read_uint8)
 
 # %% ../../nbs/data/11_rows.ipynb #6306efb9
-def preprocess_for(
-    recipe: Recipe,  # fit and channels
-    size: int | tuple[int, int],  # of the picture, pixels: a side, or height and width
-    mean: tuple,     # of each channel, 0..1 units
-    std: tuple,      # of each channel, 0..1 units
-) -> dict:           # as in a bundle's config.json
-    "How a picture becomes the model's input where nothing is drawn: validation, test, serving"
+def preprocess_for(recipe: Recipe, size: int | tuple[int, int], mean: tuple, std: tuple) -> dict:
+    """How a picture becomes the model's input where nothing is drawn: validation, test, serving
+
+    Parameters
+    ----------
+    recipe : Recipe
+        fit and channels
+    size : int | tuple[int, int]
+        of the picture, pixels: a side, or height and width
+    mean : tuple
+        of each channel, 0..1 units
+    std : tuple
+        of each channel, 0..1 units
+
+    Returns
+    -------
+    dict
+        as in a bundle's config.json
+    """
     if recipe.channels not in (1, 3):
         raise ValueError(f"channels={recipe.channels}: pictures are read as 1 (grey) or 3 (RGB) channels")
     if not len(mean) == len(std) == recipe.channels:
@@ -106,10 +118,14 @@ def _pipeline(recipe: Recipe, size: int | tuple[int, int], side: int, mean: tupl
     return _Albumentations(recipe, size) if recipe.pipeline == "albumentations" else _Fastai(recipe, size, side)
 
 # %% ../../nbs/data/11_rows.ipynb #9c950dda
-def check_rows(
-    rows: pd.DataFrame,  # to be loaded
-) -> None:
-    "Refuse rows that no data set can load"
+def check_rows(rows: pd.DataFrame) -> None:
+    """Refuse rows that no data set can load
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        to be loaded
+    """
     if "file" not in rows:
         raise ValueError(f"the table has no column 'file': it has {', '.join(map(str, rows.columns))}")
     if len(rows) == 0: raise ValueError("there are no rows to load: check the table's `split` column or your filter")
@@ -120,16 +136,27 @@ class PictureRows:
     "Rows of a table as pictures of one size with their targets, in bytes"
     instead = "plain grey"  # what is shown of a file that can't be read, where nothing can replace it
 
-    def __init__(self,
-        rows: pd.DataFrame,                 # with `file` and the recipe's target
-        recipe: Recipe,                     # seed, sizes, augmentation
-        task: Task,                         # how a target is read
-        labels: list[str],                  # names in class order
-        preprocess: dict,                   # from `preprocess_for`: size, fit, mean, std, channels
-        train: bool = False,                # augmented pictures instead of prepared ones
-        folder: str | Path | None = None,   # cache folder; None: no cache
-        limit_bytes: float = 20e9,          # of the cache folder
-    ):
+    def __init__(self, rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], preprocess: dict,
+                 train: bool = False, folder: str | Path | None = None, limit_bytes: float = 20e9):
+        """Parameters
+        ----------
+        rows : pd.DataFrame
+            with `file` and the recipe's target
+        recipe : Recipe
+            seed, sizes, augmentation
+        task : Task
+            how a target is read
+        labels : list[str]
+            names in class order
+        preprocess : dict
+            from `preprocess_for`: size, fit, mean, std, channels
+        train : bool
+            augmented pictures instead of prepared ones
+        folder : str | Path | None
+            cache folder; None: no cache
+        limit_bytes : float
+            of the cache folder
+        """
         check_rows(rows)
         self.table, self.recipe, self.task, self.train = rows.reset_index(drop=True), recipe, task, train
         self.preprocess, self.size, self.channels = preprocess, parse_size(preprocess["size"]), preprocess["channels"]
@@ -179,8 +206,14 @@ def _replacements(
 
 # %% ../../nbs/data/11_rows.ipynb #ba44657a
 @patch
-def read(self: PictureRows, row: int) -> np.ndarray:  # (H, W, C) uint8, not to be written to
-    "A row's stored pixels"
+def read(self: PictureRows, row: int) -> np.ndarray:
+    """A row's stored pixels
+
+    Returns
+    -------
+    np.ndarray
+        (H, W, C) uint8, not to be written to
+    """
     pixels = load_cached(self.files[row], self.make, self.cache, self.keys[row])
     if self.channels == 1 and pixels.shape[2] == 3: return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None]
     return pixels
@@ -196,8 +229,14 @@ def _try(self: PictureRows, row: int) -> np.ndarray | None:
         return None
 
 @patch
-def find(self: PictureRows, row: int, epoch: int) -> tuple[int, np.ndarray]:  # the row that is shown, its stored pixels
-    "A row's pixels, or those of the row that replaces it"
+def find(self: PictureRows, row: int, epoch: int) -> tuple[int, np.ndarray]:
+    """A row's pixels, or those of the row that replaces it
+
+    Returns
+    -------
+    tuple[int, np.ndarray]
+        the row that is shown, its stored pixels
+    """
     if (pixels := self._try(row)) is not None: return row, pixels
     for other in _replacements(self, row, epoch):
         if (pixels := self._try(other)) is not None: return other, pixels
@@ -207,18 +246,34 @@ def find(self: PictureRows, row: int, epoch: int) -> tuple[int, np.ndarray]:  # 
     return row, self.stand_in(row)
 
 @patch
-def stand_in(self: PictureRows, row: int) -> np.ndarray:  # (H, W, C) uint8
-    "The mean colour, where a picture can't be read and the row must keep its place"
+def stand_in(self: PictureRows, row: int) -> np.ndarray:
+    """The mean colour, where a picture can't be read and the row must keep its place
+
+    Returns
+    -------
+    np.ndarray
+        (H, W, C) uint8
+    """
     ground = [round(255 * m) for m in self.preprocess["mean"]]
     return np.full((*size_hw(self.size), self.channels), ground, np.uint8)
 
 # %% ../../nbs/data/11_rows.ipynb #373a70b5
 @patch
-def batch(self: PictureRows,
-    rows: list[int],  # positions in the table; a row's next draw in the same epoch: position + rows of the table
-    epoch: int,       # decides what is drawn, together with seed, size and row
-) -> tuple:           # uint8 (B, H, W, C), targets (B, ...), keys for the batch's transforms, notes for `hear`
-    "The rows' pictures and targets; nothing that is random depends on who calls, or when"
+def batch(self: PictureRows, rows: list[int], epoch: int) -> tuple:
+    """The rows' pictures and targets; nothing that is random depends on who calls, or when
+
+    Parameters
+    ----------
+    rows : list[int]
+        positions in the table; a row's next draw in the same epoch: position + rows of the table
+    epoch : int
+        decides what is drawn, together with seed, size and row
+
+    Returns
+    -------
+    tuple
+        uint8 (B, H, W, C), targets (B, ...), keys for the batch's transforms, notes for `hear`
+    """
     hw = self.augment.hw if self.train else size_hw(self.size)
     out, shown = np.empty((len(rows), *hw, self.channels), np.uint8), []
     for place, (repeat, row) in zip(out, (divmod(item, len(self)) for item in rows)):
@@ -233,11 +288,16 @@ def batch(self: PictureRows,
 
 # %% ../../nbs/data/11_rows.ipynb #ba24d209
 @patch
-def plan(self: PictureRows,
-    rows: list[int],  # positions, in the order of the pass
-    bs: int,          # rows a batch, at most
-) -> list[list[int]]:
-    "The rows of each batch of a pass"
+def plan(self: PictureRows, rows: list[int], bs: int) -> list[list[int]]:
+    """The rows of each batch of a pass
+
+    Parameters
+    ----------
+    rows : list[int]
+        positions, in the order of the pass
+    bs : int
+        rows a batch, at most
+    """
     return [rows[start:start + bs] for start in range(0, len(rows), bs)]
 
 # %% ../../nbs/data/11_rows.ipynb #14f5686c
@@ -251,10 +311,19 @@ def _scale(self: PictureRows, side: int, device: torch.device) -> tuple[torch.Te
     return self.scales[side, device]
 
 @patch
-def floats(self: PictureRows,
-    x: torch.Tensor,  # uint8 (B, H, W, C)
-) -> torch.Tensor:    # float32 (B, C, H, W), normalised, channels_last strides
-    "Normalise a batch of bytes"
+def floats(self: PictureRows, x: torch.Tensor) -> torch.Tensor:
+    """Normalise a batch of bytes
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        uint8 (B, H, W, C)
+
+    Returns
+    -------
+    torch.Tensor
+        float32 (B, C, H, W), normalised, channels_last strides
+    """
     batch, height, width, channels = x.shape
     scale, shift = self._scale(width, x.device)
     values = x.reshape(batch * height, width * channels).float()
@@ -263,11 +332,21 @@ def floats(self: PictureRows,
 
 # %% ../../nbs/data/11_rows.ipynb #a74b85c7
 @patch
-def finish(self: PictureRows,
-    x: torch.Tensor,  # uint8 (B, H, W, C), on its device
-    keys: tuple,      # from `batch`
-) -> torch.Tensor:    # float32 (B, C, H, W), normalised, channels_last strides
-    "The last step, on the device: transforms of the batch if there are any, then normalisation"
+def finish(self: PictureRows, x: torch.Tensor, keys: tuple) -> torch.Tensor:
+    """The last step, on the device: transforms of the batch if there are any, then normalisation
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        uint8 (B, H, W, C), on its device
+    keys : tuple
+        from `batch`
+
+    Returns
+    -------
+    torch.Tensor
+        float32 (B, C, H, W), normalised, channels_last strides
+    """
     if not self.train or self.recipe.pipeline != "fastai": return self.floats(x)
     keys = self.recipe.seed, "batch", self.size, *keys
     changed = self.augment.batch(x.permute(0, 3, 1, 2).float().div_(255), keys)

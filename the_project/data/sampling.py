@@ -64,11 +64,21 @@ def _value(node: ast.AST, table: pd.DataFrame) -> np.ndarray:
     return _OPERATORS[type(node.op)](*(np.asarray(_value(part, table), float) for part in parts))
 
 # %% ../../nbs/data/10_sampling.ipynb #261e5d60
-def evaluate_formula(
-    formula: str,         # see `core.recipe.parse_formula`
-    table: pd.DataFrame,  # its columns are the formula's names
-) -> np.ndarray:          # float64 (rows,), finite, 0 or more, not all 0
-    "What each row weighs by a formula; a row it can't weigh is named"
+def evaluate_formula(formula: str, table: pd.DataFrame) -> np.ndarray:
+    """What each row weighs by a formula; a row it can't weigh is named
+
+    Parameters
+    ----------
+    formula : str
+        see `core.recipe.parse_formula`
+    table : pd.DataFrame
+        its columns are the formula's names
+
+    Returns
+    -------
+    np.ndarray
+        float64 (rows,), finite, 0 or more, not all 0
+    """
     tree = parse_formula(formula)
     try:
         with np.errstate(all="ignore"): value = np.asarray(_value(tree.body, table), float)
@@ -88,12 +98,23 @@ def evaluate_formula(
     return weights
 
 # %% ../../nbs/data/10_sampling.ipynb #f093351f
-def expected_draws(
-    table: pd.DataFrame,    # training rows, with the target and the formula's columns
-    sampler: str,           # of `core.recipe.SAMPLERS`, or a formula
-    target: str = "label",  # the column to be learned
-) -> np.ndarray | None:     # float64 (rows,): draws an epoch, their sum a whole number; None: each row once
-    "How often each row is drawn in an epoch"
+def expected_draws(table: pd.DataFrame, sampler: str, target: str = "label") -> np.ndarray | None:
+    """How often each row is drawn in an epoch
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        training rows, with the target and the formula's columns
+    sampler : str
+        of `core.recipe.SAMPLERS`, or a formula
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    np.ndarray | None
+        float64 (rows,): draws an epoch, their sum a whole number; None: each row once
+    """
     if sampler == "none": return None
     if sampler not in SAMPLERS:
         weights = evaluate_formula(sampler, table)
@@ -104,12 +125,23 @@ def expected_draws(
     rows = _count(table[target].astype(str).to_numpy(object))
     return rows.max() / rows if sampler == "oversample" else len(table) / table[target].nunique() / rows
 
-def sampler_line(
-    table: pd.DataFrame,    # training rows
-    sampler: str,           # of `core.recipe.SAMPLERS`, or a formula
-    target: str = "label",  # the column to be learned
-) -> str:                   # "" for "none"
-    "What a sampler does, in words"
+def sampler_line(table: pd.DataFrame, sampler: str, target: str = "label") -> str:
+    """What a sampler does, in words
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        training rows
+    sampler : str
+        of `core.recipe.SAMPLERS`, or a formula
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    str
+        "" for "none"
+    """
     draws = expected_draws(table, sampler, target)
     if draws is None: return ""
     often, never = draws.max(), int((draws == 0).sum())
@@ -120,12 +152,23 @@ def sampler_line(
     return line + (f"; one that is seen {often:.0f} times is soon known by heart" if often > 10 else "")
 
 # %% ../../nbs/data/10_sampling.ipynb #8f0e0510
-def draw_rows(
-    draws: np.ndarray,         # (rows,) from `expected_draws`
-    strata: np.ndarray,        # (rows,) int: what is laid out together
-    rng: np.random.Generator,  # decides
-) -> np.ndarray:               # int64 (sum of draws,): row + rows x how often it was drawn before, in random order
-    "Rows of an epoch; a repeated row is told from its first draw"
+def draw_rows(draws: np.ndarray, strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows of an epoch; a repeated row is told from its first draw
+
+    Parameters
+    ----------
+    draws : np.ndarray
+        (rows,) from `expected_draws`
+    strata : np.ndarray
+        (rows,) int: what is laid out together
+    rng : np.random.Generator
+        decides
+
+    Returns
+    -------
+    np.ndarray
+        int64 (sum of draws,): row + rows x how often it was drawn before, in random order
+    """
     layout = np.lexsort((rng.random(len(draws)), strata))
     steps = np.floor(draws[layout].cumsum() + rng.random() * (1 - 1e-9) + 1e-9)
     times = np.diff(steps, prepend=0).astype(int)

@@ -12,13 +12,25 @@ from ..core.env import rng_for
 from ..core.problems import holds_classes
 
 # %% ../../nbs/data/14_share.ipynb #d758b238
-def share_of_rows(
-    table: pd.DataFrame,    # with `split`, and maybe `group`
-    share: float,           # of the training rows, above 0, at most 1
-    seed: int = 0,          # another seed is another choice
-    target: str = "label",  # the column to be learned
-) -> pd.DataFrame:          # fewer training rows, all others
-    "A part of the training rows, by class and group"
+def share_of_rows(table: pd.DataFrame, share: float, seed: int = 0, target: str = "label") -> pd.DataFrame:
+    """A part of the training rows, by class and group
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with `split`, and maybe `group`
+    share : float
+        of the training rows, above 0, at most 1
+    seed : int
+        another seed is another choice
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    pd.DataFrame
+        fewer training rows, all others
+    """
     if not 0 < share <= 1: raise ValueError(f"share={share!r} is no share of the rows: use more than 0, at most 1")
     if share == 1: return table
     rows = table[table["split"] == "train"]

@@ -16,13 +16,26 @@ from .groups import group_duplicates, hash_pictures, near_pairs
 from .splits import find_units, groups_on_two_sides
 
 # %% ../../nbs/data/13_split_check.ipynb #67df5408
-def check_split(
-    table: pd.DataFrame,       # columns `file`, `split`, maybe the target and a group
-    group: str | None = None,  # column of what must stay together; None: `group`, where there is one
-    target: str = "label",     # the column to be learned
-    pictures: bool = False,    # also look for near-copies on two sides, about 2 ms a picture
-) -> list[Problem]:            # what is merely a pity or suspicious; ValueError for what is wrong
-    "Refuse a split with a group on two sides, rows without a side, or classes that can't be learned"
+def check_split(table: pd.DataFrame, group: str | None = None, target: str = "label",
+                pictures: bool = False) -> list[Problem]:
+    """Refuse a split with a group on two sides, rows without a side, or classes that can't be learned
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, `split`, maybe the target and a group
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+    target : str
+        the column to be learned
+    pictures : bool
+        also look for near-copies on two sides, about 2 ms a picture
+
+    Returns
+    -------
+    list[Problem]
+        what is merely a pity or suspicious; ValueError for what is wrong
+    """
     if "split" not in table: raise missing_column("split", table, "the side of each row")
     units, names = find_units(table, group)
     sides = pd.Index(SPLITS).get_indexer(table["split"])  # -1: none of them
@@ -69,11 +82,21 @@ def _copies(table: pd.DataFrame) -> list[tuple]:  # pairs of files
     return near_pairs(hash_pictures(table, progress=False), progress=False)[["file", "other"]].values.tolist()
 
 # %% ../../nbs/data/13_split_check.ipynb #0299e6d7
-def drop_leaks(
-    table: pd.DataFrame,       # columns `file` and `split`, maybe `group`
-    group: str | None = None,  # column of what must stay together; None: `group`, where there is one
-) -> pd.DataFrame:             # without leaks; index 0, 1, ...
-    "Leave out train rows whose group is in valid or test, and valid rows whose group is in test"
+def drop_leaks(table: pd.DataFrame, group: str | None = None) -> pd.DataFrame:
+    """Leave out train rows whose group is in valid or test, and valid rows whose group is in test
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file` and `split`, maybe `group`
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+
+    Returns
+    -------
+    pd.DataFrame
+        without leaks; index 0, 1, ...
+    """
     if "split" not in table: raise missing_column("split", table, "which side leaks into which")
     units, _ = find_units(table, group)
     sides = pd.Series(pd.Categorical(table["split"].map(split_name, na_action="ignore"), SPLITS).codes.astype(int))

@@ -17,11 +17,21 @@ from ..core.recipe import nearest
 from .groups import group_duplicates
 
 # %% ../../nbs/data/04_splits.ipynb #3febe98f
-def find_units(
-    table: pd.DataFrame,           # columns `file`, maybe `group`
-    group: str | None,             # column of what must stay together; None: `group`, where there is one
-) -> tuple[np.ndarray, np.ndarray]:  # (rows,) the unit of each row: 0, 1, ...; the units' names, sorted
-    "What is divided: groups, and files that have none"
+def find_units(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """What is divided: groups, and files that have none
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, maybe `group`
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        (rows,) the unit of each row: 0, 1, ...; the units' names, sorted
+    """
     if table.empty: raise ValueError("the table has no rows to split: read it again, or look at what was left out")
     return pd.factorize(group_duplicates(table, threshold=None, group=group)["group"].to_numpy(object), sort=True)
 
@@ -41,17 +51,34 @@ def _strata(table: pd.DataFrame, target: str) -> tuple[np.ndarray, np.ndarray]:
 # %% ../../nbs/data/04_splits.ipynb #63e3449f
 SPLIT_METHODS = ("stratified", "random", "group", "stratified_group", "time", "given")
 
-def split_table(
-    table: pd.DataFrame,         # columns `file`, the target, maybe `group` and `split`
-    valid: float = .15,          # share of the rows for choosing the best epoch, 0 or more
-    test: float = .15,           # share of the rows for the final score, 0 or more
-    group: str | None = None,    # column of what must stay together; None: `group`, where there is one
-    method: str = "stratified",  # SPLIT_METHODS
-    seed: int = 0,               # another seed is another split
-    target: str = "label",       # the column to be learned
-    time: str = "date",          # column of dates, for method="time"
-) -> pd.DataFrame:               # the table with `split`: train, valid or test
-    "Divide a table by group and class, or in time; with `given`, keep its own split and only complete it"
+def split_table(table: pd.DataFrame, valid: float = .15, test: float = .15, group: str | None = None,
+                method: str = "stratified", seed: int = 0, target: str = "label", time: str = "date") -> pd.DataFrame:
+    """Divide a table by group and class, or in time; with `given`, keep its own split and only complete it
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, maybe `group` and `split`
+    valid : float
+        share of the rows for choosing the best epoch, 0 or more
+    test : float
+        share of the rows for the final score, 0 or more
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+    method : str
+        SPLIT_METHODS
+    seed : int
+        another seed is another split
+    target : str
+        the column to be learned
+    time : str
+        column of dates, for method="time"
+
+    Returns
+    -------
+    pd.DataFrame
+        the table with `split`: train, valid or test
+    """
     _check_arguments(table, valid, test, group, method)
     if method == "given": return _complete(table, valid, test, group, seed, target)
     if "split" in table: say('the split that the table came with is replaced (method="given" keeps it)')
@@ -160,12 +187,23 @@ def _given(table: pd.DataFrame, units: np.ndarray, names: np.ndarray) -> np.ndar
     return sides.groupby(units).transform("max").to_numpy(copy=True)
 
 # %% ../../nbs/data/04_splits.ipynb #86caeb19
-def groups_on_two_sides(
-    sides: np.ndarray,  # (rows,) 0, 1, 2: train, valid, test; -1 where none is known
-    units: np.ndarray,  # (rows,) the unit of each row, of `find_units`
-    names: np.ndarray,  # (units,) what they are called
-) -> str:               # one line; "" when there are none
-    "Which groups a split puts on more than one side, and what to do"
+def groups_on_two_sides(sides: np.ndarray, units: np.ndarray, names: np.ndarray) -> str:
+    """Which groups a split puts on more than one side, and what to do
+
+    Parameters
+    ----------
+    sides : np.ndarray
+        (rows,) 0, 1, 2: train, valid, test; -1 where none is known
+    units : np.ndarray
+        (rows,) the unit of each row, of `find_units`
+    names : np.ndarray
+        (units,) what they are called
+
+    Returns
+    -------
+    str
+        one line; "" when there are none
+    """
     known = pd.DataFrame(dict(unit=units, side=sides))[sides >= 0].drop_duplicates()
     counts = known["unit"].value_counts(sort=False)
     units = sorted(counts.index[counts > 1])
@@ -192,14 +230,28 @@ def _complete(table: pd.DataFrame, valid: float, test: float, group: str | None,
     return table.assign(split=pd.Series(np.array(SPLITS, object)[sides], index=table.index, dtype="str"))
 
 # %% ../../nbs/data/04_splits.ipynb #7ecde8df
-def kfold_table(
-    table: pd.DataFrame,       # columns `file`, the target, maybe a group
-    k: int = 5,                # folds, 2 or more
-    group: str | None = None,  # column of what must stay together; None: `group`, where there is one
-    seed: int = 0,             # another seed is another division
-    target: str = "label",     # the column to be learned
-) -> pd.DataFrame:             # with `fold`, 0 .. k - 1
-    "Divide a table into folds by group and class, for cross-validation"
+def kfold_table(table: pd.DataFrame, k: int = 5, group: str | None = None, seed: int = 0,
+                target: str = "label") -> pd.DataFrame:
+    """Divide a table into folds by group and class, for cross-validation
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, maybe a group
+    k : int
+        folds, 2 or more
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+    seed : int
+        another seed is another division
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    pd.DataFrame
+        with `fold`, 0 .. k - 1
+    """
     if group is not None and group not in table: raise missing_column(group, table, "what must stay together")
     units, names = find_units(table, group)
     folds = divide_folds(units, names, _strata(table, target)[0], k, seed)
@@ -207,12 +259,23 @@ def kfold_table(
     return table.assign(fold=folds)
 
 # %% ../../nbs/data/04_splits.ipynb #daccc97b
-def split_balance(
-    table: pd.DataFrame,    # columns `split` (or `fold`) and the target
-    target: str = "label",  # the column to be learned
-    by: str = "split",      # "split" or "fold"
-) -> pd.DataFrame:          # a row a class, most uneven first: `all` and a column a side, in percent; `gap`, in points
-    "The share of each class on each side"
+def split_balance(table: pd.DataFrame, target: str = "label", by: str = "split") -> pd.DataFrame:
+    """The share of each class on each side
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `split` (or `fold`) and the target
+    target : str
+        the column to be learned
+    by : str
+        "split" or "fold"
+
+    Returns
+    -------
+    pd.DataFrame
+        a row a class, most uneven first: `all` and a column a side, in percent; `gap`, in points
+    """
     for name, purpose in ((by, "the side of each row"), (target, "what is to be learned")):
         if name not in table: raise missing_column(name, table, purpose)
     codes, labels = _strata(table, target)
@@ -241,22 +304,47 @@ def _joined(table: pd.DataFrame, group: str) -> pd.DataFrame:
     return joined
 
 # %% ../../nbs/data/04_splits.ipynb #30cea910
-def leave_one_group_out(
-    table: pd.DataFrame,   # columns `file`, the named one, maybe `group`
-    group: str = "group",  # column of what takes turns: speaker, film, area
-) -> pd.DataFrame:         # with `fold`, 0, 1, ... in the order of the names
-    "A fold for each speaker, film or area"
+def leave_one_group_out(table: pd.DataFrame, group: str = "group") -> pd.DataFrame:
+    """A fold for each speaker, film or area
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the named one, maybe `group`
+    group : str
+        column of what takes turns: speaker, film, area
+
+    Returns
+    -------
+    pd.DataFrame
+        with `fold`, 0, 1, ... in the order of the names
+    """
     return table.assign(fold=pd.factorize(_joined(table, group)["group"].to_numpy(object), sort=True)[0])
 
-def hold_out_group(
-    table: pd.DataFrame,      # columns `file`, the target, the named one, maybe `group`
-    group: str,               # column: speaker, film, area
-    names: list | str | int,  # of its values: the test
-    valid: float = .15,       # share of the other rows for choosing the best epoch, 0 or more; by the same column
-    seed: int = 0,            # another seed is another valid part
-    target: str = "label",    # the column to be learned
-) -> pd.DataFrame:            # the table with `split`
-    "Test on named speakers, films or areas and on nothing else"
+def hold_out_group(table: pd.DataFrame, group: str, names: list | str | int, valid: float = .15, seed: int = 0,
+                   target: str = "label") -> pd.DataFrame:
+    """Test on named speakers, films or areas and on nothing else
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, the target, the named one, maybe `group`
+    group : str
+        column: speaker, film, area
+    names : list | str | int
+        of its values: the test
+    valid : float
+        share of the other rows for choosing the best epoch, 0 or more; by the same column
+    seed : int
+        another seed is another valid part
+    target : str
+        the column to be learned
+
+    Returns
+    -------
+    pd.DataFrame
+        the table with `split`
+    """
     joined, names = _joined(table, group), names if isinstance(names, (list, tuple)) else [names]
     known = sorted(map(str, table[group].unique()))
     for name in map(str, names):

@@ -102,11 +102,21 @@ def _taxonomy_column(table: pd.DataFrame) -> str | None:  # the column that hold
     return "label" if genus_of(list(table["label"].dropna().unique())) else None
 
 # %% ../../nbs/data/01_table.ipynb #191c314e
-def add_taxonomy(
-    table: pd.DataFrame,         # any table
-    column: str | None = None,   # where the scientific names are; None: scientific_name, binomial or label
-) -> pd.DataFrame:               # with `genus` ("Naja") and `species` ("Naja samarensis"); columns that exist are kept
-    "Add the genus and the species that a scientific name gives"
+def add_taxonomy(table: pd.DataFrame, column: str | None = None) -> pd.DataFrame:
+    """Add the genus and the species that a scientific name gives
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        any table
+    column : str | None
+        where the scientific names are; None: scientific_name, binomial or label
+
+    Returns
+    -------
+    pd.DataFrame
+        with `genus` ("Naja") and `species` ("Naja samarensis"); columns that exist are kept
+    """
     if column is not None and column not in table: raise missing_column(column, table, "scientific names")
     column = column or _taxonomy_column(table)
     if column is None:
@@ -233,16 +243,33 @@ def _settle(table: pd.DataFrame, target: str, output: str | None, bad_rows: str,
     return table.drop(index=list(rows)).reset_index(drop=True)
 
 # %% ../../nbs/data/01_table.ipynb #ae12af1b
-def read_table(
-    source: str | Path | pd.DataFrame,  # .csv, .tsv, .parquet, a folder of class folders, or a DataFrame
-    columns: dict | None = None,        # their column -> ours, e.g. {"photo": "file", "animal": "group"}
-    root: str | Path | None = None,     # folder that the paths start from; None: where the file lies
-    label: str = "label",               # their column that holds the label, e.g. "species"
-    target: str | None = "label",       # our column that will be learned, e.g. "price"; None: the label, if any
-    bad_rows: str = "error",            # rows without a file or target: error, drop or keep
-    task: str | None = None,            # what the target is for: classify, regress, segment; None: labels are text
-) -> pd.DataFrame:                      # file (absolute), label, maybe group and split, then the other columns
-    "Read any labelled collection as a table and tell what is wrong with it"
+def read_table(source: str | Path | pd.DataFrame, columns: dict | None = None, root: str | Path | None = None,
+               label: str = "label", target: str | None = "label", bad_rows: str = "error",
+               task: str | None = None) -> pd.DataFrame:
+    """Read any labelled collection as a table and tell what is wrong with it
+
+    Parameters
+    ----------
+    source : str | Path | pd.DataFrame
+        .csv, .tsv, .parquet, a folder of class folders, or a DataFrame
+    columns : dict | None
+        their column -> ours, e.g. {"photo": "file", "animal": "group"}
+    root : str | Path | None
+        folder that the paths start from; None: where the file lies
+    label : str
+        their column that holds the label, e.g. "species"
+    target : str | None
+        our column that will be learned, e.g. "price"; None: the label, if any
+    bad_rows : str
+        rows without a file or target: error, drop or keep
+    task : str | None
+        what the target is for: classify, regress, segment; None: labels are text
+
+    Returns
+    -------
+    pd.DataFrame
+        file (absolute), label, maybe group and split, then the other columns
+    """
     if bad_rows not in ("error", "drop", "keep"):
         raise ValueError(f"bad_rows={bad_rows!r} is not known: use error, drop or keep")
     if not isinstance(columns or {}, dict):
@@ -265,11 +292,21 @@ def read_table(
     return add_taxonomy(table) if _taxonomy_column(table) else table
 
 # %% ../../nbs/data/01_table.ipynb #936d027e
-def for_task(
-    table: pd.DataFrame,  # with `file` and the recipe's targets
-    recipe: "Recipe",     # its task and target
-) -> pd.DataFrame:        # labels are text, numbers float64, masks paths that lead to them
-    "The columns to be learned, as the task understands them"
+def for_task(table: pd.DataFrame, recipe: "Recipe") -> pd.DataFrame:
+    """The columns to be learned, as the task understands them
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with `file` and the recipe's targets
+    recipe : "Recipe"
+        its task and target
+
+    Returns
+    -------
+    pd.DataFrame
+        labels are text, numbers float64, masks paths that lead to them
+    """
     from the_project.core.plugs import find_task
     output, target = find_task(recipe.task).output, recipe.targets[0]
     if output == "number": return as_numbers(table, recipe.targets)

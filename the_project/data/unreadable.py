@@ -17,27 +17,58 @@ from ..core.env import say
 from ..core.processes import average, world_size
 
 # %% ../../nbs/data/19_unreadable.ipynb #fb1cd780
-def unreadable_rows(
-    loader: object,  # gone through once; of any other kind: no row is known to be unreadable
-) -> list[int]:      # positions in its table, in order
-    "The rows that a loader could not read"
+def unreadable_rows(loader: object) -> list[int]:
+    """The rows that a loader could not read
+
+    Parameters
+    ----------
+    loader : object
+        gone through once; of any other kind: no row is known to be unreadable
+
+    Returns
+    -------
+    list[int]
+        positions in its table, in order
+    """
     return sorted(getattr(getattr(loader, "dataset", None), "broken", {}))
 
-def unreadable_line(
-    count: int,      # rows that could not be read
-    of: int,         # rows in all
-    what: str = "",  # which rows, e.g. "valid"
-) -> str:            # "" for none
-    "How many rows a score leaves out, in words"
+def unreadable_line(count: int, of: int, what: str = "") -> str:
+    """How many rows a score leaves out, in words
+
+    Parameters
+    ----------
+    count : int
+        rows that could not be read
+    of : int
+        rows in all
+    what : str
+        which rows, e.g. "valid"
+
+    Returns
+    -------
+    str
+        "" for none
+    """
     return f"{count:,} of {of:,} {what + ' ' if what else ''}rows could not be read and are left out" if count else ""
 
 # %% ../../nbs/data/19_unreadable.ipynb #41317088
-def leave_out(
-    answers: pd.DataFrame,    # a row for each row that was asked for, in order
-    unreadable: Sequence[int],  # positions of rows that could not be read
-    tell: bool = True,        # say how many
-) -> pd.DataFrame:            # without them; their files are in `.attrs["unreadable"]`
-    "Answers to what could be read"
+def leave_out(answers: pd.DataFrame, unreadable: Sequence[int], tell: bool = True) -> pd.DataFrame:
+    """Answers to what could be read
+
+    Parameters
+    ----------
+    answers : pd.DataFrame
+        a row for each row that was asked for, in order
+    unreadable : Sequence[int]
+        positions of rows that could not be read
+    tell : bool
+        say how many
+
+    Returns
+    -------
+    pd.DataFrame
+        without them; their files are in `.attrs["unreadable"]`
+    """
     if not len(unreadable): return answers
     files = [str(file) for file in answers["file"].iloc[list(unreadable)]]
     if len(files) == len(answers): raise ValueError(f"none of these {len(files)} files can be read, the first is {files[0]}: "
@@ -48,16 +79,34 @@ def leave_out(
     return kept
 
 # %% ../../nbs/data/19_unreadable.ipynb #677ae780
-def lost_files(
-    *answers: pd.DataFrame,  # answers as `leave_out` gives them
-) -> list[str]:              # files that one of them could not read, each once
-    "What is missing in answers"
+def lost_files(*answers: pd.DataFrame) -> list[str]:
+    """What is missing in answers
+
+    Parameters
+    ----------
+    *answers : pd.DataFrame
+        answers as `leave_out` gives them
+
+    Returns
+    -------
+    list[str]
+        files that one of them could not read, each once
+    """
     return list(dict.fromkeys(file for table in answers for file in table.attrs.get("unreadable", [])))
 
-def common_answers(
-    tables: Sequence[pd.DataFrame],  # answers to the same rows
-) -> list[pd.DataFrame]:             # to the rows that all could read
-    "Answers without the rows that one of them could not read"
+def common_answers(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Answers without the rows that one of them could not read
+
+    Parameters
+    ----------
+    tables : Sequence[pd.DataFrame]
+        answers to the same rows
+
+    Returns
+    -------
+    list[pd.DataFrame]
+        to the rows that all could read
+    """
     if not (lost := set(lost_files(*tables))): return list(tables)
     kept = [table[~table["file"].astype(str).isin(lost)].reset_index(drop=True) for table in tables]
     if any(len(table) == 0 for table in kept):
@@ -65,19 +114,37 @@ def common_answers(
     for table in kept: table.attrs["unreadable"] = sorted(lost)
     return kept
 
-def join_answers(
-    tables: Sequence[pd.DataFrame],  # answers to different rows
-) -> pd.DataFrame:                   # of all rows
-    "Parts as one table"
+def join_answers(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Parts as one table
+
+    Parameters
+    ----------
+    tables : Sequence[pd.DataFrame]
+        answers to different rows
+
+    Returns
+    -------
+    pd.DataFrame
+        of all rows
+    """
     whole = pd.concat(tables, ignore_index=True)
     whole.attrs = dict(unreadable=lost) if (lost := lost_files(*tables)) else {}
     return whole
 
 # %% ../../nbs/data/19_unreadable.ipynb #75736405
-def any_readable(
-    loader: object,  # of rows that could not be read
-) -> bool:           # as soon as one is found
-    "Whether a file is back"
+def any_readable(loader: object) -> bool:
+    """Whether a file is back
+
+    Parameters
+    ----------
+    loader : object
+        of rows that could not be read
+
+    Returns
+    -------
+    bool
+        as soon as one is found
+    """
     data = loader.dataset
     for row in range(len(data)):
         data.find(row, 0)

@@ -29,31 +29,60 @@ class _TerminalBar(ProgressBar):
     def on_iter_end(self) -> None: print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
 
 # %% ../../nbs/data/02_verify.ipynb #0c994e4b
-def with_progress(
-    items: Iterable,    # anything to go through
-    total: int,         # how many there are
-    show: bool = True,  # False: no bar anywhere
-) -> Iterable:          # the same items
-    "Go through `items` with a progress bar where a person is watching"
+def with_progress(items: Iterable, total: int, show: bool = True) -> Iterable:
+    """Go through `items` with a progress bar where a person is watching
+
+    Parameters
+    ----------
+    items : Iterable
+        anything to go through
+    total : int
+        how many there are
+    show : bool
+        False: no bar anywhere
+
+    Returns
+    -------
+    Iterable
+        the same items
+    """
     if show and total and in_notebook(): return NBProgressBar(items, total=total, leave=False)
     if show and total and sys.stderr.isatty(): return _TerminalBar(items, total=total)
     return items
 
 # %% ../../nbs/data/02_verify.ipynb #c22e3e94
-def default_workers() -> int:  # 1..8
-    "As many threads as this process may use processors, 8 at most"
+def default_workers() -> int:
+    """As many threads as this process may use processors, 8 at most
+
+    Returns
+    -------
+    int
+        1..8
+    """
     return min(usable_cpus(), 8)
 
 # %% ../../nbs/data/02_verify.ipynb #39cac97e
 def _each(function: Callable, items: list) -> list: return [function(item) for item in items]
 
-def in_threads(
-    function: Callable,            # one item -> one result; it must not raise
-    items: list,                   # what to go through
-    workers: int | None = None,    # threads; None: `default_workers`
-    progress: bool = True,         # show a bar where a person is watching
-) -> Iterator:                     # results, in the order of `items`
-    "Apply a function to many items in threads, in order"
+def in_threads(function: Callable, items: list, workers: int | None = None, progress: bool = True) -> Iterator:
+    """Apply a function to many items in threads, in order
+
+    Parameters
+    ----------
+    function : Callable
+        one item -> one result; it must not raise
+    items : list
+        what to go through
+    workers : int | None
+        threads; None: `default_workers`
+    progress : bool
+        show a bar where a person is watching
+
+    Returns
+    -------
+    Iterator
+        results, in the order of `items`
+    """
     if workers is not None and workers < 1: raise ValueError(f"workers={workers} is out of range: use 1 or more")
     pool = ThreadPoolExecutor(workers or default_workers())
     results = pool.map(partial(_each, function), [items[start:start + 16] for start in range(0, len(items), 16)])
@@ -64,12 +93,23 @@ def in_threads(
 PROBLEMS = ("missing", "unreadable", "empty", "not a picture", "too large", "truncated", "damaged")
 
 # %% ../../nbs/data/02_verify.ipynb #03721da2
-def find_fault(
-    file: str | Path,                # one picture
-    max_pixels: int = 178_000_000,   # width x height allowed
-    raster: bool = False,            # numbers of any bands, as `answer.raster` reads them, instead of a photo
-) -> tuple[str, str] | None:         # a name of `PROBLEMS` and the detail with its mend; None when the picture is sound
-    "Decode one picture fully and say what is wrong with it"
+def find_fault(file: str | Path, max_pixels: int = 178_000_000, raster: bool = False) -> tuple[str, str] | None:
+    """Decode one picture fully and say what is wrong with it
+
+    Parameters
+    ----------
+    file : str | Path
+        one picture
+    max_pixels : int
+        width x height allowed
+    raster : bool
+        numbers of any bands, as `answer.raster` reads them, instead of a photo
+
+    Returns
+    -------
+    tuple[str, str] | None
+        a name of `PROBLEMS` and the detail with its mend; None when the picture is sound
+    """
     if not os.path.isfile(file):
         return ("not a picture", "it is a folder: name a file in it") if os.path.isdir(file) else \
                ("missing", "no such file: mend the path")
@@ -110,25 +150,49 @@ def files_of(source: pd.DataFrame | Iterable) -> list[str]:
     return list(dict.fromkeys(map(str, source)))
 
 # %% ../../nbs/data/02_verify.ipynb #7c53a3cd
-def verify_images(
-    source: pd.DataFrame | Iterable,  # a table with a `file` column, or files
-    workers: int | None = None,       # threads; None: one a processor, 8 at most
-    progress: bool = True,            # show a bar where a person is watching
-    max_pixels: int = 178_000_000,    # width x height allowed
-    raster: bool = False,             # numbers of any bands instead of photos
-) -> pd.DataFrame:                    # file, problem, detail: one row a broken file, none when all are sound
-    "Decode every picture fully and report the broken ones"
+def verify_images(source: pd.DataFrame | Iterable, workers: int | None = None, progress: bool = True,
+                  max_pixels: int = 178_000_000, raster: bool = False) -> pd.DataFrame:
+    """Decode every picture fully and report the broken ones
+
+    Parameters
+    ----------
+    source : pd.DataFrame | Iterable
+        a table with a `file` column, or files
+    workers : int | None
+        threads; None: one a processor, 8 at most
+    progress : bool
+        show a bar where a person is watching
+    max_pixels : int
+        width x height allowed
+    raster : bool
+        numbers of any bands instead of photos
+
+    Returns
+    -------
+    pd.DataFrame
+        file, problem, detail: one row a broken file, none when all are sound
+    """
     files = files_of(source)
     faults = in_threads(partial(find_fault, max_pixels=max_pixels, raster=raster), files, workers, progress)
     rows = [(file, *fault) for file, fault in zip(files, faults) if fault is not None]
     return pd.DataFrame(rows, columns=["file", "problem", "detail"], dtype="str")
 
 # %% ../../nbs/data/02_verify.ipynb #58fb4b3c
-def drop_broken(
-    table: pd.DataFrame,   # columns `file`, ...
-    report: pd.DataFrame,  # what `verify_images` gave, all of it or the part that is to go
-) -> pd.DataFrame:         # the sound rows; index 0, 1, ...
-    "Leave the broken pictures out of a table and say how many they were"
+def drop_broken(table: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
+    """Leave the broken pictures out of a table and say how many they were
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns `file`, ...
+    report : pd.DataFrame
+        what `verify_images` gave, all of it or the part that is to go
+
+    Returns
+    -------
+    pd.DataFrame
+        the sound rows; index 0, 1, ...
+    """
     for name in ("file", "problem"):
         if name not in report: raise ValueError(f"the report has no column {name!r}: give what verify_images returned")
     broken = table["file"].isin(report["file"])

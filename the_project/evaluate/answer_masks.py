@@ -20,13 +20,26 @@ from ..models.backbone import input_stats
 
 # %% ../../nbs/evaluate/09_answer_masks.ipynb #de33bcbf
 @torch.no_grad()
-def answer_masks(
-    learn,               # a fastai Learner of a task of masks
-    rows: pd.DataFrame,  # with `file`, and the masks' paths where they are known
-    recipe: Recipe,      # bands, classes and sizes
-    labels: list[str],   # names of the classes
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # picture uint8 (H, W, 3), truth and answer int (H, W), a row each
-    "Pictures, truths (255 where it isn't known) and answers of a table's rows, at the size that the model sees"
+def answer_masks(learn, rows: pd.DataFrame, recipe: Recipe,
+                 labels: list[str]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pictures, truths (255 where it isn't known) and answers of a table's rows, at the size that the model sees
+
+    Parameters
+    ----------
+    learn
+        a fastai Learner of a task of masks
+    rows : pd.DataFrame
+        with `file`, and the masks' paths where they are known
+    recipe : Recipe
+        bands, classes and sizes
+    labels : list[str]
+        names of the classes
+
+    Returns
+    -------
+    list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+        picture uint8 (H, W, 3), truth and answer int (H, W), a row each
+    """
     loader = make_loader(rows, recipe, find_task(recipe.task), labels, *input_stats(recipe), recipe.last_size)
     model, was_training, found = learn.model, learn.model.training, []
     device = next(model.parameters()).device
@@ -47,23 +60,40 @@ def answer_masks(
     return found
 
 # %% ../../nbs/evaluate/09_answer_masks.ipynb #68a1f98a
-def rows_to_see(
-    iou: np.ndarray,  # (N,) of each picture, NaN where it has none
-    n: int = 6,       # at most so many
-) -> list[int]:       # positions: the worst first, then typical ones
-    "Which pictures are shown"
+def rows_to_see(iou: np.ndarray, n: int = 6) -> list[int]:
+    """Which pictures are shown
+
+    Parameters
+    ----------
+    iou : np.ndarray
+        (N,) of each picture, NaN where it has none
+    n : int
+        at most so many
+
+    Returns
+    -------
+    list[int]
+        positions: the worst first, then typical ones
+    """
     order = np.argsort(iou, kind="stable")[:np.isfinite(iou).sum()].tolist()
     worst = order[:n - n // 3]
     rest = [place for place in order[len(order) // 2:] if place not in worst]
     return [*worst, *rest[:n - len(worst)]] or list(range(min(n, len(iou))))
 
-def plot_masks(
-    run,                        # a Run, or anything with .table .recipe .labels .learner()
-    predictions: pd.DataFrame,  # its predictions table of some rows
-    iou: np.ndarray,            # of each of them
-    n: int = 6,                 # pictures
-) -> Figure:
-    "The pictures answered worst, and typical ones: picture, truth, answer and errors"
+def plot_masks(run, predictions: pd.DataFrame, iou: np.ndarray, n: int = 6) -> Figure:
+    """The pictures answered worst, and typical ones: picture, truth, answer and errors
+
+    Parameters
+    ----------
+    run
+        a Run, or anything with .table .recipe .labels .learner()
+    predictions : pd.DataFrame
+        its predictions table of some rows
+    iou : np.ndarray
+        of each of them
+    n : int
+        pictures
+    """
     places = rows_to_see(np.asarray(iou, float), n)
     files = predictions["file"].iloc[places].tolist()
     rows = run.table.drop_duplicates("file").set_index("file", drop=False).loc[files].reset_index(drop=True)

@@ -38,11 +38,21 @@ def _forest(n: int):
 REGRESSORS: dict[str, Callable] = dict(ridge=_ridge, svr=_svr, forest=_forest)
 
 # %% ../../nbs/evaluate/20_baseline.ipynb #2bce6ba7
-def features_of(
-    run,                # a Run, or anything with .table .recipe .labels .task
-    rows: pd.DataFrame,  # with `file` and the targets
-) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:  # features (N, F), truth (N, n) in their own units, the rows that can be read
-    "The pretrained backbone's features of these rows, at the size that is scored"
+def features_of(run, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """The pretrained backbone's features of these rows, at the size that is scored
+
+    Parameters
+    ----------
+    run
+        a Run, or anything with .table .recipe .labels .task
+    rows : pd.DataFrame
+        with `file` and the targets
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, pd.DataFrame]
+        features (N, F), truth (N, n) in their own units, the rows that can be read
+    """
     recipe = run.recipe
     set_seed(seed_for(recipe.seed, "weights"))
     loader = make_loader(rows, recipe, run.task, run.labels, *input_stats(recipe), recipe.last_size, device="cpu")
@@ -50,12 +60,23 @@ def features_of(
     return x.double().numpy(), y.double().numpy(), rows.drop(index=rows.index[unreadable_rows(loader)])
 
 # %% ../../nbs/evaluate/20_baseline.ipynb #fd7f7882
-def baseline_answers(
-    run,                    # a run of numbers
-    split: str = "valid",   # train, valid or test; a read of test is not counted: it chooses nothing
-    method: str = "ridge",  # of REGRESSORS
-) -> pd.DataFrame:          # a predictions table, with intervals fitted on valid
-    "What a regressor on frozen features says about a split"
+def baseline_answers(run, split: str = "valid", method: str = "ridge") -> pd.DataFrame:
+    """What a regressor on frozen features says about a split
+
+    Parameters
+    ----------
+    run
+        a run of numbers
+    split : str
+        train, valid or test; a read of test is not counted: it chooses nothing
+    method : str
+        of REGRESSORS
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table, with intervals fitted on valid
+    """
     if run.task.output != "number":
         raise ValueError(f"a regressor answers with numbers, task {run.task.name!r} with a {run.task.output}: use "
                          "task='regress'")

@@ -18,34 +18,67 @@ from .predictions import label_codes, label_names, make_predictions, probability
 # %% ../../nbs/evaluate/04_calibrate.ipynb #36e93767
 TEMPERATURES = (.2, 5.)  # limits: sharper or flatter than these is a sign of too few or too easy pictures
 
-def temperature_slope(
-    logits: np.ndarray,  # float (N, n)
-    truth: np.ndarray,   # int (N,)
-    inverse: float,      # 1 / temperature
-) -> float:              # slope of the mean cross-entropy in 1 / temperature
-    "How the loss changes when the answers get sharper"
+def temperature_slope(logits: np.ndarray, truth: np.ndarray, inverse: float) -> float:
+    """How the loss changes when the answers get sharper
+
+    Parameters
+    ----------
+    logits : np.ndarray
+        float (N, n)
+    truth : np.ndarray
+        int (N,)
+    inverse : float
+        1 / temperature
+
+    Returns
+    -------
+    float
+        slope of the mean cross-entropy in 1 / temperature
+    """
     p = softmax(logits * inverse)
     return float((np.einsum("ij,ij->i", p, logits) - logits[np.arange(len(truth)), truth]).mean())
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #aea9b1db
-def softmax(
-    logits: np.ndarray,  # float (N, n)
-) -> np.ndarray:         # rows sum to 1
-    "Probabilities of logits"
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits
+
+    Parameters
+    ----------
+    logits : np.ndarray
+        float (N, n)
+
+    Returns
+    -------
+    np.ndarray
+        rows sum to 1
+    """
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     shifted /= shifted.sum(1, keepdims=True)  # in place: with thousands of classes a copy takes as long as the sum
     return shifted
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #853018e3
-def fit_temperature(
-    predictions: pd.DataFrame | np.ndarray,  # a predictions table, or logits (N, n)
-    truth: np.ndarray | None = None,         # int (N,): class numbers; needed beside logits
-    spread: float | None = .5,               # how far from 1 it is expected before any row, in powers of e; None: no matter
-) -> float:                                  # TEMPERATURES[0] .. TEMPERATURES[1]; logits / temperature is calibrated
+def fit_temperature(predictions: pd.DataFrame | np.ndarray, truth: np.ndarray | None = None,
+                    spread: float | None = .5) -> float:
     """The temperature with the lowest cross-entropy on these answers; give it those of validation, never train or test
 
-    A few rows that happen to be all right would ask for the sharpest temperature there is; so the logarithm is held near 0
-    as by a normal prior of this spread, which hundreds of rows outweigh."""
+    A few rows that happen to be all right would ask for the sharpest temperature there is; so the logarithm is held
+    near 0
+    as by a normal prior of this spread, which hundreds of rows outweigh.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame | np.ndarray
+        a predictions table, or logits (N, n)
+    truth : np.ndarray | None
+        int (N,): class numbers; needed beside logits
+    spread : float | None
+        how far from 1 it is expected before any row, in powers of e; None: no matter
+
+    Returns
+    -------
+    float
+        TEMPERATURES[0] .. TEMPERATURES[1]; logits / temperature is calibrated
+    """
     if isinstance(predictions, pd.DataFrame): logits, truth = table_logits(predictions), label_codes(predictions)
     elif truth is None: raise ValueError("logits alone have no truth: give fit_temperature(logits, truth)")
     else: logits, truth = np.asarray(predictions, float), np.asarray(truth)
@@ -57,18 +90,37 @@ def fit_temperature(
     return float(np.exp(-brentq(lambda at: slope(float(np.exp(at))), np.log(low), np.log(high), xtol=1e-10)))
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #41dd1346
-def table_logits(
-    predictions: pd.DataFrame,  # a predictions table
-) -> np.ndarray:                # float (N, n): log-probabilities, which are logits as good as any
-    "Logits of a predictions table"
+def table_logits(predictions: pd.DataFrame) -> np.ndarray:
+    """Logits of a predictions table
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+
+    Returns
+    -------
+    np.ndarray
+        float (N, n): log-probabilities, which are logits as good as any
+    """
     return np.log(np.maximum(probability_matrix(predictions), 1e-30))
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #2f43a2d7
-def apply_temperature(
-    predictions: pd.DataFrame,  # a predictions table as trained
-    temperature: float,         # above 0
-) -> pd.DataFrame:              # a predictions table with calibrated probabilities and loss
-    "The same answers at another temperature; what comes first stays first"
+def apply_temperature(predictions: pd.DataFrame, temperature: float) -> pd.DataFrame:
+    """The same answers at another temperature; what comes first stays first
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table as trained
+    temperature : float
+        above 0
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table with calibrated probabilities and loss
+    """
     if temperature <= 0: raise ValueError(f"temperature={temperature}: use a number above 0")
     groups = predictions.group if "group" in predictions else None
     p = softmax(table_logits(predictions) / temperature)
@@ -77,11 +129,21 @@ def apply_temperature(
     return told
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #b43ef021
-def reliability(
-    predictions: pd.DataFrame,  # a predictions table
-    bins: int = 10,             # of equal width over 0 .. 1
-) -> pd.DataFrame:              # claimed, right (means of a bin), pictures; empty bins are left out
-    "What was claimed and what was right, by certainty"
+def reliability(predictions: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+    """What was claimed and what was right, by certainty
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    bins : int
+        of equal width over 0 .. 1
+
+    Returns
+    -------
+    pd.DataFrame
+        claimed, right (means of a bin), pictures; empty bins are left out
+    """
     if bins < 1: raise ValueError(f"bins={bins}: use 1 or more")
     p = probability_matrix(predictions)
     table = pd.DataFrame(dict(claimed=p.max(1), right=p.argmax(1) == label_codes(predictions), pictures=1))
@@ -89,29 +151,53 @@ def reliability(
     return by_bin.agg(dict(claimed="mean", right="mean", pictures="sum")).reset_index(drop=True)
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #3636ab5f
-def calibration_error(
-    predictions: pd.DataFrame,  # a predictions table
-    bins: int = 10,             # of equal width over 0 .. 1
-) -> float:                     # 0 (honest) .. 1
-    "Expected calibration error of the first answer"
+def calibration_error(predictions: pd.DataFrame, bins: int = 10) -> float:
+    """Expected calibration error of the first answer
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    bins : int
+        of equal width over 0 .. 1
+
+    Returns
+    -------
+    float
+        0 (honest) .. 1
+    """
     table = reliability(predictions, bins)
     return float(np.average((table.claimed - table.right).abs(), weights=table.pictures))
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #ad7abaa6
-def calibrate(
-    predictions: pd.DataFrame,  # validation answers
-) -> dict:                      # temperature, ece_before, ece_after
-    "Fit the temperature and say what it did"
+def calibrate(predictions: pd.DataFrame) -> dict:
+    """Fit the temperature and say what it did
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        validation answers
+
+    Returns
+    -------
+    dict
+        temperature, ece_before, ece_after
+    """
     temperature = fit_temperature(predictions)
     return dict(temperature=temperature, ece_before=calibration_error(predictions),
                 ece_after=calibration_error(apply_temperature(predictions, temperature)))
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #8a484c79
-def plot_reliability(
-    predictions: pd.DataFrame,         # a predictions table as trained
-    temperature: float | None = None,  # also show it calibrated with this
-) -> Figure:
-    "Claimed against right, before and after the temperature"
+def plot_reliability(predictions: pd.DataFrame, temperature: float | None = None) -> Figure:
+    """Claimed against right, before and after the temperature
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table as trained
+    temperature : float | None
+        also show it calibrated with this
+    """
     figure, (panel,) = make_axes(3.4, 3.2)
     panel.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)))
     curves = [("as trained", ORANGE, predictions)]

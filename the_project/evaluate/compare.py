@@ -25,11 +25,21 @@ def _row_keys(predictions: pd.DataFrame) -> pd.Index:  # a file may have several
     times = predictions.groupby("file").cumcount()
     return pd.Index(predictions["file"].astype(str) + "\x1f" + times.astype(str))
 
-def match_rows(
-    a: pd.DataFrame,  # a predictions table
-    b: pd.DataFrame,  # another's, of the same rows
-) -> pd.DataFrame:    # b in the order of a
-    "The second table in the order of the first; refused when they are not about the same rows, truths and labels"
+def match_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """The second table in the order of the first; refused when they are not about the same rows, truths and labels
+
+    Parameters
+    ----------
+    a : pd.DataFrame
+        a predictions table
+    b : pd.DataFrame
+        another's, of the same rows
+
+    Returns
+    -------
+    pd.DataFrame
+        b in the order of a
+    """
     labels = [{name for name in table if ":" in name} for table in (a, b)]
     if labels[0] != labels[1]:
         odd = sorted({name.rpartition(":")[2] for name in labels[0] ^ labels[1]})[:3]
@@ -77,13 +87,26 @@ def _differences(a: dict, b: dict, scores_of: Callable, n: int, seed: int) -> di
     return answer
 
 # %% ../../nbs/evaluate/22_compare.ipynb #aedde690
-def draw_scores(
-    predictions: pd.DataFrame,  # a predictions table
-    metric: str | Score = "f1_macro",  # see `find_score`
-    n: int = 1000,              # draws
-    seed: int = 0,              # the same seed draws the same groups of any table of these rows
-) -> np.ndarray:                # (1 + n,): the score, then that of each bootstrap draw by group
-    "A score and its bootstrap draws, to be paired with those of other answers to the same rows"
+def draw_scores(predictions: pd.DataFrame, metric: str | Score = "f1_macro", n: int = 1000,
+                seed: int = 0) -> np.ndarray:
+    """A score and its bootstrap draws, to be paired with those of other answers to the same rows
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    metric : str | Score
+        see `find_score`
+    n : int
+        draws
+    seed : int
+        the same seed draws the same groups of any table of these rows
+
+    Returns
+    -------
+    np.ndarray
+        (1 + n,): the score, then that of each bootstrap draw by group
+    """
     score = find_score(metric)
     sums = score.task.sums(predictions, group_codes(predictions), score.name)
     groups = len(sums["rows"])
@@ -93,7 +116,27 @@ def draw_scores(
 # %% ../../nbs/evaluate/22_compare.ipynb #cc5693fd
 @dataclass(frozen=True)
 class Comparison:
-    "Two models on the same rows; `print` it for one line in words"
+    """Two models on the same rows; `print` it for one line in words
+
+    Parameters
+    ----------
+    names : tuple[str, str]
+        what the two are called
+    score : Score
+        the one the line is about
+    scores : dict[str, tuple]
+        name -> (a, b, b - a, low, high, probability that luck makes it as large)
+    rows : int
+        pictures
+    groups : int
+        drawn as a whole
+    where : str
+        e.g. "valid"
+    unreadable : int
+        files that one of the two could not read, and that are left out
+    note : str
+        what else the two differ in
+    """
     names: tuple[str, str]          # what the two are called
     score: Score                    # the one the line is about
     scores: dict[str, tuple]        # name -> (a, b, b - a, low, high, probability that luck makes it as large)
@@ -104,23 +147,47 @@ class Comparison:
     note: str = ""                  # what else the two differ in
 
     @property
-    def difference(self) -> float:  # b - a
-        "By how much the second scores higher"
+    def difference(self) -> float:
+        """By how much the second scores higher
+
+        Returns
+        -------
+        float
+            b - a
+        """
         return self.scores[self.score.name][2]
 
     @property
-    def interval(self) -> tuple[float, float]:  # low, high: 95 %
-        "Between which the difference lies"
+    def interval(self) -> tuple[float, float]:
+        """Between which the difference lies
+
+        Returns
+        -------
+        tuple[float, float]
+            low, high: 95 %
+        """
         return self.scores[self.score.name][3:5]
 
     @property
-    def luck(self) -> float:  # 0 .. 1
-        "How often two equally good models differ as much"
+    def luck(self) -> float:
+        """How often two equally good models differ as much
+
+        Returns
+        -------
+        float
+            0 .. 1
+        """
         return self.scores[self.score.name][5]
 
     @property
-    def table(self) -> pd.DataFrame:  # a row a score
-        "All scores"
+    def table(self) -> pd.DataFrame:
+        """All scores
+
+        Returns
+        -------
+        pd.DataFrame
+            a row a score
+        """
         columns = [*self.names, "difference", "low", "high", "luck"]
         return pd.DataFrame(list(self.scores.values()), columns=columns, index=pd.Index(self.scores, name="metric"))
 
@@ -129,10 +196,19 @@ class Comparison:
         return "; ".join(filter(None, (comparison_line(self), left, self.note)))
 
 # %% ../../nbs/evaluate/22_compare.ipynb #a6163572
-def comparison_line(
-    found: Comparison,  # from `compare`
-) -> str:               # one line
-    "A comparison in words"
+def comparison_line(found: Comparison) -> str:
+    """A comparison in words
+
+    Parameters
+    ----------
+    found : Comparison
+        from `compare`
+
+    Returns
+    -------
+    str
+        one line
+    """
     a, b, difference, low, high, luck = found.scores[found.score.name]
     what = found.score.words or found.score.name
     on = f"{found.rows:,} pictures in {found.groups:,} groups{f' of {found.where}' if found.where else ''}"
@@ -149,17 +225,30 @@ def comparison_line(
             f"much in {chance} of shuffles: {verdict}")
 
 # %% ../../nbs/evaluate/22_compare.ipynb #ad27baa0
-def compare_predictions(
-    a: pd.DataFrame,                     # a predictions table
-    b: pd.DataFrame,                     # another's of the same rows, in any order
-    names: tuple[str, str] = ("a", "b"),  # what the two are called
-    metric: str | Score = "f1_macro",    # see `find_score`; all scores of its task are compared
-    groups: np.ndarray | None = None,    # (rows of a,): drawn together; None: its `group`, or every row alone
-    n: int = 2000,                       # draws and shuffles
-    seed: int = 0,                       # same seed, same answer
-    where: str = "",                     # what the rows are called, e.g. "valid"
-) -> Comparison:
-    "Compare two tables of answers to the same pictures"
+def compare_predictions(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("a", "b"),
+                        metric: str | Score = "f1_macro", groups: np.ndarray | None = None, n: int = 2000,
+                        seed: int = 0, where: str = "") -> Comparison:
+    """Compare two tables of answers to the same pictures
+
+    Parameters
+    ----------
+    a : pd.DataFrame
+        a predictions table
+    b : pd.DataFrame
+        another's of the same rows, in any order
+    names : tuple[str, str]
+        what the two are called
+    metric : str | Score
+        see `find_score`; all scores of its task are compared
+    groups : np.ndarray | None
+        (rows of a,): drawn together; None: its `group`, or every row alone
+    n : int
+        draws and shuffles
+    seed : int
+        same seed, same answer
+    where : str
+        what the rows are called, e.g. "valid"
+    """
     score, lost = find_score(metric), set(lost_files(a, b))
     if groups is not None and lost: groups = np.asarray(groups)[~a["file"].astype(str).isin(lost)]
     a, b = common_answers([a, b])
@@ -179,16 +268,33 @@ def _check_numbers(name: str, answers: pd.DataFrame) -> None:  # labels without 
                          "look for NaN in its losses")
 
 # %% ../../nbs/evaluate/22_compare.ipynb #0596f8f1
-def compare(
-    run_a,                     # a Run, or anything with .name .folder .task .predictions()
-    run_b,                     # another, trained on the same split
-    split: str = "valid",      # test only when nothing is left to choose: it is counted as a read in both runs
-    metric: str | None = None,  # a score of the task; None: the usual one
-    tta: int = 0,              # views a picture, 0 .. 12
-    n: int = 2000,             # draws and shuffles
-    seed: int = 0,             # same seed, same answer
-) -> Comparison:               # print it for one line
-    "Which of two trained models is better, by how much, and how likely that is the luck of the pictures; of their recipes `ablate` tells"
+def compare(run_a, run_b, split: str = "valid", metric: str | None = None, tta: int = 0, n: int = 2000,
+            seed: int = 0) -> Comparison:
+    """Which of two trained models is better, by how much, and how likely that is the luck of the pictures; of their
+    recipes `ablate` tells
+
+    Parameters
+    ----------
+    run_a
+        a Run, or anything with .name .folder .task .predictions()
+    run_b
+        another, trained on the same split
+    split : str
+        test only when nothing is left to choose: it is counted as a read in both runs
+    metric : str | None
+        a score of the task; None: the usual one
+    tta : int
+        views a picture, 0 .. 12
+    n : int
+        draws and shuffles
+    seed : int
+        same seed, same answer
+
+    Returns
+    -------
+    Comparison
+        print it for one line
+    """
     answers = [_answers(run, split, tta) for run in (run_a, run_b)]
     names = _two_names(run_a.name, run_b.name)
     note = unlike_formats({name: [run.folder] for name, run in zip(names, (run_a, run_b))})

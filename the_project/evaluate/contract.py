@@ -40,7 +40,26 @@ class TaskError(ValueError):
 
 @dataclass
 class Paper:
-    "What an exam has found out so far"
+    """What an exam has found out so far
+
+    Parameters
+    ----------
+    task : Task
+    recipe : Recipe
+    table : pd.DataFrame
+        the rows, all of them for training
+    labels : list
+    measured : object
+        of the training rows, plain JSON
+    loader : object
+        of all rows; one batch, but for masks, whose pictures differ in size
+    batches : list
+        (x, y) of a pass
+    learn : Learner | None
+    answers : pd.DataFrame | None
+        the predictions table
+    decoded : object
+    """
     task: Task
     recipe: Recipe
     table: pd.DataFrame                            # the rows, all of them for training
@@ -53,11 +72,21 @@ class Paper:
     decoded: object = None
 
 # %% ../../nbs/evaluate/06_contract.ipynb #d3e03f95
-def demand(
-    condition: bool,  # what should hold
-    fault: str,       # what to say otherwise
-) -> None:
-    "Raise TaskError unless `condition`"
+def demand(condition: bool, fault: str) -> None:
+    """Raise TaskError unless `condition`
+
+    Parameters
+    ----------
+    condition : bool
+        what should hold
+    fault : str
+        what to say otherwise
+
+    Raises
+    ------
+    TaskError
+        unless `condition`
+    """
     if not condition: raise TaskError(fault)
 
 # %% ../../nbs/evaluate/06_contract.ipynb #d763221d
@@ -244,12 +273,28 @@ QUESTIONS: tuple[Callable, ...] = (ask_form, ask_reading, ask_measure, ask_loade
 _NEEDED = (ask_form, ask_reading, ask_measure, ask_loader, ask_learner, ask_collect)
 
 # %% ../../nbs/evaluate/06_contract.ipynb #8bf40a06
-def check_task(
-    task: Task,                          # to be examined
-    recipe: Recipe | None = None,        # its task and target at least; None: the smallest, over labels
-    table: pd.DataFrame | None = None,   # 6 to 12 rows that it can learn; None: sample pictures of two species, or with masks
-) -> list[str]:                          # what was checked, a line each
-    "Examine a task; TaskError with a line for each fault"
+def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | None = None) -> list[str]:
+    """Examine a task; TaskError with a line for each fault
+
+    Parameters
+    ----------
+    task : Task
+        to be examined
+    recipe : Recipe | None
+        its task and target at least; None: the smallest, over labels
+    table : pd.DataFrame | None
+        6 to 12 rows that it can learn; None: sample pictures of two species, or with masks
+
+    Returns
+    -------
+    list[str]
+        what was checked, a line each
+
+    Raises
+    ------
+    TaskError
+        with a line for each fault
+    """
     with tempfile.TemporaryDirectory() as folder:
         if table is None and getattr(task, "output", "") == "mask":
             table = mask_table(folder, n=8, size=64, classes=2, plant=False)
@@ -269,10 +314,20 @@ def check_task(
     return passed
 
 # %% ../../nbs/evaluate/06_contract.ipynb #4f8e16b8
-def smallest_recipe(
-    task: str,               # name of a task
-    target: str = "label",   # column it learns
-) -> Recipe:                 # 32 pixels, the small CNN, no chance involved
-    "A recipe that trains in a second"
+def smallest_recipe(task: str, target: str = "label") -> Recipe:
+    """A recipe that trains in a second
+
+    Parameters
+    ----------
+    task : str
+        name of a task
+    target : str
+        column it learns
+
+    Returns
+    -------
+    Recipe
+        32 pixels, the small CNN, no chance involved
+    """
     return Recipe(task=task, target=target, arch="small_cnn", weights=None, stages=(Stage(32, 1),), augment="none",
                   drop=0., batch_size=16, precision="float32", memory_format="plain", cache=False)

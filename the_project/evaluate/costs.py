@@ -18,14 +18,28 @@ from ..answer.decide import COSTS, cost_matrix, least_cost
 DANGERS = ("venomous", "dangerous", "poisonous", "toxic")
 _YES, _NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 
-def find_danger(
-    table: pd.DataFrame,        # rows of a run
-    labels: list[str],          # in class order
-    target: str = "label",      # column of labels
-    column: str | None = None,  # yes or no for each row; None: the first of DANGERS that is there
-    costs: dict | None = None,  # of the four kinds of mistake; None: COSTS
-) -> dict | None:               # name, of (bool a label), costs: a rule of `answer.decide`; None: the table says nothing
-    "Which labels are dangerous, as the table has it"
+def find_danger(table: pd.DataFrame, labels: list[str], target: str = "label", column: str | None = None,
+                costs: dict | None = None) -> dict | None:
+    """Which labels are dangerous, as the table has it
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        rows of a run
+    labels : list[str]
+        in class order
+    target : str
+        column of labels
+    column : str | None
+        yes or no for each row; None: the first of DANGERS that is there
+    costs : dict | None
+        of the four kinds of mistake; None: COSTS
+
+    Returns
+    -------
+    dict | None
+        name, of (bool a label), costs: a rule of `answer.decide`; None: the table says nothing
+    """
     if column is None: column = next((name for name in DANGERS if name in table), None)
     if column is None: return None
     if column not in table:
@@ -45,11 +59,21 @@ def find_danger(
     return dict(name=column, of=by_label["max"].astype(bool).tolist(), costs=prices)
 
 # %% ../../nbs/evaluate/14_costs.ipynb #b6a13e13
-def read_costs(
-    costs: pd.DataFrame,  # index and columns are labels, rows the truth; 0 or more
-    labels: list[str],    # in class order
-) -> list[list[float]]:   # costs[truth][said] in class order: a rule of `answer.decide`
-    "A cost matrix in the order of the labels"
+def read_costs(costs: pd.DataFrame, labels: list[str]) -> list[list[float]]:
+    """A cost matrix in the order of the labels
+
+    Parameters
+    ----------
+    costs : pd.DataFrame
+        index and columns are labels, rows the truth; 0 or more
+    labels : list[str]
+        in class order
+
+    Returns
+    -------
+    list[list[float]]
+        costs[truth][said] in class order: a rule of `answer.decide`
+    """
     for what, names in (("row", costs.index), ("column", costs.columns)):
         if missing := [label for label in labels if label not in set(map(str, names))]:
             raise ValueError(f"costs have no {what} for {missing[0]!r}: give one for each of the {len(labels)} labels")
@@ -61,12 +85,23 @@ def read_costs(
     return table.tolist()
 
 # %% ../../nbs/evaluate/14_costs.ipynb #a0f1393c
-def score_costs(
-    predictions: pd.DataFrame,  # a predictions table, calibrated
-    danger: dict | None,        # what `find_danger` gave
-    costs: list | None = None,  # what `read_costs` gave; wins over the danger's own
-) -> pd.DataFrame:             # rows first, least_cost: cost (a picture), accuracy, misses, alarms, dangerous, harmless
-    "Cost, misses and alarms when the first answer is acted on, and when the cheapest one is"
+def score_costs(predictions: pd.DataFrame, danger: dict | None, costs: list | None = None) -> pd.DataFrame:
+    """Cost, misses and alarms when the first answer is acted on, and when the cheapest one is
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table, calibrated
+    danger : dict | None
+        what `find_danger` gave
+    costs : list | None
+        what `read_costs` gave; wins over the danger's own
+
+    Returns
+    -------
+    pd.DataFrame
+        rows first, least_cost: cost (a picture), accuracy, misses, alarms, dangerous, harmless
+    """
     p, truth = probability_matrix(predictions), label_codes(predictions)
     matrix = np.asarray(costs, float) if costs is not None else cost_matrix(danger)
     of, rows = np.asarray(danger["of"] if danger else np.zeros(p.shape[1]), bool), {}
@@ -77,12 +112,22 @@ def score_costs(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 # %% ../../nbs/evaluate/14_costs.ipynb #fe4f05e3
-def cost_saving(
-    predictions: pd.DataFrame,  # these as in `score_costs`
-    danger: dict | None,
-    costs: list | None = None,
-) -> tuple[float, float, float]:  # value, low, high: 95 % by group
-    "How much less a picture costs when the cheapest answer is acted on; below 0: more"
+def cost_saving(predictions: pd.DataFrame, danger: dict | None, costs: list | None = None) -> tuple[float, float,
+                float]:
+    """How much less a picture costs when the cheapest answer is acted on; below 0: more
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        these as in `score_costs`
+    danger : dict | None
+    costs : list | None
+
+    Returns
+    -------
+    tuple[float, float, float]
+        value, low, high: 95 % by group
+    """
     p, truth = probability_matrix(predictions), label_codes(predictions)
     matrix = np.asarray(costs, float) if costs is not None else cost_matrix(danger)
     saved = matrix[truth, p.argmax(1)] - matrix[truth, least_cost(p, danger, costs)[0]]

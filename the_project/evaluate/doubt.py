@@ -18,11 +18,21 @@ from .predictions import label_codes, probability_matrix
 from ..answer.decide import set_mask, set_scores
 
 # %% ../../nbs/evaluate/07_doubt.ipynb #fdc78bdd
-def risk_coverage(
-    certainty: np.ndarray,  # float (N,): higher is surer
-    right: np.ndarray,      # bool (N,)
-) -> pd.DataFrame:          # threshold, coverage, risk, said, wrong: one row a threshold, surest first
-    "What is said and what of it is wrong, for every threshold"
+def risk_coverage(certainty: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    """What is said and what of it is wrong, for every threshold
+
+    Parameters
+    ----------
+    certainty : np.ndarray
+        float (N,): higher is surer
+    right : np.ndarray
+        bool (N,)
+
+    Returns
+    -------
+    pd.DataFrame
+        threshold, coverage, risk, said, wrong: one row a threshold, surest first
+    """
     certainty, right = np.asarray(certainty, float), np.asarray(right, bool)
     if len(certainty) != len(right) or not len(right):
         raise ValueError(f"{len(certainty)} certainties and {len(right)} answers: give one each a row, at least one")
@@ -32,48 +42,102 @@ def risk_coverage(
                              wrong=by_value.wrong.to_numpy()))
 
 # %% ../../nbs/evaluate/07_doubt.ipynb #f681154d
-def first_answer(
-    predictions: pd.DataFrame,  # a predictions table, calibrated
-) -> tuple[np.ndarray, np.ndarray]:  # float (N,) certainty, bool (N,) whether the first answer is right
-    "How sure a model is of its first answer, and whether it should be"
+def first_answer(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """How sure a model is of its first answer, and whether it should be
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table, calibrated
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        float (N,) certainty, bool (N,) whether the first answer is right
+    """
     p = probability_matrix(predictions)
     return p.max(1), p.argmax(1) == label_codes(predictions)
 
-def area_under_risk(
-    curve: pd.DataFrame,  # what `risk_coverage` gave
-) -> float:               # 0 (never wrong) .. 1
-    "AURC: the mean risk over all coverages"
+def area_under_risk(curve: pd.DataFrame) -> float:
+    """AURC: the mean risk over all coverages
+
+    Parameters
+    ----------
+    curve : pd.DataFrame
+        what `risk_coverage` gave
+
+    Returns
+    -------
+    float
+        0 (never wrong) .. 1
+    """
     return float(np.average(curve.risk, weights=np.diff(curve.said, prepend=0)))
 
-def coverage_at_risk(
-    curve: pd.DataFrame,  # what `risk_coverage` gave
-    risk: float = .05,    # share of wrong answers allowed
-) -> float:               # 0 .. 1
-    """How much can be said at most with no more than this share wrong on these rows. The threshold behind it is chosen on
-    the same rows, so it flatters: what a threshold is worth, `threshold_for_risk` fits on valid and other rows measure"""
+def coverage_at_risk(curve: pd.DataFrame, risk: float = .05) -> float:
+    """How much can be said at most with no more than this share wrong on these rows. The threshold behind it is chosen
+    on
+    the same rows, so it flatters: what a threshold is worth, `threshold_for_risk` fits on valid and other rows measure
+
+    Parameters
+    ----------
+    curve : pd.DataFrame
+        what `risk_coverage` gave
+    risk : float
+        share of wrong answers allowed
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     return float(curve.coverage[curve.risk <= risk].max()) if (curve.risk <= risk).any() else 0.
 
 # %% ../../nbs/evaluate/07_doubt.ipynb #8da90edb
-def design_effect(
-    wrong: np.ndarray,   # bool (N,)
-    groups: np.ndarray,  # int (N,): group numbers
-) -> float:              # 1 (rows are as good as separate) .. rows a group
-    "How many rows of these groups are worth one separate row"
+def design_effect(wrong: np.ndarray, groups: np.ndarray) -> float:
+    """How many rows of these groups are worth one separate row
+
+    Parameters
+    ----------
+    wrong : np.ndarray
+        bool (N,)
+    groups : np.ndarray
+        int (N,): group numbers
+
+    Returns
+    -------
+    float
+        1 (rows are as good as separate) .. rows a group
+    """
     wrong, size = np.asarray(wrong, float), np.bincount(groups)
     most, away = (size**2).sum() / size.sum(), wrong - wrong.mean()
     if not away.any(): return float(most)
     return float(np.clip((np.bincount(groups, away)**2).sum() / (away**2).sum(), 1, most))
 
 # %% ../../nbs/evaluate/07_doubt.ipynb #9312308a
-def threshold_for_risk(
-    certainty: np.ndarray,       # float (N,)
-    right: np.ndarray,           # bool (N,)
-    risk: float = .05,           # share of wrong answers allowed among those said, above 0, below 1
-    before: tuple[int, int] = (0, 0),  # answers said already, and wrong ones among them; the promise is about all
-    confidence: float = .9,      # share of such fits that keep the promise, above 0, below 1
-    effect: float = 1.,          # rows that count as one, see `design_effect`
-) -> float | None:               # say what is at least so sure; None: no threshold keeps the promise
-    "The lowest threshold that keeps a promise, with confidence"
+def threshold_for_risk(certainty: np.ndarray, right: np.ndarray, risk: float = .05, before: tuple[int, int] = (0, 0),
+                       confidence: float = .9, effect: float = 1.) -> float | None:
+    """The lowest threshold that keeps a promise, with confidence
+
+    Parameters
+    ----------
+    certainty : np.ndarray
+        float (N,)
+    right : np.ndarray
+        bool (N,)
+    risk : float
+        share of wrong answers allowed among those said, above 0, below 1
+    before : tuple[int, int]
+        answers said already, and wrong ones among them; the promise is about all
+    confidence : float
+        share of such fits that keep the promise, above 0, below 1
+    effect : float
+        rows that count as one, see `design_effect`
+
+    Returns
+    -------
+    float | None
+        say what is at least so sure; None: no threshold keeps the promise
+    """
     for name, share in dict(risk=risk, confidence=confidence).items():
         if not 0 < share < 1: raise ValueError(f"{name}={share}: use a share above 0 and below 1, e.g. .05")
     if not len(right): return None
@@ -84,24 +148,42 @@ def threshold_for_risk(
     kept = curve.threshold[able & (passed | ~able).cummin()]
     return float(kept.iloc[-1]) if len(kept) else None
 
-def least_risk(
-    certainty: np.ndarray,    # float (N,)
-    right: np.ndarray,        # bool (N,)
-    confidence: float = .9,   # as in `threshold_for_risk`
-    effect: float = 1.,       # as there
-) -> float:                   # 0 .. 1; 1 where the surest answer is wrong
-    "The smallest risk that these rows could promise"
+def least_risk(certainty: np.ndarray, right: np.ndarray, confidence: float = .9, effect: float = 1.) -> float:
+    """The smallest risk that these rows could promise
+
+    Parameters
+    ----------
+    certainty : np.ndarray
+        float (N,)
+    right : np.ndarray
+        bool (N,)
+    confidence : float
+        as in `threshold_for_risk`
+    effect : float
+        as there
+
+    Returns
+    -------
+    float
+        0 .. 1; 1 where the surest answer is wrong
+    """
     curve = risk_coverage(certainty, right)
     right_ones = curve.said[curve.wrong == 0].max() if (curve.wrong == 0).any() else 0
     return float(1 - (1 - confidence) ** (effect / right_ones)) if right_ones else 1.
 
 # %% ../../nbs/evaluate/07_doubt.ipynb #5fcccaab
-def plot_risk(
-    predictions: pd.DataFrame,         # a predictions table, calibrated
-    threshold: float | None = None,    # on the first probability; drawn as a point
-    risk: float = .05,                 # the promise, drawn as a line
-) -> Figure:
-    "Risk against coverage"
+def plot_risk(predictions: pd.DataFrame, threshold: float | None = None, risk: float = .05) -> Figure:
+    """Risk against coverage
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table, calibrated
+    threshold : float | None
+        on the first probability; drawn as a point
+    risk : float
+        the promise, drawn as a line
+    """
     certainty, right = first_answer(predictions)
     curve, (figure, (panel,)) = risk_coverage(certainty, right), make_axes(3.8, 3.)
     panel.plot(100 * curve.coverage, 100 * curve.risk, color=BLUE, lw=1.6, drawstyle="steps-post")
@@ -118,14 +200,28 @@ def plot_risk(
     return figure
 
 # %% ../../nbs/evaluate/07_doubt.ipynb #fa92c139
-def fit_set(
-    predictions: pd.DataFrame,  # a predictions table of validation, calibrated
-    coverage: float = .9,       # share of pictures whose set must hold the truth
-    method: str = "lac",        # "lac", the shortest sets, or "raps"
-    penalty: float = .1,        # raps: for each place after the free ones; 0 is APS
-    free: int = 1,              # raps: places without penalty
-) -> dict:                      # method, coverage, threshold (and penalty, free): a rule of `answer.decide`
-    "How long conformal sets must be"
+def fit_set(predictions: pd.DataFrame, coverage: float = .9, method: str = "lac", penalty: float = .1,
+            free: int = 1) -> dict:
+    """How long conformal sets must be
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of validation, calibrated
+    coverage : float
+        share of pictures whose set must hold the truth
+    method : str
+        "lac", the shortest sets, or "raps"
+    penalty : float
+        raps: for each place after the free ones; 0 is APS
+    free : int
+        raps: places without penalty
+
+    Returns
+    -------
+    dict
+        method, coverage, threshold (and penalty, free): a rule of `answer.decide`
+    """
     if not 0 < coverage < 1: raise ValueError(f"coverage={coverage}: use a share above 0 and below 1, e.g. .9")
     rule = dict(method=method, coverage=coverage) | (dict(penalty=penalty, free=free) if method == "raps" else {})
     p, truth = probability_matrix(predictions), label_codes(predictions)
@@ -134,11 +230,21 @@ def fit_set(
     everything = 1. + penalty * p.shape[1]  # too few rows for this promise: all labels
     return rule | dict(threshold=float(scores[place - 1]) if place <= len(p) else everything)
 
-def score_set(
-    predictions: pd.DataFrame,  # a predictions table, calibrated
-    rule: dict,                 # what `fit_set` gave
-) -> dict:                      # coverage, size (mean), single (share of sets of one label)
-    "What sets hold and how long they are"
+def score_set(predictions: pd.DataFrame, rule: dict) -> dict:
+    """What sets hold and how long they are
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table, calibrated
+    rule : dict
+        what `fit_set` gave
+
+    Returns
+    -------
+    dict
+        coverage, size (mean), single (share of sets of one label)
+    """
     mask = set_mask(probability_matrix(predictions), rule)
     size = mask.sum(1)
     hit = mask[np.arange(len(mask)), label_codes(predictions)]

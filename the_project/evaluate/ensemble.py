@@ -26,11 +26,21 @@ from .predictions import (average_predictions, label_codes, label_names, make_pr
                                               probability_matrix)
 
 # %% ../../nbs/evaluate/05_ensemble.ipynb #24dd8883
-def tune_weights(
-    tables: Sequence[pd.DataFrame],  # predictions tables of the same rows, out of fold or of valid; one a model
-    steps: int = 500,                # at most
-) -> list[float]:                    # one a model, 0 or more, sum 1
-    "The weights of a soft vote with the lowest cross-entropy (Dempster, Laird & Rubin 1977)"
+def tune_weights(tables: Sequence[pd.DataFrame], steps: int = 500) -> list[float]:
+    """The weights of a soft vote with the lowest cross-entropy (Dempster, Laird & Rubin 1977)
+
+    Parameters
+    ----------
+    tables : Sequence[pd.DataFrame]
+        predictions tables of the same rows, out of fold or of valid; one a model
+    steps : int
+        at most
+
+    Returns
+    -------
+    list[float]
+        one a model, 0 or more, sum 1
+    """
     if len(tables) < 2: raise ValueError(f"{len(tables)} predictions table: weights are for two models or more")
     tables = common_answers(tables)
     average_predictions(tables)  # refuses tables of other rows
@@ -45,10 +55,19 @@ def tune_weights(
     return [float(weight) for weight in weights]
 
 # %% ../../nbs/evaluate/05_ensemble.ipynb #9e0aa230
-def rank_average(
-    tables: Sequence[pd.DataFrame],  # predictions tables of the same rows and labels
-) -> pd.DataFrame:                   # a predictions table; its probabilities are shares of ranks, not calibrated
-    "Average how high each picture ranks among all for each label"
+def rank_average(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Average how high each picture ranks among all for each label
+
+    Parameters
+    ----------
+    tables : Sequence[pd.DataFrame]
+        predictions tables of the same rows and labels
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table; its probabilities are shares of ranks, not calibrated
+    """
     tables = common_answers(tables)
     first = average_predictions(tables)
     ranks = np.mean([rankdata(probability_matrix(table), axis=0) for table in tables], axis=0)
@@ -61,11 +80,14 @@ def rank_average(
 class OwnInput(nn.Module):
     "A model that is given batches prepared for another, and brings them to its own statistics and size"
 
-    def __init__(
-        self,
-        model: nn.Module,  # (B, C, H, W) to logits, with `reads`
-        given: dict,       # how the batches are prepared: size, mean, std, channels, as in a bundle's config.json
-    ):
+    def __init__(self, model: nn.Module, given: dict):
+        """Parameters
+        ----------
+        model : nn.Module
+            (B, C, H, W) to logits, with `reads`
+        given : dict
+            how the batches are prepared: size, mean, std, channels, as in a bundle's config.json
+        """
         super().__init__()
         own = model.reads
         if own["channels"] != given["channels"]:
@@ -84,11 +106,21 @@ class OwnInput(nn.Module):
             x = F.interpolate(x, self.size, mode="bilinear", antialias=smaller)
         return self.model(x)
 
-def fed_like(
-    model: nn.Module,    # (B, C, H, W) to logits
-    given: dict | None,  # how the batches it will be given are prepared; None: not known
-) -> nn.Module:          # the model itself where its own preparation is the same or not known
-    "A model for batches that were prepared for another"
+def fed_like(model: nn.Module, given: dict | None) -> nn.Module:
+    """A model for batches that were prepared for another
+
+    Parameters
+    ----------
+    model : nn.Module
+        (B, C, H, W) to logits
+    given : dict | None
+        how the batches it will be given are prepared; None: not known
+
+    Returns
+    -------
+    nn.Module
+        the model itself where its own preparation is the same or not known
+    """
     own = getattr(model, "reads", None)
     if own is None or given is None: return model
     return model if all(own[name] == given[name] for name in ("size", "mean", "std", "channels")) else OwnInput(model, given)
@@ -97,12 +129,17 @@ def fed_like(
 class SoftVote(nn.Module):
     "Several classifiers, of pictures or of pixels, as one; its logits are the log of their mean probability"
 
-    def __init__(
-        self,
-        models: Sequence[nn.Module],                 # each (B, C, H, W) -> logits (B, n), or (B, n, H, W)
-        weights: Sequence[float] | None = None,      # one a model, 0 or more; None: equal
-        temperatures: Sequence[float] | None = None,  # that each model's logits are divided by; None: 1
-    ):
+    def __init__(self, models: Sequence[nn.Module], weights: Sequence[float] | None = None,
+                 temperatures: Sequence[float] | None = None):
+        """Parameters
+        ----------
+        models : Sequence[nn.Module]
+            each (B, C, H, W) -> logits (B, n), or (B, n, H, W)
+        weights : Sequence[float] | None
+            one a model, 0 or more; None: equal
+        temperatures : Sequence[float] | None
+            that each model's logits are divided by; None: 1
+        """
         super().__init__()
         weights = [1.] * len(models) if weights is None else list(weights)
         temperatures = [1.] * len(models) if temperatures is None else list(temperatures)
@@ -120,10 +157,19 @@ class SoftVote(nn.Module):
         return torch.stack(votes).sum(0).clamp_min(1e-30).log()
 
 # %% ../../nbs/evaluate/05_ensemble.ipynb #72566a15
-def average_weights(
-    states: Sequence[dict],  # name -> tensor, of models built alike
-) -> dict:                   # name -> tensor: means of numbers with a point, the first's integers
-    "A uniform soup"
+def average_weights(states: Sequence[dict]) -> dict:
+    """A uniform soup
+
+    Parameters
+    ----------
+    states : Sequence[dict]
+        name -> tensor, of models built alike
+
+    Returns
+    -------
+    dict
+        name -> tensor: means of numbers with a point, the first's integers
+    """
     first = states[0]
     for state in states[1:]:
         odd = sorted(state.keys() ^ first.keys()) or [name for name in first if state[name].shape != first[name].shape]
@@ -134,11 +180,21 @@ def average_weights(
             for name, tensor in first.items()}
 
 # %% ../../nbs/evaluate/05_ensemble.ipynb #f48e7b88
-def greedy_soup(
-    states: Sequence[dict],            # name -> tensor, of models built alike
-    score: Callable[[dict], float],    # of a state on valid; higher is better
-) -> tuple[dict, list[int]]:           # the soup, and which states are in it, the best single first
-    "A soup of those states that don't spoil it"
+def greedy_soup(states: Sequence[dict], score: Callable[[dict], float]) -> tuple[dict, list[int]]:
+    """A soup of those states that don't spoil it
+
+    Parameters
+    ----------
+    states : Sequence[dict]
+        name -> tensor, of models built alike
+    score : Callable[[dict], float]
+        of a state on valid; higher is better
+
+    Returns
+    -------
+    tuple[dict, list[int]]
+        the soup, and which states are in it, the best single first
+    """
     singles = [score(state) for state in states]
     order = sorted(range(len(states)), key=singles.__getitem__, reverse=True)
     kept, best, soup = order[:1], singles[order[0]], states[order[0]]
@@ -152,12 +208,16 @@ class Snapshots(Callback):
     "Keep the weights of every so many epochs, as `snapshot-<epoch>.safetensors`"
     order = 59  # in after_epoch, before the best is put back (61)
 
-    def __init__(
-        self,
-        folder: str | Path,  # where they go
-        every: int = 1,      # epochs, 1 or more
-        last: int = 5,       # how many are kept, the newest
-    ):
+    def __init__(self, folder: str | Path, every: int = 1, last: int = 5):
+        """Parameters
+        ----------
+        folder : str | Path
+            where they go
+        every : int
+            epochs, 1 or more
+        last : int
+            how many are kept, the newest
+        """
         if every < 1 or last < 1: raise ValueError(f"every={every}, last={last}: use 1 or more")
         self.folder, self.every, self.last, self.count = Path(folder), every, last, 0
 
@@ -173,16 +233,32 @@ class Snapshots(Callback):
     @property
     def files(self) -> list[Path]: return sorted(self.folder.glob("snapshot-*.safetensors"))
 
-    def states(self) -> list[dict]:  # name -> tensor, the oldest first
-        "The weights that were kept"
+    def states(self) -> list[dict]:
+        """The weights that were kept
+
+        Returns
+        -------
+        list[dict]
+            name -> tensor, the oldest first
+        """
         return [load_tensors(file) for file in self.files]
 
 # %% ../../nbs/evaluate/05_ensemble.ipynb #3bc7af88
-def milliseconds(
-    answer: Callable,    # called without arguments, answers one picture
-    repeats: int = 20,   # after two that are not counted; the median is given
-) -> float:              # milliseconds of a call
-    "How long one answer takes"
+def milliseconds(answer: Callable, repeats: int = 20) -> float:
+    """How long one answer takes
+
+    Parameters
+    ----------
+    answer : Callable
+        called without arguments, answers one picture
+    repeats : int
+        after two that are not counted; the median is given
+
+    Returns
+    -------
+    float
+        milliseconds of a call
+    """
     took = []
     for _ in range(2 + repeats):
         begun = time.perf_counter()
@@ -191,13 +267,26 @@ def milliseconds(
     return float(np.median(took[2:]) * 1000)
 
 # %% ../../nbs/evaluate/05_ensemble.ipynb #6b70495e
-def model_latency(
-    models: dict[str, nn.Module],  # name -> (B, C, H, W) to (B, n)
-    size: int | tuple[int, int],   # of the picture, pixels: a side, or height and width
-    channels: int = 3,             # of the picture
-    repeats: int = 20,             # of each; the models take turns
-) -> dict[str, float]:             # name -> milliseconds a picture on one thread
-    "Milliseconds a picture of several models, measured in turns so that a busy machine is equally unfair to all"
+def model_latency(models: dict[str, nn.Module], size: int | tuple[int, int], channels: int = 3,
+                  repeats: int = 20) -> dict[str, float]:
+    """Milliseconds a picture of several models, measured in turns so that a busy machine is equally unfair to all
+
+    Parameters
+    ----------
+    models : dict[str, nn.Module]
+        name -> (B, C, H, W) to (B, n)
+    size : int | tuple[int, int]
+        of the picture, pixels: a side, or height and width
+    channels : int
+        of the picture
+    repeats : int
+        of each; the models take turns
+
+    Returns
+    -------
+    dict[str, float]
+        name -> milliseconds a picture on one thread
+    """
     threads, x = torch.get_num_threads(), torch.zeros(1, channels, *size_hw(size))
     torch.set_num_threads(1)
     try:

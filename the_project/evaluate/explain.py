@@ -54,11 +54,21 @@ def _places(output: object, body: nn.Module) -> Tensor | None:
     return maps if min(maps.shape[2:]) > 1 else None
 
 # %% ../../nbs/evaluate/08_explain.ipynb #e7c336be
-def find_layer(
-    model: nn.Module,  # a classifier, in evaluation mode
-    x: Tensor,         # (1,C,H,W): an example
-) -> str:              # a name of `model.named_modules()`
-    "The last layer with places that the answer depends on"
+def find_layer(model: nn.Module, x: Tensor) -> str:
+    """The last layer with places that the answer depends on
+
+    Parameters
+    ----------
+    model : nn.Module
+        a classifier, in evaluation mode
+    x : Tensor
+        (1,C,H,W): an example
+
+    Returns
+    -------
+    str
+        a name of `model.named_modules()`
+    """
     body, x = _body(model), x.detach().requires_grad_()
     with torch.enable_grad(), _kept(model) as found: score = model(x).amax()
     dims = {output.ndim for name, output in found if _places(output, body) is not None}
@@ -79,14 +89,28 @@ def _weighed(maps: Tensor, gradient: Tensor, method: str) -> Tensor:  # (B,F,h,w
     return (gradient.clamp(min=0) * maps).sum(1)
 
 # %% ../../nbs/evaluate/08_explain.ipynb #b151a758
-def heat_maps(
-    model: nn.Module,          # a classifier; left as it was
-    x: Tensor,                 # (B,C,H,W), normalised
-    labels: Tensor | None = None,  # int (B,): whose evidence; None, or -1 for one: the most probable
-    method: str = "gradcam",   # METHODS
-    layer: str | None = None,  # of `model.named_modules()`; None: `find_layer`
-) -> tuple[np.ndarray, np.ndarray, float]:  # coarse evidence (B,h,w), both signs; logits (B,n); see `map_shift`
-    "Grad-CAM or LayerCAM of a batch"
+def heat_maps(model: nn.Module, x: Tensor, labels: Tensor | None = None, method: str = "gradcam",
+              layer: str | None = None) -> tuple[np.ndarray, np.ndarray, float]:
+    """Grad-CAM or LayerCAM of a batch
+
+    Parameters
+    ----------
+    model : nn.Module
+        a classifier; left as it was
+    x : Tensor
+        (B,C,H,W), normalised
+    labels : Tensor | None
+        int (B,): whose evidence; None, or -1 for one: the most probable
+    method : str
+        METHODS
+    layer : str | None
+        of `model.named_modules()`; None: `find_layer`
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, float]
+        coarse evidence (B,h,w), both signs; logits (B,n); see `map_shift`
+    """
     if method not in METHODS: raise ValueError(f"method {method!r} is not known: use {' or '.join(METHODS)}")
     body, was_training, device = _body(model), model.training, next(model.parameters()).device
     model.eval()
@@ -113,7 +137,21 @@ def _no_layer(layer: str, found: list, body: nn.Module) -> str:
 # %% ../../nbs/evaluate/08_explain.ipynb #189b6eda
 @dataclass(frozen=True)
 class Explained:
-    "A picture, an answer and where the evidence for it lies"
+    """A picture, an answer and where the evidence for it lies
+
+    Parameters
+    ----------
+    file : str
+        as it was given
+    label : str
+        whose evidence
+    probability : float
+        of that label
+    picture : np.ndarray
+        uint8 (H,W,C) as the model saw it
+    heat : np.ndarray
+        float32 (H,W), 0..1
+    """
     file: str             # as it was given
     label: str            # whose evidence
     probability: float    # of that label
@@ -134,15 +172,30 @@ def _check_label(label: str, labels: list[str]) -> int:
     raise ValueError(f"label {label!r} is none of the {len(labels)}: use one of {', '.join(labels[:12])}")
 
 # %% ../../nbs/evaluate/08_explain.ipynb #f8497dd0
-def explain(
-    source,                    # a Run, or a Learner over this library's loaders
-    files: list,               # pictures: paths, bytes, Pillow pictures or arrays
-    labels: str | list[str] | None = None,  # whose evidence, one or one a picture; None: each one's most probable
-    method: str = "gradcam",   # METHODS
-    layer: str | None = None,  # None: the last with places
-    batch: int = 8,            # pictures at a time
-) -> list[Explained]:          # one a picture
-    "Where the evidence for an answer lies"
+def explain(source, files: list, labels: str | list[str] | None = None, method: str = "gradcam",
+            layer: str | None = None, batch: int = 8) -> list[Explained]:
+    """Where the evidence for an answer lies
+
+    Parameters
+    ----------
+    source
+        a Run, or a Learner over this library's loaders
+    files : list
+        pictures: paths, bytes, Pillow pictures or arrays
+    labels : str | list[str] | None
+        whose evidence, one or one a picture; None: each one's most probable
+    method : str
+        METHODS
+    layer : str | None
+        None: the last with places
+    batch : int
+        pictures at a time
+
+    Returns
+    -------
+    list[Explained]
+        one a picture
+    """
     if (output := getattr(getattr(source, "task", None), "output", "label")) != "label":
         raise ValueError(f"heat maps explain labels, this run answers with a {output}: run.masks(files) shows masks")
     model, names, preprocess, temperature = _asked(source)
@@ -161,12 +214,18 @@ def explain(
     return found
 
 # %% ../../nbs/evaluate/08_explain.ipynb #61f505a5
-def plot_heat(
-    explained: list[Explained],    # what `explain` gave
-    notes: list[str] | None = None,  # a second line for each
-    columns: int = 4,              # pictures in a row, each beside its heat
-) -> Figure:
-    "Pictures beside their heat"
+def plot_heat(explained: list[Explained], notes: list[str] | None = None, columns: int = 4) -> Figure:
+    """Pictures beside their heat
+
+    Parameters
+    ----------
+    explained : list[Explained]
+        what `explain` gave
+    notes : list[str] | None
+        a second line for each
+    columns : int
+        pictures in a row, each beside its heat
+    """
     rows = max(1, -(-len(explained) // columns))
     figure, panels = make_axes(3.1 * columns, 1.95 * rows + .1, rows, columns)
     for panel in panels: panel.set_axis_off()
@@ -179,12 +238,23 @@ def plot_heat(
     return figure
 
 # %% ../../nbs/evaluate/08_explain.ipynb #1660a304
-def plot_worst_heat(
-    source,                     # a Run, or a Learner over this library's loaders
-    predictions: pd.DataFrame,  # a predictions table whose files can be opened
-    n: int = 8,                 # at most so many
-) -> Figure | None:             # None where nothing was wrong, or no picture can be opened
-    "The most certain wrong answers, with the evidence for what was said"
+def plot_worst_heat(source, predictions: pd.DataFrame, n: int = 8) -> Figure | None:
+    """The most certain wrong answers, with the evidence for what was said
+
+    Parameters
+    ----------
+    source
+        a Run, or a Learner over this library's loaders
+    predictions : pd.DataFrame
+        a predictions table whose files can be opened
+    n : int
+        at most so many
+
+    Returns
+    -------
+    Figure | None
+        None where nothing was wrong, or no picture can be opened
+    """
     worst, rows = worst_mistakes(predictions, n), []
     for row in worst.itertuples():
         try: read_uint8(row.file, _asked(source)[2])

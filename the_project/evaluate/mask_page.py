@@ -27,10 +27,19 @@ from .report import (Report, Section, advice_from_history, count_lines, optimism
                                         short_name)
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #4369d1dc
-def constant_masks(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> tuple[str, pd.DataFrame]:  # the class, and a predictions table that says it everywhere
-    "The best answer that is the same for every pixel"
+def constant_masks(predictions: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The best answer that is the same for every pixel
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    tuple[str, pd.DataFrame]
+        the class, and a predictions table that says it everywhere
+    """
     counts, classes = pixel_counts(predictions), mask_classes(predictions)
     said = np.zeros((len(classes), *counts.shape))
     for i in range(len(classes)): said[i, :, :, i] = counts.sum(2)
@@ -41,11 +50,21 @@ def constant_masks(
     return classes[best], predictions.drop(columns=["yes", "no"], errors="ignore").assign(**columns, **edges)
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #61b123ac
-def mask_score_table(
-    scores: dict[str, dict],           # name of a row -> what `mask_scores` gave
-    answers: dict[str, pd.DataFrame],  # name of a row -> its predictions table
-) -> pd.DataFrame:                     # cells are text
-    "IoU, Dice, outlines and pixels of each split, and how much they rest on"
+def mask_score_table(scores: dict[str, dict], answers: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """IoU, Dice, outlines and pixels of each split, and how much they rest on
+
+    Parameters
+    ----------
+    scores : dict[str, dict]
+        name of a row -> what `mask_scores` gave
+    answers : dict[str, pd.DataFrame]
+        name of a row -> its predictions table
+
+    Returns
+    -------
+    pd.DataFrame
+        cells are text
+    """
     rows = []
     for name, triples in scores.items():
         classes = mask_classes(answers[name])
@@ -59,10 +78,14 @@ def mask_score_table(
 
 def _cell(value: float, form: str = "{:.2f}") -> str: return form.format(value) if np.isfinite(value) else "-"
 
-def mask_class_section(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> Section:
-    "IoU, Dice, outlines, precision and recall of each class, weakest first"
+def mask_class_section(predictions: pd.DataFrame) -> Section:
+    """IoU, Dice, outlines, precision and recall of each class, weakest first
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    """
     seen = mask_classes_table(predictions)
     ends = [f"{low:.2f}-{high:.2f}" if np.isfinite(low) else "-" for low, high in zip(seen.low, seen.high)]
     table = {"class": seen.label, "IoU": seen.iou.map(_cell), "95 %": ends, "Dice": seen.dice.map(_cell),
@@ -72,11 +95,21 @@ def mask_class_section(
     lines = ("a class that is in neither truth nor answer counts for nothing; boundary F1 allows 2 pixels",)
     return Section("Classes, weakest first", lines, pd.DataFrame(table))
 
-def mask_pairs(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    n: int = 5,                 # at most so many
-) -> pd.DataFrame:              # truth, prediction, percent (of the truth's pixels); 1 % or more, the largest first
-    "Which class is taken for which"
+def mask_pairs(predictions: pd.DataFrame, n: int = 5) -> pd.DataFrame:
+    """Which class is taken for which
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    n : int
+        at most so many
+
+    Returns
+    -------
+    pd.DataFrame
+        truth, prediction, percent (of the truth's pixels); 1 % or more, the largest first
+    """
     percent = pixel_confusion(predictions)
     pairs = [dict(truth=a, prediction=b, percent=percent.loc[a, b]) for a in percent.index for b in percent.columns
              if a != b and percent.loc[a, b] >= 1]
@@ -84,33 +117,54 @@ def mask_pairs(
         ["percent", "truth"], ascending=[False, True], ignore_index=True).head(n)
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #b794ca36
-def mask_pair_section(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> Section:
-    "Which class is taken for which"
+def mask_pair_section(predictions: pd.DataFrame) -> Section:
+    """Which class is taken for which
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    """
     pairs = mask_pairs(predictions)
     if not len(pairs): return Section("Most often confused", ("no class loses 1 % of its pixels to another",))
     table = {"truth": pairs.truth, "said": pairs.prediction, "of its pixels": pairs.percent.map("{:.1f} %".format)}
     return Section("Most often confused", (), pd.DataFrame(table))
 
-def worst_mask_section(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    n: int = 5,                 # at most so many pictures
-) -> Section:
-    "The pictures with the lowest IoU"
+def worst_mask_section(predictions: pd.DataFrame, n: int = 5) -> Section:
+    """The pictures with the lowest IoU
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    n : int
+        at most so many pictures
+    """
     worst = worst_masks(predictions, n)
     files = worst.file.map(short_name)
     return Section("Worst pictures", (), pd.DataFrame({"file": files, "IoU": worst.iou.map(_cell), "Dice":
                                                        worst.dice.map(_cell), "pixels wrong":
                                                        worst.wrong.map("{:.1f} %".format)}))
 
-def mask_slice_section(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    slices: pd.DataFrame,       # columns to slice by, a row a prediction
-    least: int = 5,             # pictures a slice must have
-    n: int = 8,                 # at most so many slices
-) -> Section:                   # empty where there is nothing to slice by
-    "The slices with the lowest IoU"
+def mask_slice_section(predictions: pd.DataFrame, slices: pd.DataFrame, least: int = 5, n: int = 8) -> Section:
+    """The slices with the lowest IoU
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    slices : pd.DataFrame
+        columns to slice by, a row a prediction
+    least : int
+        pictures a slice must have
+    n : int
+        at most so many slices
+
+    Returns
+    -------
+    Section
+        empty where there is nothing to slice by
+    """
     parts = [slice_masks(predictions, slices[name]).assign(slice=lambda part, name=name: name + " " + part["slice"])
              for name in slices]
     found = pd.concat(parts).query("pictures >= @least").sort_values("iou", ignore_index=True) if parts else []
@@ -122,12 +176,23 @@ def mask_slice_section(
     return Section(f"Slices of {least} pictures or more, worst first", (), pd.DataFrame(table))
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #08dda209
-def mask_advice(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    scores: dict,               # what `mask_scores` gave for it
-    guess: dict,                # what it gave for `constant_masks`
-) -> list[str]:                 # sentences, most useful first
-    "What the answers suggest"
+def mask_advice(predictions: pd.DataFrame, scores: dict, guess: dict) -> list[str]:
+    """What the answers suggest
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    scores : dict
+        what `mask_scores` gave for it
+    guess : dict
+        what it gave for `constant_masks`
+
+    Returns
+    -------
+    list[str]
+        sentences, most useful first
+    """
     classes, advice = mask_classes_table(predictions), []
     iou, low, high = scores["iou"]
     if iou <= guess["iou"][0]:
@@ -157,19 +222,40 @@ def mask_advice(
     return advice
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #3d1b6bc4
-def make_mask_report(
-    predictions: pd.DataFrame,              # of the split the page is about
-    split: str = "test",                    # what that split is called
-    title: str = "Report",                  # the first line
-    rows: dict | None = None,               # counts: table, broken, train, valid, test
-    valid: pd.DataFrame | None = None,      # predictions of valid beside those of test
-    threshold: dict | None = None,          # value, before, after, as `Threshold` has them
-    slices: pd.DataFrame | None = None,     # columns to slice by, a row a prediction
-    history: pd.DataFrame | None = None,    # the run's epochs, for advice
-    recipe: Recipe | None = None,           # for advice
-    test_reads: dict | None = None,         # count, dates, looks
-) -> Report:                                # a page, with its numbers
-    "The page about a model of masks"
+def make_mask_report(predictions: pd.DataFrame, split: str = "test", title: str = "Report", rows: dict | None = None,
+                     valid: pd.DataFrame | None = None, threshold: dict | None = None,
+                     slices: pd.DataFrame | None = None, history: pd.DataFrame | None = None,
+                     recipe: Recipe | None = None, test_reads: dict | None = None) -> Report:
+    """The page about a model of masks
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of the split the page is about
+    split : str
+        what that split is called
+    title : str
+        the first line
+    rows : dict | None
+        counts: table, broken, train, valid, test
+    valid : pd.DataFrame | None
+        predictions of valid beside those of test
+    threshold : dict | None
+        value, before, after, as `Threshold` has them
+    slices : pd.DataFrame | None
+        columns to slice by, a row a prediction
+    history : pd.DataFrame | None
+        the run's epochs, for advice
+    recipe : Recipe | None
+        for advice
+    test_reads : dict | None
+        count, dates, looks
+
+    Returns
+    -------
+    Report
+        a page, with its numbers
+    """
     name, guess = constant_masks(predictions)
     answers = {split: predictions} | ({"valid": valid} if valid is not None and split != "valid" else {})
     answers[f"{name} everywhere"] = guess
@@ -193,10 +279,14 @@ def make_mask_report(
     return Report(title, filled, dict(split=split, **scores))
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #8e1b7c84
-def plot_class_iou(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> Figure:
-    "IoU of each class with its interval, weakest on top"
+def plot_class_iou(predictions: pd.DataFrame) -> Figure:
+    """IoU of each class with its interval, weakest on top
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    """
     classes = mask_classes_table(predictions).dropna(subset="iou")
     figure, (panel,) = make_axes(4.8, 1 + .27 * len(classes))
     y = np.arange(len(classes))
@@ -211,10 +301,19 @@ def plot_class_iou(
     set_title(panel, "IoU by class", "share of pixels at the right; orange: outlines")
     return figure
 
-def coverage_table(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> pd.DataFrame:              # file, class, truth, said (percent of the judged pixels)
-    "How much of each picture is which class"
+def coverage_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """How much of each picture is which class
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    pd.DataFrame
+        file, class, truth, said (percent of the judged pixels)
+    """
     counts, classes = pixel_counts(predictions), mask_classes(predictions)
     whole = np.maximum(counts.sum((1, 2)), 1)
     parts = [pd.DataFrame(dict(file=predictions["file"], **{"class": name}, truth=100 * counts[:, i].sum(1) / whole,
@@ -222,10 +321,14 @@ def coverage_table(
     return pd.concat(parts[1:] if len(classes) == 2 else parts, ignore_index=True)
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #8028310c
-def plot_coverage(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> Figure:
-    "Truth against answer, in percent of each picture"
+def plot_coverage(predictions: pd.DataFrame) -> Figure:
+    """Truth against answer, in percent of each picture
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    """
     table = coverage_table(predictions)
     figure, (panel,) = make_axes(3.9, 3.6)
     top = max(table.truth.max(), table.said.max(), 1) * 1.04
@@ -243,11 +346,16 @@ def plot_coverage(
     set_title(panel, names[0] if len(names) == 1 else "Coverage", f"{gap:.1f} points off on average")
     return figure
 
-def plot_threshold(
-    valid: pd.DataFrame,  # validation answers, two classes
-    value: float = .5,    # the one that was chosen
-) -> Figure:
-    "What every threshold would have scored on valid"
+def plot_threshold(valid: pd.DataFrame, value: float = .5) -> Figure:
+    """What every threshold would have scored on valid
+
+    Parameters
+    ----------
+    valid : pd.DataFrame
+        validation answers, two classes
+    value : float
+        the one that was chosen
+    """
     curve = threshold_curve(valid)
     figure, (panel,) = make_axes(4.4, 2.9)
     shown = (("iou", BLUE, 1.8, "IoU"), ("precision", ORANGE, 1, "precision"), ("recall", GREEN, 1, "recall"))
@@ -260,14 +368,28 @@ def plot_threshold(
     return figure
 
 # %% ../../nbs/evaluate/11_mask_page.ipynb #796b5a92
-def save_mask_plots(
-    folder: str | Path,          # made when missing
-    predictions: pd.DataFrame,   # a predictions table of masks
-    valid: pd.DataFrame,         # validation answers, for the threshold
-    threshold: float = .5,       # the one that was chosen
-    history: pd.DataFrame | None = None,  # a run's history; None: no learning curves
-) -> list[Path]:                 # the PNG files
-    "Draw and save every plot, PNG and CSV"
+def save_mask_plots(folder: str | Path, predictions: pd.DataFrame, valid: pd.DataFrame, threshold: float = .5,
+                    history: pd.DataFrame | None = None) -> list[Path]:
+    """Draw and save every plot, PNG and CSV
+
+    Parameters
+    ----------
+    folder : str | Path
+        made when missing
+    predictions : pd.DataFrame
+        a predictions table of masks
+    valid : pd.DataFrame
+        validation answers, for the threshold
+    threshold : float
+        the one that was chosen
+    history : pd.DataFrame | None
+        a run's history; None: no learning curves
+
+    Returns
+    -------
+    list[Path]
+        the PNG files
+    """
     paths, counts = [], pixel_confusion(predictions, percent=False)
     if history is not None and len(history):
         paths.append(save_plot(plot_history(history, "iou", "max"), history, folder, "history"))

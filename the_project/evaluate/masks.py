@@ -20,24 +20,46 @@ from ..core.env import rng_for
 from .metrics import group_codes, jackknife_sums
 
 # %% ../../nbs/evaluate/10_masks.ipynb #5fcb3c27
-def mask_classes(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> list[str]:                 # in the order of their numbers
-    "The classes of a predictions table of masks"
+def mask_classes(predictions: pd.DataFrame) -> list[str]:
+    """The classes of a predictions table of masks
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    list[str]
+        in the order of their numbers
+    """
     classes = [name.removeprefix("edge:") for name in predictions if name.startswith("edge:")]
     if not classes: raise ValueError("no edge:<class> column in this table: use a predictions table of masks")
     return classes
 
-def is_masks(
-    predictions: pd.DataFrame,  # any predictions table
-) -> bool:
-    "Whether a predictions table is about masks"
+def is_masks(predictions: pd.DataFrame) -> bool:
+    """Whether a predictions table is about masks
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        any predictions table
+    """
     return any(name.startswith("edge:") for name in predictions)
 
-def pixel_counts(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> np.ndarray:                # float64 (rows, K, K): pixels by truth and by what was said
-    "How many pixels of each picture were called what"
+def pixel_counts(predictions: pd.DataFrame) -> np.ndarray:
+    """How many pixels of each picture were called what
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    np.ndarray
+        float64 (rows, K, K): pixels by truth and by what was said
+    """
     classes = mask_classes(predictions)
     names = [f"n:{truth}:{said}" for truth in classes for said in classes]
     if missing := [name for name in names if name not in predictions]:
@@ -50,14 +72,28 @@ def _fields(rng: np.random.Generator, n: int, size: int) -> np.ndarray:  # (n, s
     noise = [cv2.GaussianBlur(rng.normal(size=(size, size)), (0, 0), size / 8) for _ in range(n)]
     return np.stack([(field - field.mean()) / field.std() for field in noise])
 
-def sample_masks(
-    n_rows: int = 24,                                      # pictures, two a group
-    classes: tuple[str, ...] = ("background", "target"),   # two or more
-    skill: float = 2.,                                     # 0 = guessing, 5 = nearly right
-    size: int = 48,                                        # pixels a side
-    seed: int = 0,                                         # same seed, same masks
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:  # a predictions table, truths (N, H, W), probabilities (N, K, H, W)
-    "Made-up masks and answers; outlines are not drawn, `edge:` is made up from Dice"
+def sample_masks(n_rows: int = 24, classes: tuple[str, ...] = ("background", "target"), skill: float = 2.,
+                 size: int = 48, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Made-up masks and answers; outlines are not drawn, `edge:` is made up from Dice
+
+    Parameters
+    ----------
+    n_rows : int
+        pictures, two a group
+    classes : tuple[str, ...]
+        two or more
+    skill : float
+        0 = guessing, 5 = nearly right
+    size : int
+        pixels a side
+    seed : int
+        same seed, same masks
+
+    Returns
+    -------
+    tuple[pd.DataFrame, np.ndarray, np.ndarray]
+        a predictions table, truths (N, H, W), probabilities (N, K, H, W)
+    """
     rng, n = rng_for(seed, "masks"), len(classes)
     fields = np.stack([_fields(rng, n, size) for _ in range(n_rows)])
     bias = np.r_[0, -np.linspace(.5, .9, n - 1)][:, None, None] + rng.normal(0, .4, (n_rows, n, 1, 1))
@@ -66,14 +102,28 @@ def sample_masks(
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return count_masks([f"pictures/{i:04d}.png" for i in range(n_rows)], truth, p, classes), truth, p
 
-def count_masks(
-    files: list[str],           # N names
-    truth: np.ndarray,          # int (N, H, W)
-    p: np.ndarray,              # float (N, K, H, W)
-    classes: tuple[str, ...],   # K names
-    threshold: float = .5,      # of the second class, where there are two
-) -> pd.DataFrame:              # a predictions table, two rows a group
-    "The predictions table of made-up answers"
+def count_masks(files: list[str], truth: np.ndarray, p: np.ndarray, classes: tuple[str, ...],
+                threshold: float = .5) -> pd.DataFrame:
+    """The predictions table of made-up answers
+
+    Parameters
+    ----------
+    files : list[str]
+        N names
+    truth : np.ndarray
+        int (N, H, W)
+    p : np.ndarray
+        float (N, K, H, W)
+    classes : tuple[str, ...]
+        K names
+    threshold : float
+        of the second class, where there are two
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table, two rows a group
+    """
     n, said = len(classes), p.argmax(1) if len(classes) > 2 else (p[:, 1] >= threshold).astype(int)
     rows = []
     for file, true, answer, share in zip(files, truth, said, p):
@@ -90,43 +140,88 @@ def count_masks(
     return pd.DataFrame(rows).assign(group=(np.arange(len(rows)) // 2).astype(str))
 
 # %% ../../nbs/evaluate/10_masks.ipynb #36ff4d79
-def iou_of(
-    counts: np.ndarray,  # (..., K, K): rows are truth, columns what was said
-) -> np.ndarray:         # (..., K), NaN for a class that is in neither
-    "Intersection over union of each class"
+def iou_of(counts: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class
+
+    Parameters
+    ----------
+    counts : np.ndarray
+        (..., K, K): rows are truth, columns what was said
+
+    Returns
+    -------
+    np.ndarray
+        (..., K), NaN for a class that is in neither
+    """
     hit, union = counts.diagonal(0, -2, -1), counts.sum(-1) + counts.sum(-2) - counts.diagonal(0, -2, -1)
     return np.where(union > 0, hit / np.maximum(union, 1e-12), np.nan)
 
-def dice_of(
-    counts: np.ndarray,  # (..., K, K): rows are truth, columns what was said
-) -> np.ndarray:         # (..., K), NaN for a class that is in neither
-    "Dice (F1 of pixels) of each class"
+def dice_of(counts: np.ndarray) -> np.ndarray:
+    """Dice (F1 of pixels) of each class
+
+    Parameters
+    ----------
+    counts : np.ndarray
+        (..., K, K): rows are truth, columns what was said
+
+    Returns
+    -------
+    np.ndarray
+        (..., K), NaN for a class that is in neither
+    """
     both = counts.sum(-1) + counts.sum(-2)
     return np.where(both > 0, 2 * counts.diagonal(0, -2, -1) / np.maximum(both, 1e-12), np.nan)
 
-def over_classes(
-    values: np.ndarray,  # (..., K), NaN where there is none
-) -> np.ndarray:         # (...,)
-    "One score: the mean over classes that have one, with two classes the second's"
+def over_classes(values: np.ndarray) -> np.ndarray:
+    """One score: the mean over classes that have one, with two classes the second's
+
+    Parameters
+    ----------
+    values : np.ndarray
+        (..., K), NaN where there is none
+
+    Returns
+    -------
+    np.ndarray
+        (...,)
+    """
     if values.shape[-1] == 2: return values[..., 1]
     seen = np.isfinite(values)
     return np.where(seen.any(-1), np.where(seen, values, 0).sum(-1) / np.maximum(seen.sum(-1), 1), np.nan)
 
 # %% ../../nbs/evaluate/10_masks.ipynb #1b3f0d59
-def mask_sums(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> np.ndarray:                # float64 (rows, K*K + 2K + 2): counts, outlines and their number, own IoU and its number
-    "What each picture adds to every score"
+def mask_sums(predictions: pd.DataFrame) -> np.ndarray:
+    """What each picture adds to every score
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    np.ndarray
+        float64 (rows, K*K + 2K + 2): counts, outlines and their number, own IoU and its number
+    """
     counts, classes = pixel_counts(predictions), mask_classes(predictions)
     edges = predictions[[f"edge:{name}" for name in classes]].to_numpy(float)
     own = over_classes(iou_of(counts))[:, None]
     parts = [np.where(np.isfinite(part), kept, 0) for part in (edges, own) for kept in (part, np.ones_like(part))]
     return np.concatenate([counts.reshape(len(counts), -1), *parts], 1)
 
-def scores_of_sums(
-    sums: np.ndarray,     # (draws, K*K + 2K + 2)
-) -> dict[str, np.ndarray]:  # iou, dice, boundary_f1, pixel_accuracy, picture_iou: (draws,); class_<score>: (draws, K)
-    "Scores of added up rows"
+def scores_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores of added up rows
+
+    Parameters
+    ----------
+    sums : np.ndarray
+        (draws, K*K + 2K + 2)
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        iou, dice, boundary_f1, pixel_accuracy, picture_iou: (draws,); class_<score>: (draws, K)
+    """
     n = round((sums.shape[1] - 1)**.5) - 1  # K*K + 2K + 2 = (K + 1)**2 + 1
     counts = sums[:, :n * n].reshape(-1, n, n)
     edge, times, own, pictures = np.split(sums[:, n * n:], [n, 2 * n, 2 * n + 1], 1)
@@ -147,12 +242,21 @@ def _flat(sums: np.ndarray) -> dict[str, np.ndarray]:  # a name a class too, by 
             for i, values in enumerate(scores[f"class_{name}"].T)}
     return {name: scores[name] for name in MASK_SCORES} | each
 
-def mask_scores(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> dict[str, tuple[float, float, float]]:  # iou, dice ... -> (value, low, high); of a class iou:<class> ...
+def mask_scores(predictions: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
     """IoU, Dice, boundary F1, pixel accuracy and the pictures' mean IoU with 95 % intervals by group
 
-    Of 20 groups whose sizes differ a lot 92 % of the intervals hold the true IoU (`bench/error_rates.py --only mask`)."""
+    Of 20 groups whose sizes differ a lot 92 % of the intervals hold the true IoU (`bench/error_rates.py --only mask`).
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    dict[str, tuple[float, float, float]]
+        iou, dice ... -> (value, low, high); of a class iou:<class> ...
+    """
     groups = predictions["group"] if "group" in predictions else None
     found, classes = jackknife_sums(mask_sums(predictions), _flat, groups, "ratio"), mask_classes(predictions)
     named = {f"{name}:{label}": found.pop(f"{name}:{i}") for name in ("iou", "dice", "boundary_f1")
@@ -160,20 +264,39 @@ def mask_scores(
     return found | named
 
 # %% ../../nbs/evaluate/10_masks.ipynb #373d2baf
-def pixel_confusion(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    percent: bool = True,       # of the truth's pixels, 0 .. 100; False: counts
-) -> pd.DataFrame:              # (K, K): rows are truth, columns what was said
-    "The confusion matrix of pixels"
+def pixel_confusion(predictions: pd.DataFrame, percent: bool = True) -> pd.DataFrame:
+    """The confusion matrix of pixels
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    percent : bool
+        of the truth's pixels, 0 .. 100; False: counts
+
+    Returns
+    -------
+    pd.DataFrame
+        (K, K): rows are truth, columns what was said
+    """
     counts, classes = pixel_counts(predictions).sum(0), mask_classes(predictions)
     if percent: counts = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     else: counts = counts.astype(np.int64)
     return pd.DataFrame(counts, index=pd.Index(classes, name="truth"), columns=pd.Index(classes, name="prediction"))
 
-def mask_classes_table(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> pd.DataFrame:  # label iou low high dice boundary_f1 precision recall share pictures; weakest first, absent last
-    "Scores of each class; `share` of the judged pixels in percent, `pictures` that truly show it"
+def mask_classes_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Scores of each class; `share` of the judged pixels in percent, `pictures` that truly show it
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    pd.DataFrame
+        label iou low high dice boundary_f1 precision recall share pictures; weakest first, absent last
+    """
     counts, scores = pixel_counts(predictions), mask_scores(predictions)
     total = counts.sum(0)
     truth, said, hit = total.sum(1), total.sum(0), total.diagonal()
@@ -184,29 +307,58 @@ def mask_classes_table(
     return pd.DataFrame(rows).sort_values(["iou", "share", "label"], ignore_index=True)
 
 # %% ../../nbs/evaluate/10_masks.ipynb #27274223
-def picture_scores(
-    predictions: pd.DataFrame,  # a predictions table of masks
-) -> pd.DataFrame:              # file, iou, dice, pixel_accuracy, wrong (percent of its pixels), loss; in the table's order
-    "The scores of each picture by itself"
+def picture_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The scores of each picture by itself
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+
+    Returns
+    -------
+    pd.DataFrame
+        file, iou, dice, pixel_accuracy, wrong (percent of its pixels), loss; in the table's order
+    """
     counts = pixel_counts(predictions)
     right = counts.diagonal(0, 1, 2).sum(1) / np.maximum(counts.sum((1, 2)), 1)
     return pd.DataFrame(dict(file=predictions["file"].to_numpy(), iou=over_classes(iou_of(counts)),
                              dice=over_classes(dice_of(counts)), pixel_accuracy=right, wrong=100 * (1 - right),
                              loss=predictions["loss"].to_numpy(float)))
 
-def worst_masks(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    n: int = 8,                 # at most so many
-) -> pd.DataFrame:              # as `picture_scores`, lowest IoU first
-    "The pictures answered worst"
+def worst_masks(predictions: pd.DataFrame, n: int = 8) -> pd.DataFrame:
+    """The pictures answered worst
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    n : int
+        at most so many
+
+    Returns
+    -------
+    pd.DataFrame
+        as `picture_scores`, lowest IoU first
+    """
     return picture_scores(predictions).sort_values(["iou", "wrong", "file"], ascending=[True, False, True],
                                                    ignore_index=True).head(n)
 
-def slice_masks(
-    predictions: pd.DataFrame,  # a predictions table of masks
-    by: pd.Series,              # the slice of each row; missing: none
-) -> pd.DataFrame:              # slice, pictures, groups, iou, low, high, wrong (percent of pixels); worst first
-    "IoU of each slice"
+def slice_masks(predictions: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    """IoU of each slice
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of masks
+    by : pd.Series
+        the slice of each row; missing: none
+
+    Returns
+    -------
+    pd.DataFrame
+        slice, pictures, groups, iou, low, high, wrong (percent of pixels); worst first
+    """
     if len(by) != len(predictions): raise ValueError(f"{len(by)} values to slice {len(predictions)} rows by: give one "
                                                      "a row")
     rows, predictions = [], predictions.reset_index(drop=True)
@@ -226,10 +378,19 @@ def _hits(predictions: pd.DataFrame) -> np.ndarray:  # (rows, 101, 2): pixels at
     read = [np.array([json.loads(text) for text in predictions[name]], float) for name in ("yes", "no")]
     return np.stack([bins[:, ::-1].cumsum(1)[:, ::-1] for bins in read], -1)
 
-def threshold_curve(
-    predictions: pd.DataFrame,  # validation answers, two classes
-) -> pd.DataFrame:              # threshold 0.01 .. 0.99, iou, dice, precision, recall
-    "What every threshold would have scored"
+def threshold_curve(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What every threshold would have scored
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        validation answers, two classes
+
+    Returns
+    -------
+    pd.DataFrame
+        threshold 0.01 .. 0.99, iou, dice, precision, recall
+    """
     hits = _hits(predictions).sum(0)
     there, (hit, false) = hits[0, 0], hits[1:100].T
     told, nan = hit + false, np.nan
@@ -246,7 +407,17 @@ def _best(hits: np.ndarray) -> int:  # (101, 2) -> the bin whose threshold score
 # %% ../../nbs/evaluate/10_masks.ipynb #c302a7a4
 @dataclass(frozen=True)
 class Threshold:
-    "From which probability a pixel is the second class, and what that is worth"
+    """From which probability a pixel is the second class, and what that is worth
+
+    Parameters
+    ----------
+    value : float
+        0.01 .. 0.99; 0.5 where no other gains
+    before : float
+        IoU of valid at 0.5
+    after : float
+        IoU of rows that the threshold was not chosen on, each once
+    """
     value: float   # 0.01 .. 0.99; 0.5 where no other gains
     before: float  # IoU of valid at 0.5
     after: float   # IoU of rows that the threshold was not chosen on, each once
@@ -260,12 +431,23 @@ def _gain(sums: np.ndarray) -> dict:  # (draws, 5)
     before, after = hit / np.maximum(there + false, 1), other_hit / np.maximum(there + other_false, 1)
     return dict(before=before, after=after, gain=after - before)
 
-def fit_threshold(
-    predictions: pd.DataFrame,  # validation answers, two classes
-    folds: int = 5,             # left out a fold at a time, whole groups
-    seed: int = 0,              # of the folds
-) -> Threshold:                 # 0.5 unless IoU on rows left out rises by more than luck (95 % interval by group)
-    "Choose the threshold on valid"
+def fit_threshold(predictions: pd.DataFrame, folds: int = 5, seed: int = 0) -> Threshold:
+    """Choose the threshold on valid
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        validation answers, two classes
+    folds : int
+        left out a fold at a time, whole groups
+    seed : int
+        of the folds
+
+    Returns
+    -------
+    Threshold
+        0.5 unless IoU on rows left out rises by more than luck (95 % interval by group)
+    """
     if folds < 2: raise ValueError(f"folds={folds}: use 2 or more")
     hits, codes = _hits(predictions), group_codes(predictions)
     fold = rng_for(seed, "threshold").permutation(codes.max() + 1)[codes] % folds

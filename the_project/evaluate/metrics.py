@@ -22,12 +22,23 @@ from .predictions import (label_codes, label_names, make_predictions, probabilit
 from ..answer.config import genus_of
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #6a1e554f
-def confusion_counts(
-    truth: np.ndarray,       # int (N,): class numbers
-    prediction: np.ndarray,  # int (N,)
-    n: int,                  # number of classes
-) -> np.ndarray:             # int (n, n): rows are truth, columns what was said
-    "How often each class was called what"
+def confusion_counts(truth: np.ndarray, prediction: np.ndarray, n: int) -> np.ndarray:
+    """How often each class was called what
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        int (N,): class numbers
+    prediction : np.ndarray
+        int (N,)
+    n : int
+        number of classes
+
+    Returns
+    -------
+    np.ndarray
+        int (n, n): rows are truth, columns what was said
+    """
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     if truth.shape != prediction.shape:
         raise ValueError(f"{truth.size} truths and {prediction.size} predictions: give one each a row")
@@ -38,61 +49,125 @@ def confusion_counts(
     return np.bincount(truth * n + prediction, minlength=n * n).reshape(n, n)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #7dfebe24
-def f1_scores(
-    hits: np.ndarray,     # (..., n): right answers a class
-    said: np.ndarray,     # (..., n): how often the class was named
-    support: np.ndarray,  # (..., n): how often it was there
-) -> np.ndarray:          # (..., n): F1, NaN for a class that was not there
-    "F1 of each class from counts, which may be weighted or stacked"
+def f1_scores(hits: np.ndarray, said: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """F1 of each class from counts, which may be weighted or stacked
+
+    Parameters
+    ----------
+    hits : np.ndarray
+        (..., n): right answers a class
+    said : np.ndarray
+        (..., n): how often the class was named
+    support : np.ndarray
+        (..., n): how often it was there
+
+    Returns
+    -------
+    np.ndarray
+        (..., n): F1, NaN for a class that was not there
+    """
     return np.where(support > 0, 2 * hits / np.maximum(said + support, 1e-12), np.nan)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #a2ece774
-def f1_macro(
-    truth: np.ndarray,       # int (N,): class numbers
-    prediction: np.ndarray,  # int (N,)
-    n: int,                  # number of classes
-) -> float:                  # 0 .. 1
-    "Mean F1 over the classes present in `truth`"
+def f1_macro(truth: np.ndarray, prediction: np.ndarray, n: int) -> float:
+    """Mean F1 over the classes present in `truth`
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        int (N,): class numbers
+    prediction : np.ndarray
+        int (N,)
+    n : int
+        number of classes
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     counts = confusion_counts(truth, prediction, n)
     return float(np.nanmean(f1_scores(counts.diagonal(), counts.sum(0), counts.sum(1))))
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #d4f0096c
-def accuracy(
-    truth: np.ndarray,       # int (N,)
-    prediction: np.ndarray,  # int (N,)
-) -> float:                  # 0 .. 1
-    "Share of right answers"
+def accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Share of right answers
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        int (N,)
+    prediction : np.ndarray
+        int (N,)
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     return float(np.mean(np.asarray(truth) == np.asarray(prediction)))
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #6470c85c
-def truth_ranks(
-    truth: np.ndarray,          # int (N,)
-    probabilities: np.ndarray,  # float (N, n)
-) -> np.ndarray:                # int (N,): 0 = the truth was the first choice
-    "At which place the truth came"
+def truth_ranks(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """At which place the truth came
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        int (N,)
+    probabilities : np.ndarray
+        float (N, n)
+
+    Returns
+    -------
+    np.ndarray
+        int (N,): 0 = the truth was the first choice
+    """
     truth = np.asarray(truth)
     own = probabilities[np.arange(len(truth)), truth][:, None]
     before = ~(probabilities <= own) | ((probabilities == own) & (np.arange(probabilities.shape[1]) < truth[:, None]))
     return before.sum(1)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #fca96cc8
-def top_k(
-    truth: np.ndarray,          # int (N,)
-    probabilities: np.ndarray,  # float (N, n)
-    k: int = 3,                 # 1 .. n; more than n counts as n
-) -> float:                     # 0 .. 1
-    "Share of pictures whose truth is among the `k` likeliest"
+def top_k(truth: np.ndarray, probabilities: np.ndarray, k: int = 3) -> float:
+    """Share of pictures whose truth is among the `k` likeliest
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        int (N,)
+    probabilities : np.ndarray
+        float (N, n)
+    k : int
+        1 .. n; more than n counts as n
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     if k < 1: raise ValueError(f"k={k}: use 1 or more")
     if not np.isfinite(probabilities).all(): return float("nan")
     return float(np.mean(truth_ranks(truth, probabilities) < min(k, probabilities.shape[1])))
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #07d9daa1
-def draw_weights(
-    n_groups: int,  # groups to draw from
-    n: int,         # draws
-    seed: int = 0,  # same seed, same draws
-) -> Iterator[np.ndarray]:  # blocks (draws, n_groups): how often each group was drawn
-    "Bootstrap draws as weights, in blocks of at most 4 million numbers"
+def draw_weights(n_groups: int, n: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Bootstrap draws as weights, in blocks of at most 4 million numbers
+
+    Parameters
+    ----------
+    n_groups : int
+        groups to draw from
+    n : int
+        draws
+    seed : int
+        same seed, same draws
+
+    Returns
+    -------
+    Iterator[np.ndarray]
+        blocks (draws, n_groups): how often each group was drawn
+    """
     rng, block = rng_for(seed, "bootstrap"), max(1, 4_000_000 // n_groups)
     for start in range(0, n, block):
         rows = min(block, n - start)
@@ -100,31 +175,63 @@ def draw_weights(
         yield np.bincount(drawn.ravel(), minlength=rows * n_groups).reshape(rows, n_groups).astype(float)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #84dfa495
-def sum_by_group(
-    codes: np.ndarray,   # int (N,): the row's group, 0 .. G-1
-    column: np.ndarray,  # int (N,): the column a row counts in, 0 .. n-1
-    values: np.ndarray,  # float (N,): what it counts
-    n: int,              # columns
-) -> np.ndarray:         # float (G, n)
-    "Sums of rows by group and column"
+def sum_by_group(codes: np.ndarray, column: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """Sums of rows by group and column
+
+    Parameters
+    ----------
+    codes : np.ndarray
+        int (N,): the row's group, 0 .. G-1
+    column : np.ndarray
+        int (N,): the column a row counts in, 0 .. n-1
+    values : np.ndarray
+        float (N,): what it counts
+    n : int
+        columns
+
+    Returns
+    -------
+    np.ndarray
+        float (G, n)
+    """
     n_groups = int(codes.max()) + 1
     return np.bincount(codes * n + column, weights=values, minlength=n_groups * n).reshape(n_groups, n)
 
-def add_by_group(
-    codes: np.ndarray,  # int (N,): the row's group, 0 .. G-1
-    rows: np.ndarray,   # float (N, q)
-) -> np.ndarray:        # float (G, q)
-    "Sums of rows by group"
+def add_by_group(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sums of rows by group
+
+    Parameters
+    ----------
+    codes : np.ndarray
+        int (N,): the row's group, 0 .. G-1
+    rows : np.ndarray
+        float (N, q)
+
+    Returns
+    -------
+    np.ndarray
+        float (G, q)
+    """
     sums = np.zeros((codes.max() + 1, rows.shape[1]))
     np.add.at(sums, codes, rows)
     return sums
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #b4a6bbc7
-def group_codes(
-    predictions: pd.DataFrame,                         # a predictions table
-    groups: np.ndarray | pd.Series | None = None,      # (rows,); None = its `group` column, or every row its own
-) -> np.ndarray:                                       # int (rows,), 0 .. G-1
-    "Which rows are drawn together"
+def group_codes(predictions: pd.DataFrame, groups: np.ndarray | pd.Series | None = None) -> np.ndarray:
+    """Which rows are drawn together
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    groups : np.ndarray | pd.Series | None
+        (rows,); None = its `group` column, or every row its own
+
+    Returns
+    -------
+    np.ndarray
+        int (rows,), 0 .. G-1
+    """
     if groups is None: groups = predictions["group"] if "group" in predictions else np.arange(len(predictions))
     if len(groups) != len(predictions):
         raise ValueError(f"{len(groups)} groups for {len(predictions)} rows: give one a row")
@@ -133,10 +240,19 @@ def group_codes(
     return pd.factorize(groups.astype(str).where(~alone, "\x1f" + groups.index.astype(str)))[0]
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #06ba18ff
-def interval(
-    draws: np.ndarray,  # float (draws, ...): NaN where a draw had no such class
-) -> tuple[np.ndarray, np.ndarray]:  # low and high, NaN where no draw counted
-    "The middle 95 % of the draws"
+def interval(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middle 95 % of the draws
+
+    Parameters
+    ----------
+    draws : np.ndarray
+        float (draws, ...): NaN where a draw had no such class
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        low and high, NaN where no draw counted
+    """
     seen = np.isfinite(draws).any(0)
     low, high = np.nanpercentile(np.where(seen, draws, 0), [2.5, 97.5], axis=0)
     return np.where(seen, low, np.nan), np.where(seen, high, np.nan)
@@ -144,15 +260,30 @@ def interval(
 # %% ../../nbs/evaluate/01_metrics.ipynb #cba77d1c
 SCALES = ("share", "ratio", "amount", "explained", "plain")
 
-def t_interval(
-    value: np.ndarray,    # float (...): the score
-    bias: np.ndarray,     # (...): how much too high it is on average
-    error: np.ndarray,    # (...): its standard error
-    freedom: np.ndarray,  # (...): degrees of freedom, 1 or more
-    groups: np.ndarray,   # (...): what it was measured on, for scores of exactly 0 or 1
-    scale: str = "share",  # share and ratio: 0 .. 1; amount: above 0; explained: 1 at most, as R2; plain: anything
-) -> tuple[np.ndarray, np.ndarray]:  # low and high; the value lies between
-    "A 95 % interval from a standard error"
+def t_interval(value: np.ndarray, bias: np.ndarray, error: np.ndarray, freedom: np.ndarray, groups: np.ndarray,
+               scale: str = "share") -> tuple[np.ndarray, np.ndarray]:
+    """A 95 % interval from a standard error
+
+    Parameters
+    ----------
+    value : np.ndarray
+        float (...): the score
+    bias : np.ndarray
+        (...): how much too high it is on average
+    error : np.ndarray
+        (...): its standard error
+    freedom : np.ndarray
+        (...): degrees of freedom, 1 or more
+    groups : np.ndarray
+        (...): what it was measured on, for scores of exactly 0 or 1
+    scale : str
+        share and ratio: 0 .. 1; amount: above 0; explained: 1 at most, as R2; plain: anything
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        low and high; the value lies between
+    """
     if scale not in SCALES: raise ValueError(f"no scale {scale!r}: use one of {', '.join(SCALES)}")
     reach = stdtrit(np.maximum(freedom, 1), .975) * error
     if scale == "plain": return value - reach, value + reach
@@ -175,13 +306,26 @@ def _share_interval(value, bias, reach, groups) -> tuple[np.ndarray, np.ndarray]
     return np.minimum(low, value), np.maximum(high, value)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #ed7ab2ed
-def jackknife_error(
-    value: np.ndarray,     # float (...): a score of all groups
-    left_out: np.ndarray,  # (G, ...): the same with one group left out; NaN where it has none then; 2 groups or more
-    scale: str = "share",  # of SCALES
-    steady: np.ndarray | None = None,  # bool (G,): groups that the bias is read from; None: all
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # bias, standard error and its degrees of freedom
-    "How far a score can be off, from leaving out one group at a time"
+def jackknife_error(value: np.ndarray, left_out: np.ndarray, scale: str = "share",
+                    steady: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far a score can be off, from leaving out one group at a time
+
+    Parameters
+    ----------
+    value : np.ndarray
+        float (...): a score of all groups
+    left_out : np.ndarray
+        (G, ...): the same with one group left out; NaN where it has none then; 2 groups or more
+    scale : str
+        of SCALES
+    steady : np.ndarray | None
+        bool (G,): groups that the bias is read from; None: all
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, np.ndarray]
+        bias, standard error and its degrees of freedom
+    """
     groups = len(left_out)
     moved = np.where(np.isfinite(left_out), left_out, value) - value
     away = moved - moved.mean(0)
@@ -193,24 +337,47 @@ def jackknife_error(
     bias = (groups - 1) * (moved if steady is None else moved * steady).mean(0)
     return bias, np.sqrt((groups - 1) / groups * square), freedom
 
-def jackknife(
-    value: np.ndarray,     # these as in `jackknife_error`, but one group is enough
-    left_out: np.ndarray,
-    scale: str = "share",
-    steady: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:    # low and high: 95 %; NaN with one group
-    "An interval from leaving out one group at a time"
+def jackknife(value: np.ndarray, left_out: np.ndarray, scale: str = "share",
+              steady: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """An interval from leaving out one group at a time
+
+    Parameters
+    ----------
+    value : np.ndarray
+        these as in `jackknife_error`, but one group is enough
+    left_out : np.ndarray
+    scale : str
+    steady : np.ndarray | None
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        low and high: 95 %; NaN with one group
+    """
     if len(left_out) < 2: return np.full(np.shape(value), np.nan), np.full(np.shape(value), np.nan)
     return t_interval(value, *jackknife_error(value, left_out, scale, steady), len(left_out), scale)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #ec2a346a
-def jackknife_sums(
-    sums: np.ndarray,                              # float (N, q): what each row adds to q sums
-    score: Callable,                               # sums (draws, q) -> name: (draws,)
-    groups: np.ndarray | pd.Series | None = None,  # (N,): left out together; None = every row alone
-    scales: dict[str, str] | str = "share",        # of SCALES: one for all, or by name ("share" where it is not named)
-) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high); the ends are NaN with one group
-    "Any scores that are made of sums, with 95 % intervals by group"
+def jackknife_sums(sums: np.ndarray, score: Callable, groups: np.ndarray | pd.Series | None = None,
+                   scales: dict[str, str] | str = "share") -> dict[str, tuple[float, float, float]]:
+    """Any scores that are made of sums, with 95 % intervals by group
+
+    Parameters
+    ----------
+    sums : np.ndarray
+        float (N, q): what each row adds to q sums
+    score : Callable
+        sums (draws, q) -> name: (draws,)
+    groups : np.ndarray | pd.Series | None
+        (N,): left out together; None = every row alone
+    scales : dict[str, str] | str
+        of SCALES: one for all, or by name ("share" where it is not named)
+
+    Returns
+    -------
+    dict[str, tuple[float, float, float]]
+        name -> (value, low, high); the ends are NaN with one group
+    """
     sums = np.asarray(sums, float)
     codes = group_codes(pd.DataFrame(index=range(len(sums))), groups)
     by_group = add_by_group(codes, sums)
@@ -223,12 +390,24 @@ def jackknife_sums(
     return {name: tuple(float(x) for x in (value[0], *ends[name])) for name, value in whole.items()}
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #adaa2b92
-def jackknife_mean(
-    values: np.ndarray,                            # float (N,): a score of each row
-    groups: np.ndarray | pd.Series | None = None,  # (N,): left out together; None = every row alone
-    scale: str = "share",                          # of SCALES
-) -> tuple[float, float, float]:                   # (mean, low, high)
-    "A mean with its 95 % interval by group"
+def jackknife_mean(values: np.ndarray, groups: np.ndarray | pd.Series | None = None,
+                   scale: str = "share") -> tuple[float, float, float]:
+    """A mean with its 95 % interval by group
+
+    Parameters
+    ----------
+    values : np.ndarray
+        float (N,): a score of each row
+    groups : np.ndarray | pd.Series | None
+        (N,): left out together; None = every row alone
+    scale : str
+        of SCALES
+
+    Returns
+    -------
+    tuple[float, float, float]
+        (mean, low, high)
+    """
     sums = np.stack([np.asarray(values, float), np.ones(len(values))], 1)
     return jackknife_sums(sums, _mean, groups, dict(mean=scale))["mean"]
 
@@ -270,15 +449,28 @@ def _macro_interval(classes: _Classes, groups: int) -> tuple[float, float, float
     return float(value), float(low), float(high)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #b0807fe2
-def label_scores(
-    predictions: pd.DataFrame,                     # a predictions table
-    labels: list[str] | None = None,               # checked against the table's own; None = take those
-    groups: np.ndarray | pd.Series | None = None,  # (rows,): left out together; None = its `group`, or every row alone
-    k: int = 3,                                    # of top-k
-) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high); the ends are NaN with one group
+def label_scores(predictions: pd.DataFrame, labels: list[str] | None = None,
+                 groups: np.ndarray | pd.Series | None = None, k: int = 3) -> dict[str, tuple[float, float, float]]:
     """Macro-F1, accuracy and top-k with 95 % intervals by group; all NaN where a probability is not a number.
 
-    In `bench/error_rates.py` 95 to 97 % of such intervals hold the true value, with classes of 4 pictures too."""
+    In `bench/error_rates.py` 95 to 97 % of such intervals hold the true value, with classes of 4 pictures too.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    labels : list[str] | None
+        checked against the table's own; None = take those
+    groups : np.ndarray | pd.Series | None
+        (rows,): left out together; None = its `group`, or every row alone
+    k : int
+        of top-k
+
+    Returns
+    -------
+    dict[str, tuple[float, float, float]]
+        name -> (value, low, high); the ends are NaN with one group
+    """
     names = label_names(predictions)
     if labels is not None and list(labels) != names:
         raise ValueError(f"the {len(labels)} labels given are not those of the table: leave labels out")
@@ -290,24 +482,50 @@ def label_scores(
     macro = _macro_interval(_by_class(truth, said, codes, len(names)), int(codes.max()) + 1)
     return dict(f1_macro=macro, accuracy=jackknife_mean(truth == said, codes)) | {f"top_{k}": jackknife_mean(near, codes)}
 
-def bootstrap(
-    predictions: pd.DataFrame,                     # as in `label_scores`
-    labels: list[str] | None = None,               # as there
-    groups: np.ndarray | pd.Series | None = None,  # as there
-    n: int = 1000,                                 # without effect: nothing is drawn any more
-    seed: int = 0,                                 # without effect
-    k: int = 3,                                    # of top-k
-) -> dict[str, tuple[float, float, float]]:        # name -> (value, low, high)
-    "The old name of `label_scores`, for code that calls it"
+def bootstrap(predictions: pd.DataFrame, labels: list[str] | None = None, groups: np.ndarray | pd.Series | None = None,
+              n: int = 1000, seed: int = 0, k: int = 3) -> dict[str, tuple[float, float, float]]:
+    """The old name of `label_scores`, for code that calls it
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        as in `label_scores`
+    labels : list[str] | None
+        as there
+    groups : np.ndarray | pd.Series | None
+        as there
+    n : int
+        without effect: nothing is drawn any more
+    seed : int
+        without effect
+    k : int
+        of top-k
+
+    Returns
+    -------
+    dict[str, tuple[float, float, float]]
+        name -> (value, low, high)
+    """
     return label_scores(predictions, labels, groups, k)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #248eb6f7
-def label_sums(
-    predictions: pd.DataFrame,  # a predictions table
-    codes: np.ndarray,          # (N,) group of each row: 0, 1, ...
-    k: int = 3,                 # of top-k
-) -> dict[str, np.ndarray]:     # hits, said, support: (groups, labels); hit, near_<k>: (groups, 1)
-    "What macro-F1, accuracy and top-k are made of, for each group"
+def label_sums(predictions: pd.DataFrame, codes: np.ndarray, k: int = 3) -> dict[str, np.ndarray]:
+    """What macro-F1, accuracy and top-k are made of, for each group
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    codes : np.ndarray
+        (N,) group of each row: 0, 1, ...
+    k : int
+        of top-k
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        hits, said, support: (groups, labels); hit, near_<k>: (groups, 1)
+    """
     truth, said, n = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
     first, one, hit = np.zeros(len(codes), int), np.ones(len(codes)), truth == said
     near = truth_ranks(truth, probability_matrix(predictions)) < k
@@ -315,10 +533,19 @@ def label_sums(
     sums = {name: sum_by_group(codes, column, values, n) for name, (column, values) in counted.items()}
     return sums | {name: sum_by_group(codes, first, values, 1) for name, values in {"hit": hit, f"near_{k}": near}.items()}
 
-def scores_of_labels(
-    sums: dict[str, np.ndarray],  # of `label_sums` and their rows, weighed: name -> (draws, columns)
-) -> dict[str, np.ndarray]:       # f1_macro, accuracy, top_<k>: (draws,); none whose sums are missing
-    "Scores from sums over any choice of groups"
+def scores_of_labels(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scores from sums over any choice of groups
+
+    Parameters
+    ----------
+    sums : dict[str, np.ndarray]
+        of `label_sums` and their rows, weighed: name -> (draws, columns)
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        f1_macro, accuracy, top_<k>: (draws,); none whose sums are missing
+    """
     scores = {}
     if "support" in sums: scores["f1_macro"] = np.nanmean(f1_scores(sums["hits"], sums["said"], sums["support"]), 1)
     if "hit" in sums: scores["accuracy"] = sums["hit"][:, 0] / sums["rows"][:, 0]
@@ -334,14 +561,24 @@ def _class_interval(classes: _Classes) -> tuple[np.ndarray, np.ndarray]:  # of F
     return np.where(classes.shown > 1, low, np.nan), np.where(classes.shown > 1, high, np.nan)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #f3e0e308
-def per_class(
-    predictions: pd.DataFrame,  # a predictions table
-    n: int | None = None,       # 0: no intervals; else they are computed
-) -> pd.DataFrame:              # label, f1, low, high, precision, recall, support, said; weakest first, absent last
+def per_class(predictions: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
     """Precision, recall and F1 of each class, with its number of pictures
 
     The 95 % intervals of F1 are wide where a class is small: 97 to 100 % of them hold the true value, with 5, 10 and 20
-    pictures a class (`bench/error_rates.py --only per_class`)."""
+    pictures a class (`bench/error_rates.py --only per_class`).
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    n : int | None
+        0: no intervals; else they are computed
+
+    Returns
+    -------
+    pd.DataFrame
+        label, f1, low, high, precision, recall, support, said; weakest first, absent last
+    """
     labels = label_names(predictions)
     truth, answer = label_codes(predictions), label_codes(predictions, "prediction")
     counted = truth[truth == answer], answer, truth
@@ -355,21 +592,40 @@ def per_class(
     return table.sort_values(["f1", "support", "label"], ignore_index=True)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #c5f2e194
-def confusion(
-    predictions: pd.DataFrame,  # a predictions table
-    percent: bool = False,      # of the truth's pictures, 0 .. 100; a row without pictures is 0
-) -> pd.DataFrame:              # (labels, labels): rows are truth, columns what was said
-    "The confusion matrix"
+def confusion(predictions: pd.DataFrame, percent: bool = False) -> pd.DataFrame:
+    """The confusion matrix
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    percent : bool
+        of the truth's pictures, 0 .. 100; a row without pictures is 0
+
+    Returns
+    -------
+    pd.DataFrame
+        (labels, labels): rows are truth, columns what was said
+    """
     labels = label_names(predictions)
     counts = confusion_counts(label_codes(predictions), label_codes(predictions, "prediction"), len(labels))
     if percent: counts = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return pd.DataFrame(counts, index=pd.Index(labels, name="truth"), columns=pd.Index(labels, name="prediction"))
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #aa0bf0cd
-def confused_counts(
-    predictions: pd.DataFrame,  # a predictions table
-) -> pd.DataFrame:              # truth, prediction, count, percent (of the truth's pictures); a row a pair that was met
-    "The confusion matrix without its noughts, for very many classes"
+def confused_counts(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The confusion matrix without its noughts, for very many classes
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+
+    Returns
+    -------
+    pd.DataFrame
+        truth, prediction, count, percent (of the truth's pictures); a row a pair that was met
+    """
     labels, n = np.array(label_names(predictions), dtype=object), len(label_names(predictions))
     truth = label_codes(predictions)
     pairs, count = np.unique(truth * n + label_codes(predictions, "prediction"), return_counts=True)
@@ -377,21 +633,41 @@ def confused_counts(
     return pd.DataFrame(dict(truth=labels[pairs // n], prediction=labels[pairs % n], count=count,
                              percent=100 * count / support))
 
-def confused_pairs(
-    predictions: pd.DataFrame,  # a predictions table
-    n: int = 10,                # at most so many
-) -> pd.DataFrame:              # truth, prediction, count, percent (of the truth's pictures); most frequent first
-    "Which class is taken for which, most often first"
+def confused_pairs(predictions: pd.DataFrame, n: int = 10) -> pd.DataFrame:
+    """Which class is taken for which, most often first
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    n : int
+        at most so many
+
+    Returns
+    -------
+    pd.DataFrame
+        truth, prediction, count, percent (of the truth's pictures); most frequent first
+    """
     pairs = confused_counts(predictions)
     pairs = pairs[pairs.truth != pairs.prediction]
     return pairs.sort_values(["count", "percent", "truth"], ascending=[False, False, True], ignore_index=True).head(n)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #91376cf4
-def worst_mistakes(
-    predictions: pd.DataFrame,  # a predictions table
-    n: int = 9,                 # at most so many
-) -> pd.DataFrame:              # file, truth, prediction, probability (of it), truth_probability; worst first
-    "The wrong answers with the highest loss"
+def worst_mistakes(predictions: pd.DataFrame, n: int = 9) -> pd.DataFrame:
+    """The wrong answers with the highest loss
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    n : int
+        at most so many
+
+    Returns
+    -------
+    pd.DataFrame
+        file, truth, prediction, probability (of it), truth_probability; worst first
+    """
     p = probability_matrix(predictions)[np.arange(len(predictions)), label_codes(predictions)]
     columns = ["file", "truth", "prediction", "probability", "truth_probability"]
     few = predictions[[*columns[:4], "loss"]].assign(truth_probability=p)  # a copy without the columns of all classes
@@ -399,10 +675,19 @@ def worst_mistakes(
     return wrong.sort_values(["loss", "file"], ascending=[False, True], ignore_index=True)[columns].head(n)
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #2d8cc3f8
-def roll_up_genus(
-    predictions: pd.DataFrame,  # a predictions table over species
-) -> pd.DataFrame | None:       # a predictions table over genera, or None when the labels have no genus
-    "Sum the probabilities of each genus"
+def roll_up_genus(predictions: pd.DataFrame) -> pd.DataFrame | None:
+    """Sum the probabilities of each genus
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over species
+
+    Returns
+    -------
+    pd.DataFrame | None
+        a predictions table over genera, or None when the labels have no genus
+    """
     labels = label_names(predictions)
     of_label = genus_of(labels)
     if of_label is None: return None

@@ -25,12 +25,23 @@ from .plots import (BLUE, GREY, INK, ORANGE, make_axes, plot_history, plot_tiles
 from .report import Report, Section, advice_from_history, count_lines, number_text, optimism_line, score_text
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #d2c7621a
-def number_score_table(
-    scores: dict[str, dict],           # name of a row -> what `number_scores` gave
-    answers: dict[str, pd.DataFrame],  # name of a row -> its predictions table
-    numbers: dict,                     # what the task measured
-) -> pd.DataFrame:                     # cells are text
-    "Errors, R2, shares within the tolerance and held, of each split and of who it is compared with; a row a number"
+def number_score_table(scores: dict[str, dict], answers: dict[str, pd.DataFrame], numbers: dict) -> pd.DataFrame:
+    """Errors, R2, shares within the tolerance and held, of each split and of who it is compared with; a row a number
+
+    Parameters
+    ----------
+    scores : dict[str, dict]
+        name of a row -> what `number_scores` gave
+    answers : dict[str, pd.DataFrame]
+        name of a row -> its predictions table
+    numbers : dict
+        what the task measured
+
+    Returns
+    -------
+    pd.DataFrame
+        cells are text
+    """
     rows, names, promise = [], numbers["names"], f"in its {numbers['coverage']:.0%} interval"
     for row, triples in scores.items():
         for i, name in enumerate(names):
@@ -44,36 +55,61 @@ def number_score_table(
                          "groups": str(len(set(group_codes(answers[row]))))})
     return pd.DataFrame(rows)
 
-def within_text(
-    numbers: dict,  # what the task measured
-    i: int = 0,     # which number
-) -> str:           # "within 10 %", "within 0.05"
-    "The tolerance in words"
+def within_text(numbers: dict, i: int = 0) -> str:
+    """The tolerance in words
+
+    Parameters
+    ----------
+    numbers : dict
+        what the task measured
+    i : int
+        which number
+
+    Returns
+    -------
+    str
+        "within 10 %", "within 0.05"
+    """
     tolerance = numbers["tolerance"][i]
     return f"within {tolerance:.3g}" if not numbers["log"] else f"within {100 * tolerance:.3g} %"
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #8ff35b90
-def slice_section(
-    predictions: pd.DataFrame,  # with fitted intervals
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-    by: pd.Series | None = None,  # value of each row to slice by; None: fifths of the truth
-    heading: str = "Residuals by slice of the truth",
-) -> Section:
-    "Bias and error of each slice"
+def slice_section(predictions: pd.DataFrame, numbers: dict, name: str | None = None, by: pd.Series | None = None,
+                  heading: str = "Residuals by slice of the truth") -> Section:
+    """Bias and error of each slice
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        with fitted intervals
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    by : pd.Series | None
+        value of each row to slice by; None: fifths of the truth
+    heading : str
+    """
     slices = slice_errors(predictions, numbers, name, by)
     sign = slices.bias.map(lambda bias: f"{'+' if bias > 0 else ''}{number_text(bias)}")
     table = {"slice": slices.slice.astype(str), "bias": sign, "MAE": slices.mae.map(number_text),
              "held": slices.coverage.map("{:.0%}".format), "pictures": slices.rows.map(str)}
     return Section(heading, (), pd.DataFrame(table))
 
-def worst_section(
-    predictions: pd.DataFrame,  # with fitted intervals
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-    n: int = 5,                 # at most so many pictures
-) -> Section:
-    "The answers farthest off"
+def worst_section(predictions: pd.DataFrame, numbers: dict, name: str | None = None, n: int = 5) -> Section:
+    """The answers farthest off
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        with fitted intervals
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    n : int
+        at most so many pictures
+    """
     worst = worst_numbers(predictions, numbers, name, n)
     files = worst.file.map(lambda file: "/".join(str(file).replace("\\", "/").split("/")[-2:]))
     ends = [f"{number_text(low)} to {number_text(high)}" for low, high in zip(worst.low, worst.high)]
@@ -82,13 +118,25 @@ def worst_section(
     return Section(f"Worst mistakes{f', {name}' if name else ''}", (), pd.DataFrame(table))
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #c9aeb9d0
-def number_advice(
-    predictions: pd.DataFrame,  # with fitted intervals
-    numbers: dict,              # what the task measured
-    scores: dict,               # what `number_scores` gave for it
-    guess: dict,                # what it gave for the training mean
-) -> list[str]:                 # sentences, most useful first
-    "What the answers suggest"
+def number_advice(predictions: pd.DataFrame, numbers: dict, scores: dict, guess: dict) -> list[str]:
+    """What the answers suggest
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        with fitted intervals
+    numbers : dict
+        what the task measured
+    scores : dict
+        what `number_scores` gave for it
+    guess : dict
+        what it gave for the training mean
+
+    Returns
+    -------
+    list[str]
+        sentences, most useful first
+    """
     advice = []
     for i, name in enumerate(numbers["names"]):
         own, other = (table[f"mae:{name}" if len(numbers["names"]) > 1 else "mae"] for table in (scores, guess))
@@ -112,22 +160,47 @@ def number_advice(
     return advice
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #cd2876a5
-def make_number_report(
-    predictions: pd.DataFrame,              # of the split the page is about, as trained
-    numbers: dict,                          # what the task measured
-    margin: list[float],                    # from `fit_margin` on validation answers
-    training: pd.DataFrame,                 # training rows with the numbers
-    split: str = "test",                    # what that split is called
-    title: str = "Report",                  # the first line
-    rows: dict | None = None,               # counts: table, broken, train, valid, test
-    valid: pd.DataFrame | None = None,      # predictions of valid beside those of test
-    others: dict[str, pd.DataFrame] | None = None,  # predictions of the split by others, e.g. a baseline
-    slices: pd.DataFrame | None = None,     # columns to slice the residuals by, a row a prediction
-    history: pd.DataFrame | None = None,    # the run's epochs, for advice
-    recipe: Recipe | None = None,           # for advice
-    test_reads: dict | None = None,         # count, dates
-) -> Report:                                # a page, with its numbers
-    "The page about a model of numbers"
+def make_number_report(predictions: pd.DataFrame, numbers: dict, margin: list[float], training: pd.DataFrame,
+                       split: str = "test", title: str = "Report", rows: dict | None = None,
+                       valid: pd.DataFrame | None = None, others: dict[str, pd.DataFrame] | None = None,
+                       slices: pd.DataFrame | None = None, history: pd.DataFrame | None = None,
+                       recipe: Recipe | None = None, test_reads: dict | None = None) -> Report:
+    """The page about a model of numbers
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of the split the page is about, as trained
+    numbers : dict
+        what the task measured
+    margin : list[float]
+        from `fit_margin` on validation answers
+    training : pd.DataFrame
+        training rows with the numbers
+    split : str
+        what that split is called
+    title : str
+        the first line
+    rows : dict | None
+        counts: table, broken, train, valid, test
+    valid : pd.DataFrame | None
+        predictions of valid beside those of test
+    others : dict[str, pd.DataFrame] | None
+        predictions of the split by others, e.g. a baseline
+    slices : pd.DataFrame | None
+        columns to slice the residuals by, a row a prediction
+    history : pd.DataFrame | None
+        the run's epochs, for advice
+    recipe : Recipe | None
+        for advice
+    test_reads : dict | None
+        count, dates
+
+    Returns
+    -------
+    Report
+        a page, with its numbers
+    """
     told, names, mean = apply_margin(predictions, numbers, margin), numbers["names"], "mean of the training rows"
     answers = {split: told}
     if valid is not None and split != "valid": answers["valid"] = apply_margin(valid, numbers, margin)
@@ -152,12 +225,18 @@ def make_number_report(
     return Report(title, filled, dict(split=split, **scores))
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #6ae5a4c6
-def plot_truth(
-    predictions: pd.DataFrame,  # with fitted intervals
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-) -> Figure:
-    "Truth against prediction, with intervals; orange where the truth lies outside"
+def plot_truth(predictions: pd.DataFrame, numbers: dict, name: str | None = None) -> Figure:
+    """Truth against prediction, with intervals; orange where the truth lies outside
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        with fitted intervals
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    """
     i = 0 if name is None else numbers["names"].index(name)
     columns = "truth", "prediction", "low", "high"
     truth, said, low, high = (number_columns(predictions, numbers, column)[:, i] for column in columns)
@@ -174,12 +253,18 @@ def plot_truth(
     set_title(panel, name or numbers["names"][0], f"{inside.mean():.0%} in their intervals")
     return figure
 
-def plot_slices(
-    predictions: pd.DataFrame,  # with fitted intervals
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-) -> Figure:
-    "Mean error (bias) and mean absolute error in fifths of the truth"
+def plot_slices(predictions: pd.DataFrame, numbers: dict, name: str | None = None) -> Figure:
+    """Mean error (bias) and mean absolute error in fifths of the truth
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        with fitted intervals
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    """
     slices = slice_errors(predictions, numbers, name)
     figure, (panel,) = make_axes(4.6, 2.9)
     x = np.arange(len(slices))
@@ -190,12 +275,23 @@ def plot_slices(
     set_title(panel, "Residuals by slice", "bars: bias, line: MAE, below: pictures")
     return figure
 
-def plot_coverage(
-    predictions: pd.DataFrame,   # as trained
-    numbers: dict,               # what the task measured
-    valid: pd.DataFrame,         # validation answers, to fit intervals on
-) -> tuple[Figure, pd.DataFrame]:  # the figure, and promised, trained, fitted
-    "Promised against held, as trained and fitted on valid"
+def plot_coverage(predictions: pd.DataFrame, numbers: dict, valid: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Promised against held, as trained and fitted on valid
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        as trained
+    numbers : dict
+        what the task measured
+    valid : pd.DataFrame
+        validation answers, to fit intervals on
+
+    Returns
+    -------
+    tuple[Figure, pd.DataFrame]
+        the figure, and promised, trained, fitted
+    """
     levels = np.array([.5, .6, .7, .8, .9, .95])
     normal = [[NormalDist().inv_cdf(.5 + level / 2)] * len(numbers["names"]) for level in levels]
     fitted = [fit_margin(valid, numbers, level) for level in levels]
@@ -213,28 +309,52 @@ def plot_coverage(
     return figure, pd.DataFrame(dict(promised=levels) | curves)
 
 # %% ../../nbs/evaluate/19_number_page.ipynb #a341f0e6
-def plot_worst_numbers(
-    predictions: pd.DataFrame,  # with fitted intervals; its files can be opened
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-    n: int = 9,                 # at most so many
-    columns: int = 3,           # pictures in a row
-) -> Figure:
-    "The answers farthest off, with their pictures"
+def plot_worst_numbers(predictions: pd.DataFrame, numbers: dict, name: str | None = None, n: int = 9,
+                       columns: int = 3) -> Figure:
+    """The answers farthest off, with their pictures
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        with fitted intervals; its files can be opened
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    n : int
+        at most so many
+    columns : int
+        pictures in a row
+    """
     worst = worst_numbers(predictions, numbers, name, n)
     said = [f"said {number_text(value)}" for value in worst["prediction"]]
     true = [f"is {number_text(value)}" for value in worst["truth"]]
     return plot_tiles(worst["file"].tolist(), said, true, "Worst mistakes", columns)
 
-def save_number_plots(
-    folder: str | Path,          # made when missing
-    predictions: pd.DataFrame,   # as trained
-    numbers: dict,               # what the task measured
-    margin: list[float],         # from `fit_margin`
-    valid: pd.DataFrame,         # validation answers as trained
-    history: pd.DataFrame | None = None,  # a run's history; None = no learning curves
-) -> list[Path]:                 # the PNG files
-    "Draw and save every plot, PNG and CSV"
+def save_number_plots(folder: str | Path, predictions: pd.DataFrame, numbers: dict, margin: list[float],
+                      valid: pd.DataFrame, history: pd.DataFrame | None = None) -> list[Path]:
+    """Draw and save every plot, PNG and CSV
+
+    Parameters
+    ----------
+    folder : str | Path
+        made when missing
+    predictions : pd.DataFrame
+        as trained
+    numbers : dict
+        what the task measured
+    margin : list[float]
+        from `fit_margin`
+    valid : pd.DataFrame
+        validation answers as trained
+    history : pd.DataFrame | None
+        a run's history; None = no learning curves
+
+    Returns
+    -------
+    list[Path]
+        the PNG files
+    """
     told, paths = apply_margin(predictions, numbers, margin), []
     if history is not None and len(history):
         paths.append(save_plot(plot_history(history, "mae", "min"), history, folder, "history"))

@@ -18,12 +18,23 @@ from .metrics import group_codes, jackknife_sums
 from ..answer.numbers import from_scale, number_intervals, to_scale, told_number
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #30f3ccb1
-def number_columns(
-    predictions: pd.DataFrame,  # a predictions table of numbers
-    numbers: dict,              # what the task measured: names, mean, std, ...
-    column: str,                # truth, prediction, low, high or spread
-) -> np.ndarray:                # float64 (rows, n)
-    "One kind of column for every number"
+def number_columns(predictions: pd.DataFrame, numbers: dict, column: str) -> np.ndarray:
+    """One kind of column for every number
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+    numbers : dict
+        what the task measured: names, mean, std, ...
+    column : str
+        truth, prediction, low, high or spread
+
+    Returns
+    -------
+    np.ndarray
+        float64 (rows, n)
+    """
     names = [f"{column}:{name}" if len(numbers["names"]) > 1 else column for name in numbers["names"]]
     missing = [name for name in names if name not in predictions]
     if missing: raise ValueError(f"no column {missing[0]!r} in this table: use a predictions table of "
@@ -31,12 +42,23 @@ def number_columns(
     return predictions[names].to_numpy(float)
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #f0cb8e88
-def sample_numbers(
-    n_rows: int = 200,    # pictures
-    skill: float = 2.,    # 0 = guessing, 5 = nearly right
-    seed: int = 0,        # same seed, same table
-) -> tuple[pd.DataFrame, dict]:  # a predictions table of one number, and what would have been measured
-    "Made-up prices: right to a factor, surer of some than of others, two pictures a group"
+def sample_numbers(n_rows: int = 200, skill: float = 2., seed: int = 0) -> tuple[pd.DataFrame, dict]:
+    """Made-up prices: right to a factor, surer of some than of others, two pictures a group
+
+    Parameters
+    ----------
+    n_rows : int
+        pictures
+    skill : float
+        0 = guessing, 5 = nearly right
+    seed : int
+        same seed, same table
+
+    Returns
+    -------
+    tuple[pd.DataFrame, dict]
+        a predictions table of one number, and what would have been measured
+    """
     rng = rng_for(seed, "numbers")
     truth, spread = rng.normal(size=n_rows), rng.uniform(.5, 1.5, n_rows) / (1 + skill)
     numbers = dict(names=["price"], head="plain", loss="gaussian", log=True, mean=[math.log(3e5)], std=[.7], low=[5e4],
@@ -50,12 +72,23 @@ def sample_numbers(
     return table.assign(group=(np.arange(n_rows) // 2).astype(str)), numbers
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #b529dba0
-def fit_margin(
-    predictions: pd.DataFrame,     # validation answers
-    numbers: dict,                 # what the task measured
-    coverage: float | None = None,  # share of truths an interval should hold; None: that of `numbers`
-) -> list[float]:                  # spreads that an interval must reach, one a number
-    "How many spreads hold the truth as often as promised"
+def fit_margin(predictions: pd.DataFrame, numbers: dict, coverage: float | None = None) -> list[float]:
+    """How many spreads hold the truth as often as promised
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        validation answers
+    numbers : dict
+        what the task measured
+    coverage : float | None
+        share of truths an interval should hold; None: that of `numbers`
+
+    Returns
+    -------
+    list[float]
+        spreads that an interval must reach, one a number
+    """
     truth, said = (to_scale(number_columns(predictions, numbers, name), numbers) for name in ("truth", "prediction"))
     miss = np.sort(np.abs(truth - said) / np.maximum(number_columns(predictions, numbers, "spread"), 1e-12), axis=0)
     coverage = coverage or numbers["coverage"]
@@ -64,12 +97,23 @@ def fit_margin(
                              f"truths, not the {coverage:.0%} asked for, which takes {math.ceil(coverage / (1 - coverage) - 1e-9)}")
     return [float(value) for value in miss[min(rank, len(miss)) - 1]]
 
-def apply_margin(
-    predictions: pd.DataFrame,  # a predictions table as trained
-    numbers: dict,              # what the task measured
-    margin: list[float] | None,  # from `fit_margin`; None: as trained
-) -> pd.DataFrame:              # the same with other `low` and `high`
-    "The same answers with intervals that reach so many spreads"
+def apply_margin(predictions: pd.DataFrame, numbers: dict, margin: list[float] | None) -> pd.DataFrame:
+    """The same answers with intervals that reach so many spreads
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table as trained
+    numbers : dict
+        what the task measured
+    margin : list[float] | None
+        from `fit_margin`; None: as trained
+
+    Returns
+    -------
+    pd.DataFrame
+        the same with other `low` and `high`
+    """
     said, spread = (number_columns(predictions, numbers, name) for name in ("prediction", "spread"))
     ends = number_intervals(to_scale(said, numbers), spread, numbers | dict(margin=margin))
     suffix = [f":{name}" if len(numbers["names"]) > 1 else "" for name in numbers["names"]]
@@ -77,25 +121,48 @@ def apply_margin(
                                  end in enumerate(("low", "high"))})
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #e4b8b7b8
-def held(
-    predictions: pd.DataFrame,  # a predictions table of numbers
-    numbers: dict,              # what the task measured
-) -> np.ndarray:                # bool (rows, n)
-    "Whether each truth lies in its interval"
+def held(predictions: pd.DataFrame, numbers: dict) -> np.ndarray:
+    """Whether each truth lies in its interval
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+    numbers : dict
+        what the task measured
+
+    Returns
+    -------
+    np.ndarray
+        bool (rows, n)
+    """
     low, truth, high = (number_columns(predictions, numbers, name) for name in ("low", "truth", "high"))
     return (low <= truth) & (truth <= high)
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #140bb9d5
-def number_scores(
-    predictions: pd.DataFrame,     # a predictions table of numbers
-    numbers: dict,                 # what the task measured
-    margin: list[float] | None = None,  # from `fit_margin`; None: intervals as trained
-) -> dict[str, tuple[float, float,
-                     float]]:  # mae, rmse, r2, within, coverage, width -> (value, low, high); several: mae:price ...
+def number_scores(predictions: pd.DataFrame, numbers: dict, margin: list[float] | None = None) -> dict[str,
+                  tuple[float, float, float]]:
     """Errors in the number's unit, R2, share within the tolerance, share of truths held and width of the intervals
 
-    Each with a 95 % interval by group. Where a few errors are much larger than all others fewer hold the true value: about
-    90 % for the RMSE and 93 % for the R2 of heavy-tailed errors on 20 to 155 groups (`bench/error_rates.py --only number`)."""
+    Each with a 95 % interval by group. Where a few errors are much larger than all others fewer hold the true value:
+    about
+    90 % for the RMSE and 93 % for the R2 of heavy-tailed errors on 20 to 155 groups (`bench/error_rates.py --only
+    number`).
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+    numbers : dict
+        what the task measured
+    margin : list[float] | None
+        from `fit_margin`; None: intervals as trained
+
+    Returns
+    -------
+    dict[str, tuple[float, float, float]]
+        mae, rmse, r2, within, coverage, width -> (value, low, high); several: mae:price ...
+    """
     told = apply_margin(predictions, numbers, margin) if margin else predictions
     sums = np.concatenate([_row_sums(told, numbers, i) for i in range(len(numbers["names"]))], 1)
     groups = predictions["group"] if "group" in predictions else None
@@ -137,16 +204,34 @@ def _mean_of_several(sums: np.ndarray) -> dict:  # (draws, n * 9); mae in standa
 # %% ../../nbs/evaluate/16_numbers.ipynb #e236ce06
 NUMBER_SCORES = dict(mae="min", rmse="min", r2="max")  # which direction is better
 
-def is_numbers(
-    predictions: pd.DataFrame,  # a predictions table
-) -> bool:                      # False: of labels or masks
-    "Whether these are answers in numbers"
+def is_numbers(predictions: pd.DataFrame) -> bool:
+    """Whether these are answers in numbers
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+
+    Returns
+    -------
+    bool
+        False: of labels or masks
+    """
     return any(name == "spread" or name.startswith("spread:") for name in predictions)
 
-def gap_sums(
-    predictions: pd.DataFrame,  # a predictions table of numbers
-) -> np.ndarray:                # (rows, 5 n): what each row adds to the scores of NUMBER_SCORES
-    "Errors and truths of each row, to be summed over any drawing of rows"
+def gap_sums(predictions: pd.DataFrame) -> np.ndarray:
+    """Errors and truths of each row, to be summed over any drawing of rows
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+
+    Returns
+    -------
+    np.ndarray
+        (rows, 5 n): what each row adds to the scores of NUMBER_SCORES
+    """
     if not is_numbers(predictions):
         raise ValueError(f"these are no answers in numbers: {', '.join(NUMBER_SCORES)} are scores of task='regress'")
     ends = [name[6:] for name in predictions if name == "spread" or name.startswith("spread:")]
@@ -158,23 +243,45 @@ def gap_sums(
         parts += [np.ones(len(gap)), gap, gap**2, centre, centre**2]
     return np.stack(parts, 1)
 
-def scores_of_gaps(
-    sums: np.ndarray,  # (draws, 5 n), of `gap_sums`
-) -> dict:             # mae, rmse, r2: (draws,), the mean of several numbers'
-    "The scores of sums"
+def scores_of_gaps(sums: np.ndarray) -> dict:
+    """The scores of sums
+
+    Parameters
+    ----------
+    sums : np.ndarray
+        (draws, 5 n), of `gap_sums`
+
+    Returns
+    -------
+    dict
+        mae, rmse, r2: (draws,), the mean of several numbers'
+    """
     rows, gap, square, centre, centre2 = sums.reshape(len(sums), -1, 5).transpose(2, 0, 1)
     spread = _spread(centre2 - centre**2 / rows, centre2)
     each = dict(mae=gap / rows, rmse=np.sqrt(square / rows), r2=1 - square / spread)
     return {name: values.mean(1) for name, values in each.items()}
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #8979ebb0
-def slice_errors(
-    predictions: pd.DataFrame,  # a predictions table of numbers
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-    by: pd.Series | None = None,  # value of each row to slice by; None: fifths of the truth
-) -> pd.DataFrame:              # slice, rows, bias (mean of said - truth), mae, coverage
-    "Residuals by slice"
+def slice_errors(predictions: pd.DataFrame, numbers: dict, name: str | None = None,
+                 by: pd.Series | None = None) -> pd.DataFrame:
+    """Residuals by slice
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    by : pd.Series | None
+        value of each row to slice by; None: fifths of the truth
+
+    Returns
+    -------
+    pd.DataFrame
+        slice, rows, bias (mean of said - truth), mae, coverage
+    """
     i = 0 if name is None else numbers["names"].index(name)
     truth, said = (number_columns(predictions, numbers, column)[:, i] for column in ("truth", "prediction"))
     if by is None: by = _fifths(truth)
@@ -194,13 +301,25 @@ def _fifths(truth: np.ndarray) -> pd.Categorical:  # "a to b", in order
     return pd.Categorical.from_codes(codes, names)
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #4a19230b
-def worst_numbers(
-    predictions: pd.DataFrame,  # a predictions table of numbers
-    numbers: dict,              # what the task measured
-    name: str | None = None,    # which number; None: the first
-    n: int = 9,                 # at most so many
-) -> pd.DataFrame:              # file, truth, prediction, low, high, miss (training standard deviations); worst first
-    "The answers farthest off, counted in training standard deviations, so that a dear house is not always the worst"
+def worst_numbers(predictions: pd.DataFrame, numbers: dict, name: str | None = None, n: int = 9) -> pd.DataFrame:
+    """The answers farthest off, counted in training standard deviations, so that a dear house is not always the worst
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+    numbers : dict
+        what the task measured
+    name : str | None
+        which number; None: the first
+    n : int
+        at most so many
+
+    Returns
+    -------
+    pd.DataFrame
+        file, truth, prediction, low, high, miss (training standard deviations); worst first
+    """
     i = 0 if name is None else numbers["names"].index(name)
     kinds = "truth", "prediction", "low", "high"
     columns = {column: number_columns(predictions, numbers, column)[:, i] for column in kinds}
@@ -210,12 +329,23 @@ def worst_numbers(
     return table.sort_values(["miss", "file"], ascending=[False, True], ignore_index=True).head(n)
 
 # %% ../../nbs/evaluate/16_numbers.ipynb #bdd8f4d9
-def mean_answers(
-    predictions: pd.DataFrame,  # a predictions table of numbers
-    rows: pd.DataFrame,         # training rows with the numbers
-    numbers: dict,              # what the task measured
-) -> pd.DataFrame:              # a predictions table that says the training mean everywhere
-    "The answers of one who has not looked"
+def mean_answers(predictions: pd.DataFrame, rows: pd.DataFrame, numbers: dict) -> pd.DataFrame:
+    """The answers of one who has not looked
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table of numbers
+    rows : pd.DataFrame
+        training rows with the numbers
+    numbers : dict
+        what the task measured
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table that says the training mean everywhere
+    """
     means = rows[numbers["names"]].astype(float)
     suffix = [f":{name}" if len(numbers["names"]) > 1 else "" for name in numbers["names"]]
     said = {f"prediction{end}": float(means[name].mean()) for name, end in zip(numbers["names"], suffix)}

@@ -31,11 +31,21 @@ def _shifted(predictions: pd.DataFrame, shift: np.ndarray) -> pd.DataFrame:  # (
     shifted.attrs |= predictions.attrs  # which rows could not be read
     return shifted
 
-def apply_offsets(
-    predictions: pd.DataFrame,   # a predictions table
-    offsets: dict[str, float],   # label -> what its logit gains; labels that are not named gain nothing
-) -> pd.DataFrame:               # a predictions table
-    "The answers of a model whose logits are shifted"
+def apply_offsets(predictions: pd.DataFrame, offsets: dict[str, float]) -> pd.DataFrame:
+    """The answers of a model whose logits are shifted
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    offsets : dict[str, float]
+        label -> what its logit gains; labels that are not named gain nothing
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     labels = label_names(predictions)
     unknown = [label for label in offsets if label not in labels]
     if unknown: raise ValueError(f"offsets name {unknown[0]!r}, none of the {len(labels)} labels of this table")
@@ -74,7 +84,19 @@ _WAYS = dict(none=_by_nothing, share=_by_share, each=_by_class)
 
 @dataclass(frozen=True)
 class Offsets:
-    "What each class's logit gains, and what that is worth"
+    """What each class's logit gains, and what that is worth
+
+    Parameters
+    ----------
+    offsets : dict[str, float]
+        label -> number; all 0 where nothing was gained
+    way : str
+        "none", "share" or "each"
+    before : float
+        macro-F1 of valid without them
+    after : float
+        macro-F1 of rows that neither they nor the way were chosen on, each once
+    """
     offsets: dict[str, float]  # label -> number; all 0 where nothing was gained
     way: str                   # "none", "share" or "each"
     before: float              # macro-F1 of valid without them
@@ -115,12 +137,23 @@ def _draws(logits: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.ndar
     return np.nanmean(np.concatenate(drawn), 1)
 
 # %% ../../nbs/evaluate/17_offsets.ipynb #bc4b4258
-def fit_offsets(
-    predictions: pd.DataFrame,  # validation answers, as trained
-    folds: int = 5,             # rows are left out a fold at a time, whole groups
-    seed: int = 0,              # of the folds
-) -> Offsets:                   # all 0 unless macro-F1 on rows left out rises by more than luck
-    "Choose offsets on valid"
+def fit_offsets(predictions: pd.DataFrame, folds: int = 5, seed: int = 0) -> Offsets:
+    """Choose offsets on valid
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        validation answers, as trained
+    folds : int
+        rows are left out a fold at a time, whole groups
+    seed : int
+        of the folds
+
+    Returns
+    -------
+    Offsets
+        all 0 unless macro-F1 on rows left out rises by more than luck
+    """
     logits, truth, labels = _logits(predictions), label_codes(predictions), label_names(predictions)
     fold = _folds(predictions, folds, seed)
     shifts, shift = _shifts_left_out(logits, truth, fold), np.zeros(logits.shape)
@@ -134,12 +167,23 @@ def fit_offsets(
     return Offsets(dict(zip(labels, _WAYS[way](logits, truth).round(4).tolist())), way, before, after)
 
 # %% ../../nbs/evaluate/17_offsets.ipynb #1f9f32be
-def offsets_left_out(
-    predictions: pd.DataFrame,  # validation answers, as trained
-    folds: int = 5,             # whole groups
-    seed: int = 1,              # of the folds
-) -> pd.DataFrame:              # a predictions table
-    "Each row answered with offsets that were fitted without it: how the answers of a run with offsets score"
+def offsets_left_out(predictions: pd.DataFrame, folds: int = 5, seed: int = 1) -> pd.DataFrame:
+    """Each row answered with offsets that were fitted without it: how the answers of a run with offsets score
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        validation answers, as trained
+    folds : int
+        whole groups
+    seed : int
+        of the folds
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     fold, shift = _folds(predictions, folds, seed), np.zeros((len(predictions), len(label_names(predictions))))
     for left in np.unique(fold):
         if (fold == left).all(): continue
@@ -148,12 +192,18 @@ def offsets_left_out(
     return _shifted(predictions, shift)
 
 # %% ../../nbs/evaluate/17_offsets.ipynb #8dbe38b1
-def shift_head(
-    model: nn.Module,           # ends in a linear layer with a bias: a `PictureModel`, or any like it
-    labels: list[str],          # in the order of its outputs
-    offsets: dict[str, float],  # label -> what its logit gains
-) -> None:
-    "Add offsets to a model's answers for good"
+def shift_head(model: nn.Module, labels: list[str], offsets: dict[str, float]) -> None:
+    """Add offsets to a model's answers for good
+
+    Parameters
+    ----------
+    model : nn.Module
+        ends in a linear layer with a bias: a `PictureModel`, or any like it
+    labels : list[str]
+        in the order of its outputs
+    offsets : dict[str, float]
+        label -> what its logit gains
+    """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     if not layers or layers[-1].bias is None or layers[-1].out_features != len(labels):
         raise ValueError(f"this model does not end in a linear layer with {len(labels)} biases: use apply_offsets "
@@ -161,11 +211,16 @@ def shift_head(
     bias = layers[-1].bias
     with torch.no_grad(): bias += torch.tensor([offsets.get(label, 0.) for label in labels], device=bias.device)
 
-def keep_offsets(
-    run,                        # a Run whose stages are done
-    predictions: pd.DataFrame,  # its validation answers
-) -> None:
-    "Choose offsets on valid and put them into a run's best weights, once"
+def keep_offsets(run, predictions: pd.DataFrame) -> None:
+    """Choose offsets on valid and put them into a run's best weights, once
+
+    Parameters
+    ----------
+    run
+        a Run whose stages are done
+    predictions : pd.DataFrame
+        its validation answers
+    """
     best, noted = run.folder/"best.safetensors", read_scores(run.folder).get("offsets")
     if noted is None:
         found = fit_offsets(predictions)
@@ -188,13 +243,25 @@ def _of_views(run, own: pd.DataFrame | None, tta: int) -> dict[str, float]:  # o
         return _of_views(run, None, tta)
     return noted["views"][str(tta)]
 
-def answers_with_offsets(
-    run,                 # a Run
-    rows: pd.DataFrame,  # of one of its splits
-    split: str,          # its name
-    tta: int = 0,        # views a picture, 0 .. 12
-) -> pd.DataFrame:       # a predictions table
-    "What a run says of a split, each row of valid with offsets that were chosen on others"
+def answers_with_offsets(run, rows: pd.DataFrame, split: str, tta: int = 0) -> pd.DataFrame:
+    """What a run says of a split, each row of valid with offsets that were chosen on others
+
+    Parameters
+    ----------
+    run
+        a Run
+    rows : pd.DataFrame
+        of one of its splits
+    split : str
+        its name
+    tta : int
+        views a picture, 0 .. 12
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     noted, learn = read_scores(run.folder).get("offsets"), run.learner()
     shifted = noted and noted["way"] != "none" and file_hash(run.folder/"best.safetensors") != noted.get("weights")
     if shifted and (split == "valid" or tta > 1): shift_head(learn.model, run.labels, {name: -x for name, x in noted["offsets"].items()})

@@ -39,8 +39,14 @@ from .rules import answer_section, score_rules
 from .slices import slice_section, slice_values
 
 # %% ../../nbs/evaluate/21_page.ipynb #cf2b8599
-def peak_memory() -> float:  # MB of this process, and of the GPU when there is one; 0 where the system doesn't tell
-    "The most memory this process has held"
+def peak_memory() -> float:
+    """The most memory this process has held
+
+    Returns
+    -------
+    float
+        MB of this process, and of the GPU when there is one; 0 where the system doesn't tell
+    """
     try: import resource
     except ModuleNotFoundError: used = 0  # Windows has no such module
     else: used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -48,10 +54,19 @@ def peak_memory() -> float:  # MB of this process, and of the GPU when there is 
     return used / 2**20
 
 # %% ../../nbs/evaluate/21_page.ipynb #dd9b7f09
-def duration_text(
-    seconds: float,  # 0 or more
-) -> str:            # e.g. "3 min 20 s"
-    "A duration for people"
+def duration_text(seconds: float) -> str:
+    """A duration for people
+
+    Parameters
+    ----------
+    seconds : float
+        0 or more
+
+    Returns
+    -------
+    str
+        e.g. "3 min 20 s"
+    """
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if n) or "0 s"
@@ -59,7 +74,19 @@ def duration_text(
 # %% ../../nbs/evaluate/21_page.ipynb #fb26e2fd
 @dataclass(frozen=True)
 class Judge:
-    "How one kind of answer is scored and told"
+    """How one kind of answer is scored and told
+
+    Parameters
+    ----------
+    scores : Callable
+        (run, predictions) -> name: (value, low, high), the one to look at first in front
+    settle : Callable
+        (run, validation predictions) -> what is fitted on them and kept in scores.json, plain JSON
+    page : Callable
+        (run, predictions, Asked) -> Report
+    plots : Callable
+        (run, predictions, Asked) -> PNG files in the run's plots folder
+    """
     scores: Callable  # (run, predictions) -> name: (value, low, high), the one to look at first in front
     settle: Callable  # (run, validation predictions) -> what is fitted on them and kept in scores.json, plain JSON
     page: Callable    # (run, predictions, Asked) -> Report
@@ -67,7 +94,25 @@ class Judge:
 
 @dataclass(frozen=True)
 class Asked:
-    "What a page is to be about"
+    """What a page is to be about
+
+    Parameters
+    ----------
+    split : str
+        valid or test
+    title : str
+        the first line
+    rows : dict
+        counts: table, broken, train, valid, test
+    valid : pd.DataFrame | None
+        predictions of valid, beside those of test
+    reads : dict
+        count and dates of reads of test
+    baseline : str | None
+        of `evaluate.baseline.REGRESSORS`
+    views : int
+        that every picture was looked at in
+    """
     split: str                         # valid or test
     title: str                         # the first line
     rows: dict                         # counts: table, broken, train, valid, test
@@ -77,13 +122,25 @@ class Asked:
     views: int = 0                     # that every picture was looked at in
 
 # %% ../../nbs/evaluate/21_page.ipynb #d1851bc4
-def add_answers(
-    page: Report,               # of a split
-    run,                        # with `rules`
-    predictions: pd.DataFrame,  # of that split, calibrated
-    split: str,                 # its name
-) -> Report:                    # the page, with a section before its last; also in scores.json
-    "Say what the run's rules are worth: what may be said, sets, priors, costs and strangers"
+def add_answers(page: Report, run, predictions: pd.DataFrame, split: str) -> Report:
+    """Say what the run's rules are worth: what may be said, sets, priors, costs and strangers
+
+    Parameters
+    ----------
+    page : Report
+        of a split
+    run
+        with `rules`
+    predictions : pd.DataFrame
+        of that split, calibrated
+    split : str
+        its name
+
+    Returns
+    -------
+    Report
+        the page, with a section before its last; also in scores.json
+    """
     rules, scores = run.rules, run.scores
     rows = rows_answered(run.table[run.table["split"] == split], predictions)
     numbers = score_rules(predictions, rules, rows)
@@ -92,13 +149,25 @@ def add_answers(
     sections = (*page.sections[:-1], section, page.sections[-1])
     return replace(page, sections=sections, numbers=page.numbers | dict(answers=numbers))
 
-def save_trust(
-    folder: Path,               # of plots
-    predictions: pd.DataFrame,  # as trained
-    temperature: float,         # of the run
-    rules: dict | None,         # of the run
-) -> list[Path]:                # plots of calibration, and of risk against coverage
-    "Plots of how far the answers may be believed"
+def save_trust(folder: Path, predictions: pd.DataFrame, temperature: float, rules: dict | None) -> list[Path]:
+    """Plots of how far the answers may be believed
+
+    Parameters
+    ----------
+    folder : Path
+        of plots
+    predictions : pd.DataFrame
+        as trained
+    temperature : float
+        of the run
+    rules : dict | None
+        of the run
+
+    Returns
+    -------
+    list[Path]
+        plots of calibration, and of risk against coverage
+    """
     told = apply_temperature(predictions, temperature)
     paths = [save_plot(plot_reliability(predictions, temperature), reliability(told), folder, "trust")]
     if not rules: return paths
@@ -217,27 +286,45 @@ NUMBERS = Judge(_number_scores, _number_settle, _number_page, _number_plots)
 MASKS = Judge(_mask_scores, _mask_settle, _mask_page, _mask_plots)
 ANYTHING = Judge(_loss_scores, _loss_settle, _loss_page, _loss_plots)
 
-def judge_of(
-    run,        # with .task and .measured
-) -> Judge:
-    "Who judges this run"
+def judge_of(run) -> Judge:
+    """Who judges this run
+
+    Parameters
+    ----------
+    run
+        with .task and .measured
+    """
     if run.task.output in ("label", "mask"): return LABELS if run.task.output == "label" else MASKS
     scaled = isinstance(run.measured, dict) and {"names", "std", "coverage"} <= set(run.measured)
     return NUMBERS if run.task.output == "number" and scaled else ANYTHING
 
 # %% ../../nbs/evaluate/21_page.ipynb #72199766
-def split_scores(
-    run,                        # of any task
-    predictions: pd.DataFrame,  # of one split
-) -> dict:                      # name -> (value, low, high)
-    "Scores of a split with intervals"
+def split_scores(run, predictions: pd.DataFrame) -> dict:
+    """Scores of a split with intervals
+
+    Parameters
+    ----------
+    run
+        of any task
+    predictions : pd.DataFrame
+        of one split
+
+    Returns
+    -------
+    dict
+        name -> (value, low, high)
+    """
     return judge_of(run).scores(run, predictions)
 
 # %% ../../nbs/evaluate/21_page.ipynb #c3a9a3ff
-def write_scores(
-    run,  # its stages are done
-) -> None:
-    "Answer the validation rows, fit what is fitted on them, note time and memory, and call the run finished"
+def write_scores(run) -> None:
+    """Answer the validation rows, fit what is fitted on them, note time and memory, and call the run finished
+
+    Parameters
+    ----------
+    run
+        its stages are done
+    """
     start, predictions, history = time.perf_counter(), run.predictions("valid"), run.history
     if run.recipe.offsets == "valid" and run.task.output == "label":
         keep_offsets(run, predictions)
@@ -263,10 +350,19 @@ def _replaced(run) -> dict:  # train: files whose places others took
     return dict(train=found) if found else {}
 
 # %% ../../nbs/evaluate/21_page.ipynb #01234512
-def row_counts(
-    run,  # prepared
-) -> dict:     # table, broken, train, valid, test; unreadable: a count for each split that has some
-    "How many rows went where"
+def row_counts(run) -> dict:
+    """How many rows went where
+
+    Parameters
+    ----------
+    run
+        prepared
+
+    Returns
+    -------
+    dict
+        table, broken, train, valid, test; unreadable: a count for each split that has some
+    """
     broken = len(load_broken(run.folder))
     sizes = run.table["split"].value_counts()
     counts = dict(table=len(run.table) + broken, broken=broken) | {name: int(count) for name, count in sizes.items()}
@@ -274,13 +370,25 @@ def row_counts(
     return counts | (dict(unreadable=lost) if lost else {})
 
 # %% ../../nbs/evaluate/21_page.ipynb #ca9ca98c
-def write_report(
-    run,                      # finished
-    split: str | None = None,  # "valid" or "test"; None: test where there is one
-    tta: int = 0,              # views a picture, 0 .. 12
-    baseline: str | None = None,  # of numbers: a regressor on frozen features to compare with, "ridge", "svr", "forest"
-) -> Report:                   # also in report.md, with plots beside it
-    "Make the page about a run, and save it"
+def write_report(run, split: str | None = None, tta: int = 0, baseline: str | None = None) -> Report:
+    """Make the page about a run, and save it
+
+    Parameters
+    ----------
+    run
+        finished
+    split : str | None
+        "valid" or "test"; None: test where there is one
+    tta : int
+        views a picture, 0 .. 12
+    baseline : str | None
+        of numbers: a regressor on frozen features to compare with, "ridge", "svr", "forest"
+
+    Returns
+    -------
+    Report
+        also in report.md, with plots beside it
+    """
     split = split or ("test" if (run.table["split"] == "test").any() else "valid")
     predictions = run.predictions(split, tta)
     valid = run.predictions("valid", tta) if split == "test" else None

@@ -19,10 +19,19 @@ from .metrics import group_codes, jackknife_error, t_interval
 from .report import number_text
 
 # %% ../../nbs/evaluate/23_paired.ipynb #5f9e5766
-def score_mode(
-    metric: str | Score,  # see `find_score`
-) -> str:                 # "max" or "min": which direction is better
-    "The direction of a score"
+def score_mode(metric: str | Score) -> str:
+    """The direction of a score
+
+    Parameters
+    ----------
+    metric : str | Score
+        see `find_score`
+
+    Returns
+    -------
+    str
+        "max" or "min": which direction is better
+    """
     return find_score(metric).mode
 
 # %% ../../nbs/evaluate/23_paired.ipynb #ae1a52cd
@@ -35,19 +44,38 @@ def _score(counts: dict[str, np.ndarray], score: Score, weights: np.ndarray) -> 
     return score.task.scores_of({name: weights @ part for name, part in counts.items()})[score.name]
 
 # %% ../../nbs/evaluate/23_paired.ipynb #25360182
-def one_score(
-    predictions: pd.DataFrame,  # a predictions table
-    metric: str | Score = "f1_macro",  # see `find_score`
-) -> float:                     # the score of all rows
-    "A score by its name"
+def one_score(predictions: pd.DataFrame, metric: str | Score = "f1_macro") -> float:
+    """A score by its name
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    metric : str | Score
+        see `find_score`
+
+    Returns
+    -------
+    float
+        the score of all rows
+    """
     score = find_score(metric)
     return float(_score(_counts(predictions, score, np.zeros(len(predictions), int)), score, np.ones((1, 1)))[0])
 
 # %% ../../nbs/evaluate/23_paired.ipynb #0a96e53b
-def align_predictions(
-    tables: list[pd.DataFrame],  # predictions tables of the same files
-) -> list[pd.DataFrame]:         # with rows in the order of the first
-    "Predictions tables row by row beside each other, without rows that one of them could not read"
+def align_predictions(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Predictions tables row by row beside each other, without rows that one of them could not read
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        predictions tables of the same files
+
+    Returns
+    -------
+    list[pd.DataFrame]
+        with rows in the order of the first
+    """
     tables = common_answers(tables)
     files = pd.Index(tables[0]["file"])
     for table in tables:
@@ -84,11 +112,21 @@ def _both(error: float, freedom: float, seeds: tuple[float, float]) -> tuple[flo
     return square**.5, max(float(free), 1.)
 
 # %% ../../nbs/evaluate/23_paired.ipynb #53bf5888
-def mean_score(
-    tables: list[pd.DataFrame],  # predictions tables of the same rows, one a training
-    metric: str | Score = "f1_macro",  # see `find_score`
-) -> tuple[float, float, float]:  # value, low, high; the ends are NaN with one group
-    "The mean score of several trainings with a 95 % interval by group and training"
+def mean_score(tables: list[pd.DataFrame], metric: str | Score = "f1_macro") -> tuple[float, float, float]:
+    """The mean score of several trainings with a 95 % interval by group and training
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        predictions tables of the same rows, one a training
+    metric : str | Score
+        see `find_score`
+
+    Returns
+    -------
+    tuple[float, float, float]
+        value, low, high; the ends are NaN with one group
+    """
     score, tables = find_score(metric), align_predictions(tables)
     codes = group_codes(tables[0])
     whole, left, steady = _scores(tables, score, codes)
@@ -100,11 +138,21 @@ def mean_score(
     return float(value), float(low), float(high)
 
 # %% ../../nbs/evaluate/23_paired.ipynb #327e0872
-def noise_floor(
-    repeats: list[list[float]],  # scores of one recipe with several seeds; a list a recipe, pooled
-    seeds: int = 1,              # runs that each side of a comparison is the mean of, 1 or more
-) -> float:                      # NaN without a recipe that was repeated
-    "The difference that luck alone stays below in 95 % of cases"
+def noise_floor(repeats: list[list[float]], seeds: int = 1) -> float:
+    """The difference that luck alone stays below in 95 % of cases
+
+    Parameters
+    ----------
+    repeats : list[list[float]]
+        scores of one recipe with several seeds; a list a recipe, pooled
+    seeds : int
+        runs that each side of a comparison is the mean of, 1 or more
+
+    Returns
+    -------
+    float
+        NaN without a recipe that was repeated
+    """
     repeats = [np.asarray(scores, float) for scores in repeats if len(scores) > 1]
     freedom = sum(len(scores) - 1 for scores in repeats)
     if not freedom: return float("nan")
@@ -117,7 +165,30 @@ VERDICTS = ("helped", "hurt", "no evidence")
 
 @dataclass(frozen=True)
 class Difference:
-    "What one training is better by than another, on the same rows"
+    """What one training is better by than another, on the same rows
+
+    Parameters
+    ----------
+    metric : str
+        e.g. "f1_macro"
+    value : float
+        ours - theirs
+    low : float
+        95 % interval; NaN with one group
+    high : float
+    luck : float
+        how likely equals differ as much: 0 .. 1
+    rows : int
+        pictures that both answered
+    seeds : int
+        trainings a side
+    floor : float
+        noise floor; NaN: not measured
+    unreadable : int
+        pictures that one of the trainings could not read, and that are left out
+    mode : str
+        of the metric: which direction is better
+    """
     metric: str           # e.g. "f1_macro"
     value: float          # ours - theirs
     low: float            # 95 % interval; NaN with one group
@@ -144,22 +215,40 @@ class Difference:
         "The pictures that are left out, in words; \"\" for none"
         return f" ({unreadable_line(self.unreadable, self.rows + self.unreadable)})" if self.unreadable else ""
 
-def difference_text(
-    triple: tuple[float, float, float],  # value, low, high; the ends NaN with one group
-) -> str:                                # "+0.012 [-0.004, +0.027]", "-12,345 [-23,456, -1,234]"
-    "A difference and its interval, signed, with the decimals that its size wants"
+def difference_text(triple: tuple[float, float, float]) -> str:
+    """A difference and its interval, signed, with the decimals that its size wants
+
+    Parameters
+    ----------
+    triple : tuple[float, float, float]
+        value, low, high; the ends NaN with one group
+
+    Returns
+    -------
+    str
+        "+0.012 [-0.004, +0.027]", "-12,345 [-23,456, -1,234]"
+    """
     like = max((abs(x) for x in triple if np.isfinite(x)), default=0)
     value, low, high = (f"{'+' if x >= 0 else ''}{number_text(x, like)}" for x in triple)
     return f"{value} [{low}, {high}]" if np.isfinite(triple[1]) else f"{value} [no interval: one group]"
 
 # %% ../../nbs/evaluate/23_paired.ipynb #8678fe0f
-def paired_difference(
-    ours: pd.DataFrame | list[pd.DataFrame],    # predictions tables of the trainings in question, one a seed
-    theirs: pd.DataFrame | list[pd.DataFrame],  # of what they are compared with, in the same order of seeds
-    metric: str | Score = "f1_macro",           # see `find_score`
-    floor: float = float("nan"),                # from `noise_floor`; NaN: none
-) -> Difference:
-    "The difference on the same rows, with what pictures and trainings (in pairs, where both sides have as many) let it vary"
+def paired_difference(ours: pd.DataFrame | list[pd.DataFrame], theirs: pd.DataFrame | list[pd.DataFrame],
+                      metric: str | Score = "f1_macro", floor: float = float("nan")) -> Difference:
+    """The difference on the same rows, with what pictures and trainings (in pairs, where both sides have as many) let
+    it vary
+
+    Parameters
+    ----------
+    ours : pd.DataFrame | list[pd.DataFrame]
+        predictions tables of the trainings in question, one a seed
+    theirs : pd.DataFrame | list[pd.DataFrame]
+        of what they are compared with, in the same order of seeds
+    metric : str | Score
+        see `find_score`
+    floor : float
+        from `noise_floor`; NaN: none
+    """
     score = find_score(metric)
     ours, theirs = ([side] if isinstance(side, pd.DataFrame) else list(side) for side in (ours, theirs))
     if not ours or not theirs: raise ValueError("a comparison needs a predictions table on each side")

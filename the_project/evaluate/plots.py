@@ -29,13 +29,25 @@ BLUE, ORANGE, GREEN, GREY, INK = "#0072b2", "#d55e00", "#009e73", "#8a8f98", "#2
 RIGHT = LinearSegmentedColormap.from_list("right", ["#f4f7fa", "#9ecae1", BLUE, "#08306b"])
 WRONG = LinearSegmentedColormap.from_list("wrong", ["#fde0c5", "#f4a460", ORANGE, "#7f2704"])
 
-def make_axes(
-    width: float,      # inches
-    height: float,     # inches
-    rows: int = 1,     # of panels
-    columns: int = 1,  # of panels
-) -> tuple[Figure, list[Axes]]:  # the figure and its panels, row by row
-    "An empty figure in this library's look"
+def make_axes(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure in this library's look
+
+    Parameters
+    ----------
+    width : float
+        inches
+    height : float
+        inches
+    rows : int
+        of panels
+    columns : int
+        of panels
+
+    Returns
+    -------
+    tuple[Figure, list[Axes]]
+        the figure and its panels, row by row
+    """
     figure = PlainFigure(figsize=(width, height), layout="constrained", dpi=88, facecolor="white")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel in panels:
@@ -46,23 +58,41 @@ def make_axes(
     return figure, panels
 
 # %% ../../nbs/evaluate/03_plots.ipynb #ff76a5eb
-def set_title(
-    panel: Axes,     # where
-    title: str,      # a few words
-    note: str = "",  # smaller, grey, after it
-) -> None:
-    "A title on the left, with a remark"
+def set_title(panel: Axes, title: str, note: str = "") -> None:
+    """A title on the left, with a remark
+
+    Parameters
+    ----------
+    panel : Axes
+        where
+    title : str
+        a few words
+    note : str
+        smaller, grey, after it
+    """
     panel.set_title(shown_text(title, 90), loc="left", fontsize=10, fontweight="bold", color=INK)
     if note: panel.set_title(shown_text(note, 90), loc="right", fontsize=8, color=GREY)
 
 # %% ../../nbs/evaluate/03_plots.ipynb #c2b1e840
-def save_plot(
-    figure: Figure,       # what a plot function returned
-    numbers: pd.DataFrame,  # what it shows
-    folder: str | Path,   # made when missing
-    name: str,            # file name without ending
-) -> Path:                # the PNG; the CSV lies beside it
-    "Write `name`.png and `name`.csv, each whole or not at all"
+def save_plot(figure: Figure, numbers: pd.DataFrame, folder: str | Path, name: str) -> Path:
+    """Write `name`.png and `name`.csv, each whole or not at all
+
+    Parameters
+    ----------
+    figure : Figure
+        what a plot function returned
+    numbers : pd.DataFrame
+        what it shows
+    folder : str | Path
+        made when missing
+    name : str
+        file name without ending
+
+    Returns
+    -------
+    Path
+        the PNG; the CSV lies beside it
+    """
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=130, metadata={"Software": None})
     named = any(name is not None for name in numbers.index.names)
@@ -85,12 +115,18 @@ def _shade_stages(panel: Axes, history: pd.DataFrame) -> None:
                            xycoords=("data", "axes fraction"), color="#5d646e")
 
 # %% ../../nbs/evaluate/03_plots.ipynb #2796e66b
-def plot_history(
-    history: pd.DataFrame,       # a row an epoch: stage, size, phase, train_loss, valid_loss and the metrics
-    monitor: str = "f1_macro",   # the metric that chooses the best epoch
-    mode: str = "max",           # "max" or "min"
-) -> Figure:
-    "Losses and the monitored metric by epoch, with the stages and the best epoch"
+def plot_history(history: pd.DataFrame, monitor: str = "f1_macro", mode: str = "max") -> Figure:
+    """Losses and the monitored metric by epoch, with the stages and the best epoch
+
+    Parameters
+    ----------
+    history : pd.DataFrame
+        a row an epoch: stage, size, phase, train_loss, valid_loss and the metrics
+    monitor : str
+        the metric that chooses the best epoch
+    mode : str
+        "max" or "min"
+    """
     if monitor not in history:
         raise ValueError(f"the history has no column {monitor!r}: it has {', '.join(history.columns)}")
     figure, (loss, score) = make_axes(7.6, 2.9, 1, 2)
@@ -116,12 +152,18 @@ def plot_history(
     return figure
 
 # %% ../../nbs/evaluate/03_plots.ipynb #cd1467c0
-def plot_counts(
-    counts: pd.DataFrame,   # (n, n): rows are truth, columns what was said, both named
-    pixels: bool = False,   # too many to write down: shares alone
-    note: str = "",         # beside the title; "": how many were right
-) -> Figure:
-    "A confusion matrix: blue right, orange wrong"
+def plot_counts(counts: pd.DataFrame, pixels: bool = False, note: str = "") -> Figure:
+    """A confusion matrix: blue right, orange wrong
+
+    Parameters
+    ----------
+    counts : pd.DataFrame
+        (n, n): rows are truth, columns what was said, both named
+    pixels : bool
+        too many to write down: shares alone
+    note : str
+        beside the title; "": how many were right
+    """
     percent = 100 * counts.to_numpy() / np.maximum(counts.to_numpy().sum(1, keepdims=True), 1)
     n, labels = len(counts), [shown_text(label) for label in counts.index]
     cell = float(np.interp(n, [2, 14, 40, 100], [.8, .43, .2, .105]))
@@ -148,10 +190,14 @@ def plot_counts(
 
 MAX_CONFUSED = 100  # classes that a confusion matrix shows; of more the 60 with the most mistakes
 
-def plot_confusion(
-    predictions: pd.DataFrame,  # a predictions table
-) -> Figure:
-    "The confusion matrix of a classifier, or its most confused part"
+def plot_confusion(predictions: pd.DataFrame) -> Figure:
+    """The confusion matrix of a classifier, or its most confused part
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    """
     labels = label_names(predictions)
     if len(labels) <= MAX_CONFUSED: return plot_counts(confusion(predictions))
     truth, said = label_codes(predictions), label_codes(predictions, "prediction")
@@ -180,12 +226,18 @@ def _write_cells(panel: Axes, counts: np.ndarray, percent: np.ndarray, pixels: b
 # %% ../../nbs/evaluate/03_plots.ipynb #51970006
 MAX_ROWS = 72  # classes that a plot shows, the weakest; per_class.csv has all
 
-def plot_per_class(
-    predictions: pd.DataFrame,  # a predictions table
-    n: int = 1000,              # bootstrap draws for the intervals
-    table: pd.DataFrame | None = None,  # what `per_class` gave, where it is there already
-) -> Figure:
-    "F1 of each class with its interval and number of pictures, weakest on top"
+def plot_per_class(predictions: pd.DataFrame, n: int = 1000, table: pd.DataFrame | None = None) -> Figure:
+    """F1 of each class with its interval and number of pictures, weakest on top
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    n : int
+        bootstrap draws for the intervals
+    table : pd.DataFrame | None
+        what `per_class` gave, where it is there already
+    """
     classes = (per_class(predictions, n) if table is None else table).dropna(subset="f1")
     mean, all_classes, classes = classes.f1.mean(), len(classes), classes.head(MAX_ROWS)
     columns = 1 if len(classes) <= 36 else 2
@@ -208,14 +260,22 @@ def plot_per_class(
     return figure
 
 # %% ../../nbs/evaluate/03_plots.ipynb #7115ef8c
-def plot_tiles(
-    files: list,            # pictures
-    said: list[str],        # what the model said of each
-    true: list[str],        # what each is
-    title: str = "",        # of the figure
-    columns: int = 3,       # pictures in a row
-) -> Figure:
-    "Pictures in rows, below each what was said (orange) and what it is (blue)"
+def plot_tiles(files: list, said: list[str], true: list[str], title: str = "", columns: int = 3) -> Figure:
+    """Pictures in rows, below each what was said (orange) and what it is (blue)
+
+    Parameters
+    ----------
+    files : list
+        pictures
+    said : list[str]
+        what the model said of each
+    true : list[str]
+        what each is
+    title : str
+        of the figure
+    columns : int
+        pictures in a row
+    """
     rows = max(1, -(-len(files) // columns))
     figure, panels = make_axes(2.1 * columns, 2.55 * rows + .3, rows, columns)
     for panel in panels: panel.set_axis_off()
@@ -227,23 +287,39 @@ def plot_tiles(
     return figure
 
 # %% ../../nbs/evaluate/03_plots.ipynb #1b11a3f8
-def plot_worst(
-    predictions: pd.DataFrame,  # a predictions table whose files can be opened
-    n: int = 9,                 # at most so many
-    columns: int = 3,           # pictures in a row
-) -> Figure:
-    "The most certain wrong answers, with their pictures"
+def plot_worst(predictions: pd.DataFrame, n: int = 9, columns: int = 3) -> Figure:
+    """The most certain wrong answers, with their pictures
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table whose files can be opened
+    n : int
+        at most so many
+    columns : int
+        pictures in a row
+    """
     worst = worst_mistakes(predictions, n)
     said = [f"{row.probability:.0%} {row.prediction}" for row in worst.itertuples()]
     true = [f"is {row.truth} ({row.truth_probability:.0%})" for row in worst.itertuples()]
     return plot_tiles(worst["file"].tolist(), said, true, "Worst mistakes" if len(worst) else "No mistakes", columns)
 
 # %% ../../nbs/evaluate/03_plots.ipynb #63269610
-def open_tile(
-    file: str | Path,  # a picture
-    side: int = 200,   # pixels, where the file is missing
-) -> np.ndarray:       # uint8 (n, n, 3)
-    "The picture's central square, or a grey one when it can't be opened"
+def open_tile(file: str | Path, side: int = 200) -> np.ndarray:
+    """The picture's central square, or a grey one when it can't be opened
+
+    Parameters
+    ----------
+    file : str | Path
+        a picture
+    side : int
+        pixels, where the file is missing
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (n, n, 3)
+    """
     try: picture = open_image(file, side)
     except (OSError, ValueError): return np.full((side, side, 3), 205, np.uint8)
     array = np.asarray(picture)
@@ -252,14 +328,28 @@ def open_tile(
     return array[top:top + short, left:left + short]
 
 # %% ../../nbs/evaluate/03_plots.ipynb #a76e6f20
-def save_plots(
-    folder: str | Path,                  # made when missing
-    predictions: pd.DataFrame,           # a predictions table
-    history: pd.DataFrame | None = None,  # a run's history; None = no learning curves
-    monitor: str = "f1_macro",           # of the history
-    mode: str = "max",                   # "max" or "min"
-) -> list[Path]:                         # the PNG files
-    "Draw and save every plot, PNG and CSV"
+def save_plots(folder: str | Path, predictions: pd.DataFrame, history: pd.DataFrame | None = None,
+               monitor: str = "f1_macro", mode: str = "max") -> list[Path]:
+    """Draw and save every plot, PNG and CSV
+
+    Parameters
+    ----------
+    folder : str | Path
+        made when missing
+    predictions : pd.DataFrame
+        a predictions table
+    history : pd.DataFrame | None
+        a run's history; None = no learning curves
+    monitor : str
+        of the history
+    mode : str
+        "max" or "min"
+
+    Returns
+    -------
+    list[Path]
+        the PNG files
+    """
     paths = []
     if history is not None and len(history):
         paths.append(save_plot(plot_history(history, monitor, mode), history, folder, "history"))

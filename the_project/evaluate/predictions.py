@@ -34,21 +34,42 @@ from ..models.backbone import input_stats
 _GENERA = "Ahaetulla Boiga Bungarus Calamaria Dendrelaphis Lycodon Naja Oligodon Python Trimeresurus".split()
 _EPITHETS = "alba bruna grisea picta aurea caerulea fusca lineata nigra rubra striata viridis".split()
 
-def sample_labels(
-    n: int,        # number of labels, 2 .. 120
-) -> list[str]:    # sorted binomials, about four to a genus
-    "Made-up species names"
+def sample_labels(n: int) -> list[str]:
+    """Made-up species names
+
+    Parameters
+    ----------
+    n : int
+        number of labels, 2 .. 120
+
+    Returns
+    -------
+    list[str]
+        sorted binomials, about four to a genus
+    """
     if not 2 <= n <= 120: raise ValueError(f"{n} labels: use 2 .. 120")
     return sorted(f"{_GENERA[i // 4 % 10]} {_EPITHETS[i % 4 + 4 * (i // 40)]}" for i in range(n))
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #3e2cb23f
-def sample_predictions(
-    n_rows: int = 300,    # pictures
-    n_labels: int = 14,   # labels, 2 .. 120
-    skill: float = 3.5,   # 0 = guessing, 6 = nearly always right
-    seed: int = 0,        # same seed, same table
-) -> pd.DataFrame:        # a predictions table
-    "A made-up predictions table: right more often than not, wrong mostly inside the genus, two pictures a group"
+def sample_predictions(n_rows: int = 300, n_labels: int = 14, skill: float = 3.5, seed: int = 0) -> pd.DataFrame:
+    """A made-up predictions table: right more often than not, wrong mostly inside the genus, two pictures a group
+
+    Parameters
+    ----------
+    n_rows : int
+        pictures
+    n_labels : int
+        labels, 2 .. 120
+    skill : float
+        0 = guessing, 6 = nearly always right
+    seed : int
+        same seed, same table
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     rng, labels = rng_for(seed, "predictions"), sample_labels(n_labels)
     truth = rng.integers(0, n_labels, n_rows)
     genus = np.array([label.split()[0] for label in labels])
@@ -58,14 +79,28 @@ def sample_predictions(
     return make_predictions([f"pictures/{i:04d}.jpg" for i in range(n_rows)], truth, p, labels, np.arange(n_rows) // 2)
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #207db053
-def make_predictions(
-    files: list[str],          # one a row
-    truth: np.ndarray,         # int (N,): class numbers
-    probabilities: np.ndarray,  # float (N, n), rows sum to 1
-    labels: list[str],         # n names in class order
-    groups: np.ndarray | None = None,  # (N,): which rows belong together
-) -> pd.DataFrame:             # a predictions table
-    "Put answers together into a predictions table"
+def make_predictions(files: list[str], truth: np.ndarray, probabilities: np.ndarray, labels: list[str],
+                     groups: np.ndarray | None = None) -> pd.DataFrame:
+    """Put answers together into a predictions table
+
+    Parameters
+    ----------
+    files : list[str]
+        one a row
+    truth : np.ndarray
+        int (N,): class numbers
+    probabilities : np.ndarray
+        float (N, n), rows sum to 1
+    labels : list[str]
+        n names in class order
+    groups : np.ndarray | None
+        (N,): which rows belong together
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     said, row = probabilities.argmax(1), np.arange(len(probabilities))
     names = np.array(labels, dtype=object)
     table = pd.DataFrame(dict(file=list(files), truth=names[truth], prediction=names[said],
@@ -75,19 +110,37 @@ def make_predictions(
     return pd.concat([table, pd.DataFrame(probabilities, columns=[f"p:{label}" for label in labels])], axis=1)
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #e4a0fb08
-def label_names(
-    predictions: pd.DataFrame,  # a predictions table
-) -> list[str]:                 # labels in class order
-    "The labels a predictions table has a probability column for"
+def label_names(predictions: pd.DataFrame) -> list[str]:
+    """The labels a predictions table has a probability column for
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+
+    Returns
+    -------
+    list[str]
+        labels in class order
+    """
     labels = [column[2:] for column in predictions.columns if column.startswith("p:")]
     if not labels: raise ValueError("no p:<label> column in this table: use a predictions table, as run.predictions()")
     return labels
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #3c0d3c34
-def probability_matrix(
-    predictions: pd.DataFrame,  # a predictions table
-) -> np.ndarray:                # float64 (rows, labels), finite
-    "The probabilities as a matrix"
+def probability_matrix(predictions: pd.DataFrame) -> np.ndarray:
+    """The probabilities as a matrix
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+
+    Returns
+    -------
+    np.ndarray
+        float64 (rows, labels), finite
+    """
     matrix = predictions[[f"p:{label}" for label in label_names(predictions)]].to_numpy(float)
     broken = ~np.isfinite(matrix).all(1)
     if broken.any():
@@ -96,11 +149,21 @@ def probability_matrix(
     return matrix
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #e44b5879
-def label_codes(
-    predictions: pd.DataFrame,  # a predictions table
-    column: str = "truth",      # "truth" or "prediction"
-) -> np.ndarray:                # int64 (rows,): class numbers
-    "A column of labels as class numbers"
+def label_codes(predictions: pd.DataFrame, column: str = "truth") -> np.ndarray:
+    """A column of labels as class numbers
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    column : str
+        "truth" or "prediction"
+
+    Returns
+    -------
+    np.ndarray
+        int64 (rows,): class numbers
+    """
     labels = label_names(predictions)
     codes = pd.Index(labels).get_indexer(predictions[column])
     if (codes < 0).any():
@@ -114,18 +177,37 @@ def label_codes(
     return codes.astype(np.int64)
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #00b96190
-def save_predictions(
-    predictions: pd.DataFrame,  # a predictions table
-    path: str | Path,           # ends in .csv
-) -> Path:                      # the file
-    "Write a predictions table, whole or not at all"
+def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
+    """Write a predictions table, whole or not at all
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    path : str | Path
+        ends in .csv
+
+    Returns
+    -------
+    Path
+        the file
+    """
     return atomic_write(path, csv_table(predictions))
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #83a7e623
-def read_predictions(
-    path: str | Path,  # what `save_predictions` wrote
-) -> pd.DataFrame:     # a predictions table
-    "Read a predictions table, every label and number as it was"
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Read a predictions table, every label and number as it was
+
+    Parameters
+    ----------
+    path : str | Path
+        what `save_predictions` wrote
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     names = pd.read_csv(path, nrows=0).columns
     said = ("truth", "prediction") if any(name.startswith("p:") for name in names) else ()  # numbers stay numbers
     text = {name: str for name in ("file", "group", *said) if name in names}
@@ -133,11 +215,21 @@ def read_predictions(
     return unescape_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=blank, **exact_floats()))
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #c7158d94
-def average_numbers(
-    tables: list[pd.DataFrame],          # predictions tables of numbers, of the same rows
-    weights: list[float] | None = None,  # one a table; None = equal
-) -> pd.DataFrame:                       # as the first, every number but the truth averaged
-    "Average numbers, their intervals and their losses"
+def average_numbers(tables: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+    """Average numbers, their intervals and their losses
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        predictions tables of numbers, of the same rows
+    weights : list[float] | None
+        one a table; None = equal
+
+    Returns
+    -------
+    pd.DataFrame
+        as the first, every number but the truth averaged
+    """
     first = tables[0]
     for table in tables[1:]:
         if table.file.tolist() != first.file.tolist() or list(table) != list(first):
@@ -146,11 +238,21 @@ def average_numbers(
     return first.assign(**{name: np.average([table[name] for table in tables], 0, weights) for name in told})
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #c5436a00
-def average_predictions(
-    tables: list[pd.DataFrame],          # predictions tables of the same rows and labels
-    weights: list[float] | None = None,  # one a table; None = equal
-) -> pd.DataFrame:                       # a predictions table
-    "Average probabilities, from which the prediction and loss follow; or numbers, see `average_numbers`"
+def average_predictions(tables: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+    """Average probabilities, from which the prediction and loss follow; or numbers, see `average_numbers`
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        predictions tables of the same rows and labels
+    weights : list[float] | None
+        one a table; None = equal
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     first, *_ = tables = common_answers(tables)
     if any(name.startswith("edge:") for name in first):
         raise ValueError("answers of masks are kept as counts of pixels, which have no average: let the models answer "
@@ -168,7 +270,21 @@ def average_predictions(
 # %% ../../nbs/evaluate/00_predictions.ipynb #f5765286
 @dataclass(frozen=True)
 class View:
-    "One way to look at a picture"
+    """One way to look at a picture
+
+    Parameters
+    ----------
+    flip : bool
+        mirrored, left to right
+    zoom : float
+        the picture is prepared so much larger and cut to size
+    x : float
+        where the cut lies: 0 left .. 1 right
+    y : float
+        0 top .. 1 bottom
+    turns : int
+        quarter turns to the left, 0 .. 3, before it is mirrored
+    """
     flip: bool = False   # mirrored, left to right
     zoom: float = 1.     # the picture is prepared so much larger and cut to size
     x: float = .5        # where the cut lies: 0 left .. 1 right
@@ -183,21 +299,35 @@ MASK_VIEWS = tuple(View(flip, turns=turns) for turns in (0, 2, 1, 3) for flip in
 class ManyViews(nn.Module):
     "A model that looks at several views of each picture, and whose answers to them are merged"
 
-    def __init__(
-        self,
-        model: nn.Module,         # (B, C, h, w) -> outputs (B, n)
-        views: tuple[View, ...],  # all of one zoom
-        size: int | tuple[int, int],  # that the model is given, pixels: a side, or height and width
-        merge: Callable,              # as `Task.merge`
-        recipe: Recipe | None = None, # for `merge`
-    ):
+    def __init__(self, model: nn.Module, views: tuple[View, ...], size: int | tuple[int, int], merge: Callable,
+                 recipe: Recipe | None = None):
+        """Parameters
+        ----------
+        model : nn.Module
+            (B, C, h, w) -> outputs (B, n)
+        views : tuple[View, ...]
+            all of one zoom
+        size : int | tuple[int, int]
+            that the model is given, pixels: a side, or height and width
+        merge : Callable
+            as `Task.merge`
+        recipe : Recipe | None
+            for `merge`
+        """
         super().__init__()
         self.model, self.views, self.size, self.merge, self.recipe = model, views, size_hw(size), merge, recipe
 
-    def forward(
-        self,
-        x: torch.Tensor,   # (B, C, H, W), H and W at least `size`
-    ) -> torch.Tensor:     # (B, n)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Parameters
+        ----------
+        x : torch.Tensor
+            (B, C, H, W), H and W at least `size`
+
+        Returns
+        -------
+        torch.Tensor
+            (B, n)
+        """
         return self.merge(torch.stack([self._look(x, view) for view in self.views]), self.recipe)
 
     def _look(self, x: torch.Tensor, view: View) -> torch.Tensor:
@@ -210,10 +340,17 @@ class ManyViews(nn.Module):
 class TurnedViews(ManyViews):
     "A model of masks that looks at turned and mirrored pictures, and whose answers are turned back and merged"
 
-    def forward(
-        self,
-        x: torch.Tensor,   # (B, C, H, W)
-    ) -> torch.Tensor:     # (B, K, H, W)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Parameters
+        ----------
+        x : torch.Tensor
+            (B, C, H, W)
+
+        Returns
+        -------
+        torch.Tensor
+            (B, K, H, W)
+        """
         looks = (torch.stack([self._look(one, view) for view in self.views]) for one in x.split(1))
         return torch.cat([self.merge(look, self.recipe) for look in looks])
 
@@ -246,14 +383,27 @@ def _blanked(answers: pd.DataFrame) -> pd.DataFrame:  # without what was said of
 def _zoomed(size: int | tuple[int, int], zoom: float) -> int | tuple[int, int]:
     return round(size * zoom) if isinstance(size, int) else tuple(round(side * zoom) for side in size)
 
-def predict_table(
-    learn,                # a fastai Learner
-    rows: pd.DataFrame,   # with `file`; `group` and the recipe's target when known
-    recipe: Recipe,       # task, sizes and preparation
-    labels: list[str],    # names in class order
-    tta: int = 0,         # views a picture, 0 .. 12, of masks 8; 0 and 1 are the plain answer
-) -> pd.DataFrame:        # a predictions table, in the rows' order
-    "What a model says about each row that can be read; files of others are in `.attrs`: unreadable"
+def predict_table(learn, rows: pd.DataFrame, recipe: Recipe, labels: list[str], tta: int = 0) -> pd.DataFrame:
+    """What a model says about each row that can be read; files of others are in `.attrs`: unreadable
+
+    Parameters
+    ----------
+    learn
+        a fastai Learner
+    rows : pd.DataFrame
+        with `file`; `group` and the recipe's target when known
+    recipe : Recipe
+        task, sizes and preparation
+    labels : list[str]
+        names in class order
+    tta : int
+        views a picture, 0 .. 12, of masks 8; 0 and 1 are the plain answer
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table, in the rows' order
+    """
     task, size, (mean, std) = find_task(recipe.task), recipe.last_size, input_stats(recipe)
     _check_views(tta, task.output)
     tables, lost, views = [], set(), _views_of(task.output)[:max(tta, 1)]
@@ -269,29 +419,60 @@ def predict_table(
     answers.attrs |= tables[0][0].attrs
     return answers if task.known(rows, recipe) else _blanked(answers)
 
-def rows_answered(
-    rows: pd.DataFrame,         # of a split
-    predictions: pd.DataFrame,  # of that split
-) -> pd.DataFrame:              # those that could be read, in the order of the predictions
-    "The rows of a table that were answered"
+def rows_answered(rows: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that were answered
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        of a split
+    predictions : pd.DataFrame
+        of that split
+
+    Returns
+    -------
+    pd.DataFrame
+        those that could be read, in the order of the predictions
+    """
     return rows if len(rows) == len(predictions) else rows[rows["file"].astype(str).isin(set(predictions["file"]))]
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #7a98b276
-def weights_state(
-    folder: str | Path,  # a run's folder
-) -> str:                # the same as long as the run answers the same
-    "What a run's answers depend on: its best weights, and a threshold other than 0.5"
+def weights_state(folder: str | Path) -> str:
+    """What a run's answers depend on: its best weights, and a threshold other than 0.5
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+
+    Returns
+    -------
+    str
+        the same as long as the run answers the same
+    """
     threshold = read_scores(folder).get("threshold", .5)
     return file_hash(Path(folder)/"best.safetensors") + ("" if threshold == .5 else f" at {threshold:g}")
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #e3895687
-def kept_answers(
-    path: str | Path,    # a predictions table that was saved
-    rows: pd.DataFrame,  # that were asked for
-    recipe: Recipe,      # how they are read
-    labels: list[str],   # names in class order
-) -> pd.DataFrame | None:  # None: a file that could not be read then can be now. Lost files are in `.attrs`: unreadable
-    "Saved answers, while they still hold"
+def kept_answers(path: str | Path, rows: pd.DataFrame, recipe: Recipe, labels: list[str]) -> pd.DataFrame | None:
+    """Saved answers, while they still hold
+
+    Parameters
+    ----------
+    path : str | Path
+        a predictions table that was saved
+    rows : pd.DataFrame
+        that were asked for
+    recipe : Recipe
+        how they are read
+    labels : list[str]
+        names in class order
+
+    Returns
+    -------
+    pd.DataFrame | None
+        None: a file that could not be read then can be now. Lost files are in `.attrs`: unreadable
+    """
     answers = read_predictions(path)
     lost = rows[~rows["file"].astype(str).isin(set(answers["file"]))]
     if not len(lost): return answers
@@ -307,13 +488,25 @@ def _note_lost(folder: Path, split: str, answers: pd.DataFrame) -> pd.DataFrame:
     return answers
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #e4b5be45
-def predict_split(
-    run,                  # a Run, or anything with .folder .table .recipe .labels .learner()
-    split: str = "valid",  # train, valid or test; test is counted
-    tta: int = 0,         # views a picture, 0 .. 12
-    answer: Callable | None = None,  # (run, rows, split, tta) -> predictions; None: `predict_table` with its learner
-) -> pd.DataFrame:        # a predictions table; also in predictions-<split>.csv
-    "What a run's best model says about a split; answered once for each state of the weights and threshold"
+def predict_split(run, split: str = "valid", tta: int = 0, answer: Callable | None = None) -> pd.DataFrame:
+    """What a run's best model says about a split; answered once for each state of the weights and threshold
+
+    Parameters
+    ----------
+    run
+        a Run, or anything with .folder .table .recipe .labels .learner()
+    split : str
+        train, valid or test; test is counted
+    tta : int
+        views a picture, 0 .. 12
+    answer : Callable | None
+        (run, rows, split, tta) -> predictions; None: `predict_table` with its learner
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table; also in predictions-<split>.csv
+    """
     rows, folder = run.table[run.table["split"] == split], Path(run.folder)
     if not len(rows):
         sizes = ", ".join(f"{name} ({count} rows)" for name, count in run.table["split"].value_counts().items())

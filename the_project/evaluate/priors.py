@@ -19,12 +19,23 @@ from ..answer.decide import apply_prior
 # %% ../../nbs/evaluate/13_priors.ipynb #b0be6cad
 SMOOTHING = 5.  # rows, added to each label in the places of the whole table
 
-def meetings(
-    rows: pd.DataFrame,  # with `label`'s column, the column of the prior, and maybe `group`
-    column: str,         # e.g. "country"
-    target: str,         # column of labels
-) -> pd.DataFrame:       # target and column as text, one row a meeting; unknown values left out
-    "What was met where: a group counts once for each value"
+def meetings(rows: pd.DataFrame, column: str, target: str) -> pd.DataFrame:
+    """What was met where: a group counts once for each value
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        with `label`'s column, the column of the prior, and maybe `group`
+    column : str
+        e.g. "country"
+    target : str
+        column of labels
+
+    Returns
+    -------
+    pd.DataFrame
+        target and column as text, one row a meeting; unknown values left out
+    """
     if column not in rows:
         raise ValueError(f"no column {column!r} in the table: it has {', '.join(map(str, rows.columns))}")
     known = rows[rows[column].notna() & (rows[column].astype(str).str.strip() != "")]
@@ -38,15 +49,30 @@ def _text(value: object) -> str:  # 3.0 is written 3, as people do
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 # %% ../../nbs/evaluate/13_priors.ipynb #e37fac28
-def fit_prior(
-    rows: pd.DataFrame,     # training rows
-    column: str,            # e.g. "country"
-    labels: list[str],      # in class order
-    target: str = "label",  # column of labels
-    smoothing: float = SMOOTHING,  # rows, above 0
-    most: int = 400,        # values at most, the most frequent ones
-) -> dict:                  # strength 1, weights: value -> [a number above 0 a label]; a rule of `answer.decide`
-    "How much more often than anywhere each label was met at each value"
+def fit_prior(rows: pd.DataFrame, column: str, labels: list[str], target: str = "label", smoothing: float = SMOOTHING,
+              most: int = 400) -> dict:
+    """How much more often than anywhere each label was met at each value
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    column : str
+        e.g. "country"
+    labels : list[str]
+        in class order
+    target : str
+        column of labels
+    smoothing : float
+        rows, above 0
+    most : int
+        values at most, the most frequent ones
+
+    Returns
+    -------
+    dict
+        strength 1, weights: value -> [a number above 0 a label]; a rule of `answer.decide`
+    """
     if not smoothing > 0:
         raise ValueError(f"smoothing={smoothing}: use a number above 0, or a label could become impossible")
     told = meetings(rows, column, target)
@@ -58,12 +84,23 @@ def fit_prior(
     return dict(strength=1., weights={name: weights.loc[name].round(6).tolist() for name in sorted(names)})
 
 # %% ../../nbs/evaluate/13_priors.ipynb #5ccd38a8
-def row_weights(
-    priors: dict,        # column -> prior, as `fit_prior` gives
-    rows: pd.DataFrame,  # with those columns where they are known
-    n: int,              # labels
-) -> np.ndarray:         # float64 (rows, n)
-    "The weights that each row's own values give, strengths applied"
+def row_weights(priors: dict, rows: pd.DataFrame, n: int) -> np.ndarray:
+    """The weights that each row's own values give, strengths applied
+
+    Parameters
+    ----------
+    priors : dict
+        column -> prior, as `fit_prior` gives
+    rows : pd.DataFrame
+        with those columns where they are known
+    n : int
+        labels
+
+    Returns
+    -------
+    np.ndarray
+        float64 (rows, n)
+    """
     total = np.ones((len(rows), n))
     for column, prior in priors.items():
         if column not in rows: continue
@@ -71,12 +108,23 @@ def row_weights(
         total *= np.stack([known.get(_text(value), np.ones(n)) for value in rows[column]])
     return total
 
-def with_priors(
-    predictions: pd.DataFrame,  # a predictions table, calibrated
-    priors: dict,               # column -> prior
-    rows: pd.DataFrame,         # the same pictures, in the same order
-) -> pd.DataFrame:              # a predictions table
-    "The answers, had each picture's values been given"
+def with_priors(predictions: pd.DataFrame, priors: dict, rows: pd.DataFrame) -> pd.DataFrame:
+    """The answers, had each picture's values been given
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table, calibrated
+    priors : dict
+        column -> prior
+    rows : pd.DataFrame
+        the same pictures, in the same order
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     if len(rows) != len(predictions):
         raise ValueError(f"{len(rows)} rows for {len(predictions)} answers: give those of this split")
     labels = label_names(predictions)
@@ -94,12 +142,23 @@ def _loss(strengths: np.ndarray, base: np.ndarray, told: np.ndarray, truth: np.n
     slope = (p * told).sum(2) / total - told[:, rows, truth]
     return np.log(total) - logits[rows, truth], slope.mean(1)
 
-def fit_strengths(
-    predictions: pd.DataFrame,  # of validation, calibrated
-    priors: dict,               # column -> what `fit_prior` gave
-    rows: pd.DataFrame,         # the same pictures, in the same order
-) -> dict:                      # column -> the prior with its strength, 0 where it adds nothing to the others
-    "How far to trust each of several priors, together"
+def fit_strengths(predictions: pd.DataFrame, priors: dict, rows: pd.DataFrame) -> dict:
+    """How far to trust each of several priors, together
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of validation, calibrated
+    priors : dict
+        column -> what `fit_prior` gave
+    rows : pd.DataFrame
+        the same pictures, in the same order
+
+    Returns
+    -------
+    dict
+        column -> the prior with its strength, 0 where it adds nothing to the others
+    """
     if not priors: return {}
     found = _minimum(*_evidence(predictions, priors, rows))
     return {name: prior | dict(strength=round(float(s), 2)) for (name, prior), s in zip(priors.items(), found)}
@@ -149,14 +208,28 @@ def _helpful(predictions: pd.DataFrame, priors: dict, rows: pd.DataFrame) -> lis
     return [names[i] for i in chosen]
 
 # %% ../../nbs/evaluate/13_priors.ipynb #8a40e90f
-def fit_priors(
-    predictions: pd.DataFrame,  # of validation, calibrated
-    train: pd.DataFrame,        # training rows
-    rows: pd.DataFrame,         # validation rows, in the order of the predictions
-    given: tuple[str, ...] | None = None,  # columns; None: those of PRIORS that are there, where they help; (): none
-    target: str = "label",      # column of labels
-) -> dict:                      # column -> prior, with strength 0 where it adds nothing to the others
-    "Priors of all columns that were tried, or of those asked for, with their strengths"
+def fit_priors(predictions: pd.DataFrame, train: pd.DataFrame, rows: pd.DataFrame, given: tuple[str, ...] | None = None,
+               target: str = "label") -> dict:
+    """Priors of all columns that were tried, or of those asked for, with their strengths
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of validation, calibrated
+    train : pd.DataFrame
+        training rows
+    rows : pd.DataFrame
+        validation rows, in the order of the predictions
+    given : tuple[str, ...] | None
+        columns; None: those of PRIORS that are there, where they help; (): none
+    target : str
+        column of labels
+
+    Returns
+    -------
+    dict
+        column -> prior, with strength 0 where it adds nothing to the others
+    """
     names = given if given is not None else [c for c in train.columns if str(c).casefold() in PRIORS]
     if given is None: names = [name for name in names if train[name].nunique() > 1]
     labels = label_names(predictions)

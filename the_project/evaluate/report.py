@@ -24,7 +24,17 @@ from .predictions import label_names
 # %% ../../nbs/evaluate/02_report.ipynb #cf448f00
 @dataclass(frozen=True)
 class Section:
-    "One part of a page: a heading, lines, and maybe a table"
+    """One part of a page: a heading, lines, and maybe a table
+
+    Parameters
+    ----------
+    heading : str
+        "" = none
+    lines : tuple[str, ...]
+        one sentence each
+    table : pd.DataFrame | None
+        cells are text already
+    """
     heading: str                         # "" = none
     lines: tuple[str, ...] = ()          # one sentence each
     table: pd.DataFrame | None = None    # cells are text already
@@ -32,7 +42,17 @@ class Section:
 # %% ../../nbs/evaluate/02_report.ipynb #398d8550
 @dataclass(frozen=True)
 class Report:
-    "A page and its numbers; `print(report)` is the text, `report.markdown` the file"
+    """A page and its numbers; `print(report)` is the text, `report.markdown` the file
+
+    Parameters
+    ----------
+    title : str
+        one line
+    sections : tuple[Section, ...]
+        in reading order
+    numbers : dict
+        plain JSON types, NaN aside
+    """
     title: str                                   # one line
     sections: tuple[Section, ...]                # in reading order
     numbers: dict = field(default_factory=dict)  # plain JSON types, NaN aside
@@ -58,10 +78,19 @@ class Report:
     def __repr__(self) -> str: return f"Report({self.title!r}, {len(self.sections)} sections)"
 
 # %% ../../nbs/evaluate/02_report.ipynb #264299eb
-def text_table(
-    table: pd.DataFrame,  # cells are text
-) -> list[str]:           # lines, columns aligned; numbers to the right
-    "A table for a terminal"
+def text_table(table: pd.DataFrame) -> list[str]:
+    """A table for a terminal
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        cells are text
+
+    Returns
+    -------
+    list[str]
+        lines, columns aligned; numbers to the right
+    """
     right = [all(cell[:1].isdigit() or cell in ("", "-") for cell in table[name]) for name in table]
     table = table.map(one_line).rename(columns=one_line)
     width = [max(len(name), *table[name].map(len), 0) for name in table]
@@ -70,51 +99,107 @@ def text_table(
     return [f"  {line.rstrip()}" for line in lines]
 
 # %% ../../nbs/evaluate/02_report.ipynb #fc4bc84e
-def one_line(
-    text,     # anything
-) -> str:     # without control characters and line breaks
-    "A text as one line"
+def one_line(text) -> str:
+    """A text as one line
+
+    Parameters
+    ----------
+    text
+        anything
+
+    Returns
+    -------
+    str
+        without control characters and line breaks
+    """
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split(" ")).strip()
 
-def markdown_text(
-    text,     # of a cell or a line: anything
-) -> str:     # markdown that shows it
-    "A text as it is written, whatever it holds"
+def markdown_text(text) -> str:
+    """A text as it is written, whatever it holds
+
+    Parameters
+    ----------
+    text
+        of a cell or a line: anything
+
+    Returns
+    -------
+    str
+        markdown that shows it
+    """
     text = one_line(text).replace("&", "&amp;").replace("<", "&lt;")  # without it no > means anything
     text = re.sub(r"([`|$*~\\])", r"\\\1", text).replace("](", "]\\(")
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
 
 # %% ../../nbs/evaluate/02_report.ipynb #ee447f7d
-def markdown_table(
-    table: pd.DataFrame,  # cells are text
-) -> list[str]:           # lines
-    "A table for a markdown page"
+def markdown_table(table: pd.DataFrame) -> list[str]:
+    """A table for a markdown page
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        cells are text
+
+    Returns
+    -------
+    list[str]
+        lines
+    """
     rows = [list(table.columns), ["---"] * table.shape[1], *table.values.tolist()]
     return ["| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in rows]
 
 # %% ../../nbs/evaluate/02_report.ipynb #6400fc53
-def score_text(
-    triple: tuple[float, float, float],  # value, low, high
-) -> str:                                # "0.78 [0.71, 0.84]"; without an interval it says so
-    "A score and its interval"
+def score_text(triple: tuple[float, float, float]) -> str:
+    """A score and its interval
+
+    Parameters
+    ----------
+    triple : tuple[float, float, float]
+        value, low, high
+
+    Returns
+    -------
+    str
+        "0.78 [0.71, 0.84]"; without an interval it says so
+    """
     value, low, high = triple
     if not np.isfinite([low, high]).all(): return f"{number_text(value)} [no interval: one group]"
     return f"{number_text(value)} [{number_text(low, value)}, {number_text(high, value)}]"
 
-def number_text(
-    value: float,               # to be shown
-    like: float | None = None,  # with as many decimals as this one; None: as many as it wants
-) -> str:                       # "0.783", "12.4", "123,457"
-    "A number for people: three decimals below 10, none from 1000"
+def number_text(value: float, like: float | None = None) -> str:
+    """A number for people: three decimals below 10, none from 1000
+
+    Parameters
+    ----------
+    value : float
+        to be shown
+    like : float | None
+        with as many decimals as this one; None: as many as it wants
+
+    Returns
+    -------
+    str
+        "0.783", "12.4", "123,457"
+    """
     size = abs(value if like is None else like)
     return f"{value:,.{3 if not size >= 10 else 1 if size < 1000 else 0}f}"
 
 # %% ../../nbs/evaluate/02_report.ipynb #afb7d946
-def score_table(
-    scores: dict[str, dict],               # name of a row -> what `bootstrap` gave
-    answers: dict[str, pd.DataFrame],      # name of a row -> its predictions table
-) -> pd.DataFrame:                         # cells are text
-    "Macro-F1, top-1 and top-k of each split, and how much they rest on"
+def score_table(scores: dict[str, dict], answers: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Macro-F1, top-1 and top-k of each split, and how much they rest on
+
+    Parameters
+    ----------
+    scores : dict[str, dict]
+        name of a row -> what `bootstrap` gave
+    answers : dict[str, pd.DataFrame]
+        name of a row -> its predictions table
+
+    Returns
+    -------
+    pd.DataFrame
+        cells are text
+    """
     rows = []
     for name, triples in scores.items():
         top = next((key for key in triples if key.startswith("top_") and key != "top_1"), None)
@@ -124,11 +209,21 @@ def score_table(
     return pd.DataFrame(rows).fillna("-")
 
 # %% ../../nbs/evaluate/02_report.ipynb #4f45378d
-def advice_from_answers(
-    predictions: pd.DataFrame,  # a predictions table over labels
-    scores: dict,               # what `bootstrap` gave for it
-) -> list[str]:                 # sentences, most useful first
-    "What the answers suggest"
+def advice_from_answers(predictions: pd.DataFrame, scores: dict) -> list[str]:
+    """What the answers suggest
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over labels
+    scores : dict
+        what `bootstrap` gave for it
+
+    Returns
+    -------
+    list[str]
+        sentences, most useful first
+    """
     advice, classes, worst = [], per_class(predictions, n=0), worst_mistakes(predictions, len(predictions))
     share, name = predictions.prediction.value_counts(normalize=True).max(), predictions.prediction.mode()[0]
     f1, low, high = scores["f1_macro"]
@@ -155,13 +250,26 @@ def advice_from_answers(
     return advice
 
 # %% ../../nbs/evaluate/02_report.ipynb #2298e572
-def advice_from_history(
-    history: pd.DataFrame,        # a run's history, one row an epoch
-    recipe: Recipe | None = None,  # what it was trained with
-    monitor: str = "f1_macro",    # column that chose the best epoch
-    mode: str = "max",            # "max" or "min"
-) -> list[str]:                   # sentences
-    "What the learning curves suggest"
+def advice_from_history(history: pd.DataFrame, recipe: Recipe | None = None, monitor: str = "f1_macro",
+                        mode: str = "max") -> list[str]:
+    """What the learning curves suggest
+
+    Parameters
+    ----------
+    history : pd.DataFrame
+        a run's history, one row an epoch
+    recipe : Recipe | None
+        what it was trained with
+    monitor : str
+        column that chose the best epoch
+    mode : str
+        "max" or "min"
+
+    Returns
+    -------
+    list[str]
+        sentences
+    """
     values = history[monitor].to_numpy(float) if monitor in history else np.array([])
     if not np.isfinite(values).any(): return []
     advice, best, n = [], int(np.nanargmax(values) if mode == "max" else np.nanargmin(values)) + 1, len(values)
@@ -179,11 +287,16 @@ def _cut(table: pd.DataFrame, n: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
     "The first n rows, and a line about the rest"
     return table.head(n), (f"the first {n} of {len(table)}; all of them are in plots/",) if len(table) > n else ()
 
-def class_section(
-    predictions: pd.DataFrame,  # a predictions table over labels
-    n: int = 20,                # at most so many classes
-) -> Section:
-    "F1, precision and recall by class, weakest first"
+def class_section(predictions: pd.DataFrame, n: int = 20) -> Section:
+    """F1, precision and recall by class, weakest first
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over labels
+    n : int
+        at most so many classes
+    """
     classes = per_class(predictions)
     seen, lines = _cut(classes[classes.support > 0], n)
     absent = classes.label[classes.support == 0].tolist()
@@ -195,11 +308,16 @@ def class_section(
     return Section("Classes, weakest first", lines, table)
 
 # %% ../../nbs/evaluate/02_report.ipynb #f0b2df8e
-def pair_section(
-    predictions: pd.DataFrame,  # a predictions table over labels
-    n: int = 5,                 # at most so many pairs
-) -> Section:
-    "Which class is taken for which"
+def pair_section(predictions: pd.DataFrame, n: int = 5) -> Section:
+    """Which class is taken for which
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over labels
+    n : int
+        at most so many pairs
+    """
     pairs = confused_pairs(predictions, n)
     if not len(pairs): return Section("Most often confused", ("nothing was confused",))
     table = {"truth": pairs.truth, "said": pairs.prediction, "times": pairs["count"].map(str),
@@ -207,17 +325,31 @@ def pair_section(
     return Section("Most often confused", (), pd.DataFrame(table))
 
 # %% ../../nbs/evaluate/02_report.ipynb #512cf789
-def short_name(
-    file: str,  # a path, of any system
-) -> str:       # its last folder and name
-    "A file as a report names it"
+def short_name(file: str) -> str:
+    """A file as a report names it
+
+    Parameters
+    ----------
+    file : str
+        a path, of any system
+
+    Returns
+    -------
+    str
+        its last folder and name
+    """
     return "/".join(str(file).replace("\\", "/").split("/")[-2:])
 
-def mistake_section(
-    predictions: pd.DataFrame,  # a predictions table over labels
-    n: int = 5,                 # at most so many pictures
-) -> Section:
-    "The wrong answers that left the truth the least"
+def mistake_section(predictions: pd.DataFrame, n: int = 5) -> Section:
+    """The wrong answers that left the truth the least
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over labels
+    n : int
+        at most so many pictures
+    """
     worst = worst_mistakes(predictions, n)
     if not len(worst): return Section("Worst mistakes", ("every answer was right",))
     files = worst.file.map(short_name)
@@ -225,13 +357,25 @@ def mistake_section(
                                                        "p": worst.probability.map("{:.0%}".format)}))
 
 # %% ../../nbs/evaluate/02_report.ipynb #e097fe96
-def optimism_line(
-    history: pd.DataFrame | None,  # a run's epochs; None: not known
-    monitor: str = "f1_macro",     # column that chose the best epoch
-    mode: str = "max",             # "max" or "min"
-    more: str = "",                # what else was chosen on valid, e.g. " and the threshold"
-) -> str:                          # one sentence
-    "That the scores of valid are optimistic, and about how much"
+def optimism_line(history: pd.DataFrame | None, monitor: str = "f1_macro", mode: str = "max", more: str = "") -> str:
+    """That the scores of valid are optimistic, and about how much
+
+    Parameters
+    ----------
+    history : pd.DataFrame | None
+        a run's epochs; None: not known
+    monitor : str
+        column that chose the best epoch
+    mode : str
+        "max" or "min"
+    more : str
+        what else was chosen on valid, e.g. " and the threshold"
+
+    Returns
+    -------
+    str
+        one sentence
+    """
     line = f"the best epoch{more} {'were' if more else 'was'} chosen on valid, so its scores flatter"
     values = history[monitor].to_numpy(float) if history is not None and monitor in history else np.array([])
     if not np.isfinite(values).any(): return line
@@ -243,20 +387,42 @@ def optimism_line(
     return f"{line}: {monitor} by about {gap}, judged by the {len(beside)} epochs beside it"
 
 # %% ../../nbs/evaluate/02_report.ipynb #d1e016b2
-def make_report(
-    predictions: pd.DataFrame,                # predictions of the split the page is about
-    labels: list[str] | None = None,          # checked against the table's own; None = take those
-    split: str = "test",                      # what that split is called
-    title: str = "Report",                    # the first line
-    rows: dict | None = None,                 # counts: table, broken, train, valid, test
-    valid: pd.DataFrame | None = None,        # predictions of valid beside those of test
-    history: pd.DataFrame | None = None,      # the run's epochs, for advice
-    recipe: Recipe | None = None,             # for advice
-    calibration: dict | None = None,          # temperature, ece_before, ece_after
-    test_reads: dict | None = None,           # count, dates, looks
-    more: tuple[Section, ...] = (),           # further parts, before the advice
-) -> Report:                                  # a page, with its numbers
-    "The page about a classifier"
+def make_report(predictions: pd.DataFrame, labels: list[str] | None = None, split: str = "test", title: str = "Report",
+                rows: dict | None = None, valid: pd.DataFrame | None = None, history: pd.DataFrame | None = None,
+                recipe: Recipe | None = None, calibration: dict | None = None, test_reads: dict | None = None,
+                more: tuple[Section, ...] = ()) -> Report:
+    """The page about a classifier
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        predictions of the split the page is about
+    labels : list[str] | None
+        checked against the table's own; None = take those
+    split : str
+        what that split is called
+    title : str
+        the first line
+    rows : dict | None
+        counts: table, broken, train, valid, test
+    valid : pd.DataFrame | None
+        predictions of valid beside those of test
+    history : pd.DataFrame | None
+        the run's epochs, for advice
+    recipe : Recipe | None
+        for advice
+    calibration : dict | None
+        temperature, ece_before, ece_after
+    test_reads : dict | None
+        count, dates, looks
+    more : tuple[Section, ...]
+        further parts, before the advice
+
+    Returns
+    -------
+    Report
+        a page, with its numbers
+    """
     scores, answers, notes = {split: label_scores(predictions, labels)}, {split: predictions}, []
     if valid is not None and split != "valid": scores["valid"], answers["valid"] = label_scores(valid), valid
     if "valid" in scores: notes.append(optimism_line(history))
@@ -274,11 +440,21 @@ def make_report(
     return Report(title, filled, dict(split=split, **scores))
 
 # %% ../../nbs/evaluate/02_report.ipynb #e0f9f01c
-def count_lines(
-    rows: dict | None,        # counts: table, broken, train, valid, test; unreadable: of each split
-    test_reads: dict | None,  # count, dates, looks
-) -> list[str]:               # some lines
-    "What went in, and how often the test was read"
+def count_lines(rows: dict | None, test_reads: dict | None) -> list[str]:
+    """What went in, and how often the test was read
+
+    Parameters
+    ----------
+    rows : dict | None
+        counts: table, broken, train, valid, test; unreadable: of each split
+    test_reads : dict | None
+        count, dates, looks
+
+    Returns
+    -------
+    list[str]
+        some lines
+    """
     lines = []
     if rows:
         used = sum(rows.get(split, 0) for split in ("train", "valid", "test"))
@@ -300,9 +476,18 @@ def count_lines(
     return lines
 
 # %% ../../nbs/evaluate/02_report.ipynb #e5de8d8a
-def calibration_line(
-    calibration: dict,  # temperature, ece_before, ece_after
-) -> str:               # one line
-    "What temperature scaling did"
+def calibration_line(calibration: dict) -> str:
+    """What temperature scaling did
+
+    Parameters
+    ----------
+    calibration : dict
+        temperature, ece_before, ece_after
+
+    Returns
+    -------
+    str
+        one line
+    """
     return (f"calibration error {calibration['ece_before']:.3f} as trained, {calibration['ece_after']:.3f} at "
             f"temperature {calibration['temperature']:.2f} (fitted on valid)")

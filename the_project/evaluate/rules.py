@@ -32,13 +32,26 @@ from ..answer.config import genus_of
 # %% ../../nbs/evaluate/15_rules.ipynb #c6c6e0dd
 RANKS = ("genus", "subfamily", "family", "superfamily", "suborder", "order", "class", "phylum")
 
-def find_ranks(
-    table: pd.DataFrame,    # rows of a run
-    labels: list[str],      # in class order
-    target: str = "label",  # column of labels
-    ranks: tuple[str, ...] | None = None,  # columns, finest first; None: those of RANKS that are there; (): none
-) -> dict[str, list[str]]:  # rank -> the name of each label, finest first
-    "What labels can be rolled up to"
+def find_ranks(table: pd.DataFrame, labels: list[str], target: str = "label",
+               ranks: tuple[str, ...] | None = None) -> dict[str, list[str]]:
+    """What labels can be rolled up to
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        rows of a run
+    labels : list[str]
+        in class order
+    target : str
+        column of labels
+    ranks : tuple[str, ...] | None
+        columns, finest first; None: those of RANKS that are there; (): none
+
+    Returns
+    -------
+    dict[str, list[str]]
+        rank -> the name of each label, finest first
+    """
     found = {}
     for column in RANKS if ranks is None else ranks:
         if column not in table:
@@ -53,13 +66,26 @@ def find_ranks(
     return found
 
 # %% ../../nbs/evaluate/15_rules.ipynb #44914446
-def fit_ranks(
-    predictions: pd.DataFrame,      # of validation, calibrated
-    ranks: dict[str, list[str]],    # what `find_ranks` gave
-    risk: float = .05,              # share of wrong answers allowed among those said
-    confidence: float = .9,         # that no more are wrong; the chance of breaking it is shared out over the ranks
-) -> list[dict]:                    # name, threshold, of: a rule of `answer.decide`
-    "From where a label may be said, and from where a genus"
+def fit_ranks(predictions: pd.DataFrame, ranks: dict[str, list[str]], risk: float = .05,
+              confidence: float = .9) -> list[dict]:
+    """From where a label may be said, and from where a genus
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of validation, calibrated
+    ranks : dict[str, list[str]]
+        what `find_ranks` gave
+    risk : float
+        share of wrong answers allowed among those said
+    confidence : float
+        that no more are wrong; the chance of breaking it is shared out over the ranks
+
+    Returns
+    -------
+    list[dict]
+        name, threshold, of: a rule of `answer.decide`
+    """
     each, codes = 1 - (1 - confidence) / (1 + len(ranks)), group_codes(predictions)
     effect = design_effect(~first_answer(predictions)[1], codes)
     p, truth = probability_matrix(predictions), label_codes(predictions)
@@ -75,20 +101,41 @@ def fit_ranks(
         fitted.append(dict(name=name, threshold=threshold) | ({} if name == "label" else dict(of=of)))
     return fitted
 
-def promised_risk(
-    predictions: pd.DataFrame,  # of validation, calibrated
-    confidence: float = .9,     # as in `fit_ranks`
-    ranks: int = 1,             # how many share that confidence
-) -> float:                     # 0 .. 1
-    "The smallest risk for which `fit_ranks` says anything as a label"
+def promised_risk(predictions: pd.DataFrame, confidence: float = .9, ranks: int = 1) -> float:
+    """The smallest risk for which `fit_ranks` says anything as a label
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of validation, calibrated
+    confidence : float
+        as in `fit_ranks`
+    ranks : int
+        how many share that confidence
+
+    Returns
+    -------
+    float
+        0 .. 1
+    """
     certainty, right = first_answer(predictions)
     return least_risk(certainty, right, 1 - (1 - confidence) / ranks, design_effect(~right, group_codes(predictions)))
 
-def score_ranks(
-    predictions: pd.DataFrame,  # calibrated
-    ranks: list[dict],          # what `fit_ranks` gave
-) -> dict:                      # said and wrong: name -> share of all pictures, share of those
-    "How much is said at each rank, and how much of it is wrong"
+def score_ranks(predictions: pd.DataFrame, ranks: list[dict]) -> dict:
+    """How much is said at each rank, and how much of it is wrong
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        calibrated
+    ranks : list[dict]
+        what `fit_ranks` gave
+
+    Returns
+    -------
+    dict
+        said and wrong: name -> share of all pictures, share of those
+    """
     p, truth = probability_matrix(predictions), label_codes(predictions)
     rest, said, wrong = np.ones(len(p), bool), {}, {}
     for rank in ranks:
@@ -101,22 +148,46 @@ def score_ranks(
     return dict(said=said, wrong=wrong)
 
 # %% ../../nbs/evaluate/15_rules.ipynb #f5b7bb6f
-def fit_rules(
-    predictions: pd.DataFrame,   # of validation, calibrated
-    table: pd.DataFrame,         # all rows of the run, with `split`
-    strange: np.ndarray | None = None,  # strangeness of the validation rows; None: 1 minus the highest probability
-    target: str = "label",       # column of labels
-    risk: float = .05,           # share of wrong answers allowed among those said
-    coverage: float = .9,        # share of pictures whose set must hold the truth
-    sets: str = "lac",           # how sets are made: lac or raps
-    kept: float = .95,           # share of known pictures that must not be called strangers
-    given: tuple[str, ...] | None = None,  # columns that may be given; None: see `fit_priors`
-    ranks: tuple[str, ...] | None = None,  # columns to roll up to; None: see `find_ranks`
-    danger: str | None = None,   # column that says what is dangerous; None: see `find_danger`
-    costs: pd.DataFrame | dict | None = None,  # a matrix, or the four costs of `answer.decide.COSTS`
-    confidence: float = .9,      # that no more than `risk` are wrong
-) -> dict:                       # what `answer.decide` decides by
-    "Everything an answer needs, fitted on validation rows"
+def fit_rules(predictions: pd.DataFrame, table: pd.DataFrame, strange: np.ndarray | None = None, target: str = "label",
+              risk: float = .05, coverage: float = .9, sets: str = "lac", kept: float = .95,
+              given: tuple[str, ...] | None = None, ranks: tuple[str, ...] | None = None, danger: str | None = None,
+              costs: pd.DataFrame | dict | None = None, confidence: float = .9) -> dict:
+    """Everything an answer needs, fitted on validation rows
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of validation, calibrated
+    table : pd.DataFrame
+        all rows of the run, with `split`
+    strange : np.ndarray | None
+        strangeness of the validation rows; None: 1 minus the highest probability
+    target : str
+        column of labels
+    risk : float
+        share of wrong answers allowed among those said
+    coverage : float
+        share of pictures whose set must hold the truth
+    sets : str
+        how sets are made: lac or raps
+    kept : float
+        share of known pictures that must not be called strangers
+    given : tuple[str, ...] | None
+        columns that may be given; None: see `fit_priors`
+    ranks : tuple[str, ...] | None
+        columns to roll up to; None: see `find_ranks`
+    danger : str | None
+        column that says what is dangerous; None: see `find_danger`
+    costs : pd.DataFrame | dict | None
+        a matrix, or the four costs of `answer.decide.COSTS`
+    confidence : float
+        that no more than `risk` are wrong
+
+    Returns
+    -------
+    dict
+        what `answer.decide` decides by
+    """
     labels, own = label_names(predictions), isinstance(costs, pd.DataFrame)
     train, valid = (table[table["split"] == split] for split in ("train", "valid"))
     valid = rows_answered(valid, predictions)
@@ -147,19 +218,31 @@ def _danger(table: pd.DataFrame, labels: list[str], target: str, column: str | N
         return say(f"answers will not tell what is dangerous: {error}")
 
 # %% ../../nbs/evaluate/15_rules.ipynb #a6cf2200
-def write_rules(
-    run,                         # finished: .folder .table .labels .recipe .temperature .model() .predictions()
-    risk: float = .05,           # these as in `fit_rules`
-    coverage: float = .9,
-    sets: str = "lac",
-    kept: float = .95,
-    given: tuple[str, ...] | None = None,
-    ranks: tuple[str, ...] | None = None,
-    danger: str | None = None,
-    costs: pd.DataFrame | dict | None = None,
-    confidence: float = .9,
-) -> dict:                       # the rules; also in rules.json, with strangeness.safetensors beside it
-    "Fit a run's rules and keep them"
+def write_rules(run, risk: float = .05, coverage: float = .9, sets: str = "lac", kept: float = .95,
+                given: tuple[str, ...] | None = None, ranks: tuple[str, ...] | None = None, danger: str | None = None,
+                costs: pd.DataFrame | dict | None = None, confidence: float = .9) -> dict:
+    """Fit a run's rules and keep them
+
+    Parameters
+    ----------
+    run
+        finished: .folder .table .labels .recipe .temperature .model() .predictions()
+    risk : float
+        these as in `fit_rules`
+    coverage : float
+    sets : str
+    kept : float
+    given : tuple[str, ...] | None
+    ranks : tuple[str, ...] | None
+    danger : str | None
+    costs : pd.DataFrame | dict | None
+    confidence : float
+
+    Returns
+    -------
+    dict
+        the rules; also in rules.json, with strangeness.safetensors beside it
+    """
     answers, strange = apply_temperature(run.predictions("valid"), run.temperature), _valid_strangeness(run)
     asked = (risk, coverage, sets, kept, given, ranks, danger, costs, confidence)
     rules = fit_rules(answers, run.table, strange, run.recipe.target, *asked)
@@ -182,30 +265,60 @@ def _valid_strangeness(run) -> np.ndarray | None:
     return seen.of(parts["valid"])
 
 # %% ../../nbs/evaluate/15_rules.ipynb #d58a5732
-def read_rules(
-    run,            # finished
-) -> dict | None:   # None: the run's task has no labels
-    "A run's rules; fitted by `write_rules` when there are none for its weights"
+def read_rules(run) -> dict | None:
+    """A run's rules; fitted by `write_rules` when there are none for its weights
+
+    Parameters
+    ----------
+    run
+        finished
+
+    Returns
+    -------
+    dict | None
+        None: the run's task has no labels
+    """
     if run.task.output != "label": return None
     path = Path(run.folder)/"rules.json"
     kept = read_json(path) if path.exists() else {}
     return kept["rules"] if kept.get("weights") == _weights(run) else write_rules(run)
 
-def run_strangeness(
-    run,                     # finished
-) -> Strangeness | None:     # None: its model has no features to read
-    "What a run's bundle measures strangeness by"
+def run_strangeness(run) -> Strangeness | None:
+    """What a run's bundle measures strangeness by
+
+    Parameters
+    ----------
+    run
+        finished
+
+    Returns
+    -------
+    Strangeness | None
+        None: its model has no features to read
+    """
     rules, path = read_rules(run), Path(run.folder)/"strangeness.safetensors"
     return read_strangeness(path) if rules and path.exists() else None
 
 # %% ../../nbs/evaluate/15_rules.ipynb #b7aecae2
-def measure_strangers(
-    run,                     # finished
-    strangers: pd.DataFrame,  # with `file`: pictures of none of the labels
-    name: str = "strangers",  # what they are called in the report
-    split: str = "test",     # the known ones they are held against
-) -> dict:                   # as `score_strangers`; caught and false: share of strangers and known called so, with _span
-    "How well a run tells strangers from its own pictures; also in scores.json"
+def measure_strangers(run, strangers: pd.DataFrame, name: str = "strangers", split: str = "test") -> dict:
+    """How well a run tells strangers from its own pictures; also in scores.json
+
+    Parameters
+    ----------
+    run
+        finished
+    strangers : pd.DataFrame
+        with `file`: pictures of none of the labels
+    name : str
+        what they are called in the report
+    split : str
+        the known ones they are held against
+
+    Returns
+    -------
+    dict
+        as `score_strangers`; caught and false: share of strangers and known called so, with _span
+    """
     seen, rule = run_strangeness(run), read_rules(run)["stranger"]
     if seen is None: raise ValueError("this run's model has no features to measure by: its last layer is not linear")
     model, rows = run.model(), run.table[run.table["split"] == split]
@@ -220,12 +333,23 @@ def measure_strangers(
     return found
 
 # %% ../../nbs/evaluate/15_rules.ipynb #2f78c039
-def score_rules(
-    predictions: pd.DataFrame,  # of a split, calibrated
-    rules: dict,                # what `fit_rules` gave
-    rows: pd.DataFrame,         # the same pictures, in the same order
-) -> dict:                      # numbers of `answer_section`, plain JSON types
-    "What the rules are worth on a split: thresholds are those of valid, never chosen here"
+def score_rules(predictions: pd.DataFrame, rules: dict, rows: pd.DataFrame) -> dict:
+    """What the rules are worth on a split: thresholds are those of valid, never chosen here
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of a split, calibrated
+    rules : dict
+        what `fit_rules` gave
+    rows : pd.DataFrame
+        the same pictures, in the same order
+
+    Returns
+    -------
+    dict
+        numbers of `answer_section`, plain JSON types
+    """
     curve = risk_coverage(*first_answer(predictions))
     numbers = dict(pictures=len(predictions), ece=calibration_error(predictions), aurc=area_under_risk(curve),
                    set=score_set(predictions, rules["set"]))
@@ -257,12 +381,18 @@ def _scores(predictions: pd.DataFrame) -> dict:
     return dict(accuracy=float(right.mean()), loss=float(predictions["loss"].mean()))
 
 # %% ../../nbs/evaluate/15_rules.ipynb #b3783ee9
-def answer_section(
-    numbers: dict,             # what `score_rules` gave
-    rules: dict,               # the same
-    strangers: dict | None = None,  # name -> what `measure_strangers` gave
-) -> Section:
-    "What a person may expect of the answers"
+def answer_section(numbers: dict, rules: dict, strangers: dict | None = None) -> Section:
+    """What a person may expect of the answers
+
+    Parameters
+    ----------
+    numbers : dict
+        what `score_rules` gave
+    rules : dict
+        the same
+    strangers : dict | None
+        name -> what `measure_strangers` gave
+    """
     said, wrong = numbers["said"], numbers["wrong"]
     total = sum(said.values())
     share = sum(said[name] * wrong[name] for name in said) / total if total else 0.

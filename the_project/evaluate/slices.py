@@ -26,20 +26,40 @@ def _facts(file: str) -> tuple:  # NaN where it can't be opened
     with open_header(file) as picture: sides = picture.size
     return small.mean() / 255, small.std() / 255, min(sides), max(sides) / min(sides)
 
-def picture_facts(
-    files: list[str],            # pictures
-    workers: int | None = None,  # threads; None: one a processor, 8 at most
-) -> pd.DataFrame:               # a row a file: brightness and contrast 0..1, short side in pixels, aspect 1 or more
-    "Light and size of pictures"
+def picture_facts(files: list[str], workers: int | None = None) -> pd.DataFrame:
+    """Light and size of pictures
+
+    Parameters
+    ----------
+    files : list[str]
+        pictures
+    workers : int | None
+        threads; None: one a processor, 8 at most
+
+    Returns
+    -------
+    pd.DataFrame
+        a row a file: brightness and contrast 0..1, short side in pixels, aspect 1 or more
+    """
     found = in_threads(_facts, list(files), workers, False)
     return pd.DataFrame(list(found), columns=list(FACTS), dtype=float)
 
 # %% ../../nbs/evaluate/18_slices.ipynb #63afaa2c
-def slice_values(
-    values: pd.Series,  # a column
-    bins: int = 3,      # parts of a number's range, equally many rows each
-) -> pd.Series:         # text: the slice of each row; missing where the value is
-    "Names of the slices: the values themselves, or ranges of a number with many"
+def slice_values(values: pd.Series, bins: int = 3) -> pd.Series:
+    """Names of the slices: the values themselves, or ranges of a number with many
+
+    Parameters
+    ----------
+    values : pd.Series
+        a column
+    bins : int
+        parts of a number's range, equally many rows each
+
+    Returns
+    -------
+    pd.Series
+        text: the slice of each row; missing where the value is
+    """
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if not number or values.nunique() <= 8: return values.astype("str").where(values.notna())
     parts = pd.qcut(values, bins, duplicates="drop")
@@ -48,11 +68,21 @@ def slice_values(
     return parts.map(names).astype("str").where(values.notna())
 
 # %% ../../nbs/evaluate/18_slices.ipynb #58c398bd
-def sliceable(
-    table: pd.DataFrame,  # columns of whatever is known
-    truth: pd.Series,     # the label of each row
-) -> list[str]:           # in the table's order
-    "Columns worth slicing by: few values or numbers, and not the label under another name"
+def sliceable(table: pd.DataFrame, truth: pd.Series) -> list[str]:
+    """Columns worth slicing by: few values or numbers, and not the label under another name
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        columns of whatever is known
+    truth : pd.Series
+        the label of each row
+
+    Returns
+    -------
+    list[str]
+        in the table's order
+    """
     found = []
     for name in table.columns.difference(["file", "split", "fold", "group"], sort=False):
         values = table[name]
@@ -86,17 +116,32 @@ def _expected(predictions: pd.DataFrame, score: np.ndarray) -> np.ndarray:
     return pd.Series(score).groupby(predictions["truth"].astype(str).to_numpy()).transform("mean").to_numpy()
 
 # %% ../../nbs/evaluate/18_slices.ipynb #fdafd226
-def slice_scores(
-    predictions: pd.DataFrame,         # a predictions table
-    table: pd.DataFrame,               # with `file` and the columns to slice by
-    columns: list[str] | None = None,  # to slice by; None: all that are worth it, see `sliceable`
-    pictures: bool = True,             # also by brightness, contrast, size and aspect, about 2 ms a picture
-    least: int = 20,                   # pictures a slice must have
-    bins: int = 3,                     # parts of a number's range
-) -> pd.DataFrame:                     # column value pictures groups score low high expected surely; worst first
+def slice_scores(predictions: pd.DataFrame, table: pd.DataFrame, columns: list[str] | None = None,
+                 pictures: bool = True, least: int = 20, bins: int = 3) -> pd.DataFrame:
     """Share of right answers in each slice; `expected`: by its mix of classes, `surely`: below that by more than luck
 
-    `surely` counts how many slices were looked at: of tables without a bad slice, at most 5 % show one."""
+    `surely` counts how many slices were looked at: of tables without a bad slice, at most 5 % show one.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    table : pd.DataFrame
+        with `file` and the columns to slice by
+    columns : list[str] | None
+        to slice by; None: all that are worth it, see `sliceable`
+    pictures : bool
+        also by brightness, contrast, size and aspect, about 2 ms a picture
+    least : int
+        pictures a slice must have
+    bins : int
+        parts of a number's range
+
+    Returns
+    -------
+    pd.DataFrame
+        column value pictures groups score low high expected surely; worst first
+    """
     facts = _matched(predictions, table)
     for name in columns or ():
         if name not in facts: raise missing_column(name, facts, "a column to slice by")
@@ -116,13 +161,25 @@ def slice_scores(
     return found.sort_values(["score", "pictures"], ascending=[True, False], ignore_index=True, kind="stable")
 
 # %% ../../nbs/evaluate/18_slices.ipynb #5fbbe775
-def slice_section(
-    predictions: pd.DataFrame,  # a predictions table over labels
-    table: pd.DataFrame,        # with `file` and whatever else is known
-    n: int = 6,                 # at most so many slices
-    least: int = 20,            # pictures a slice must have
-) -> Section:                   # empty where there is nothing to slice by
-    "The slices with the lowest scores"
+def slice_section(predictions: pd.DataFrame, table: pd.DataFrame, n: int = 6, least: int = 20) -> Section:
+    """The slices with the lowest scores
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over labels
+    table : pd.DataFrame
+        with `file` and whatever else is known
+    n : int
+        at most so many slices
+    least : int
+        pictures a slice must have
+
+    Returns
+    -------
+    Section
+        empty where there is nothing to slice by
+    """
     found = slice_scores(predictions, table, pictures=len(predictions) <= 5000, least=least)
     if not len(found): return Section("")
     worst = found[found.surely].sort_values("score")

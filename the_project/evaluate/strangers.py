@@ -30,10 +30,19 @@ from .plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..models.backbone import input_stats
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #9d8375d2
-def last_linear(
-    model: nn.Module,  # any classifier
-) -> nn.Linear | None:  # None: it has none
-    "The layer that makes the answer"
+def last_linear(model: nn.Module) -> nn.Linear | None:
+    """The layer that makes the answer
+
+    Parameters
+    ----------
+    model : nn.Module
+        any classifier
+
+    Returns
+    -------
+    nn.Linear | None
+        None: it has none
+    """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     return layers[-1] if layers else None
 
@@ -50,11 +59,21 @@ class _Keep:
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #66d4240f
 @torch.no_grad()
-def picture_features(
-    model: nn.Module,            # any classifier with a linear layer at its end
-    batches: Iterable[torch.Tensor],  # float32 (B, C, H, W), prepared
-) -> np.ndarray:                 # float32 (N, F)
-    "What the last layer is given; the model is left as it was"
+def picture_features(model: nn.Module, batches: Iterable[torch.Tensor]) -> np.ndarray:
+    """What the last layer is given; the model is left as it was
+
+    Parameters
+    ----------
+    model : nn.Module
+        any classifier with a linear layer at its end
+    batches : Iterable[torch.Tensor]
+        float32 (B, C, H, W), prepared
+
+    Returns
+    -------
+    np.ndarray
+        float32 (N, F)
+    """
     layer, device, was_training = last_linear(model), next(model.parameters()).device, model.training
     if layer is None: raise ValueError(f"{type(model).__name__} has no linear layer: its features can't be read")
     model.eval()
@@ -68,36 +87,65 @@ def picture_features(
 # %% ../../nbs/evaluate/12_strangers.ipynb #493e030f
 @dataclass(frozen=True)
 class Strangeness:
-    "How far features lie from those of training"
+    """How far features lie from those of training
+
+    Parameters
+    ----------
+    mean : np.ndarray
+        (F,) of the training features
+    basis : np.ndarray
+        (F, k) orthonormal directions that they fill
+    """
     mean: np.ndarray   # (F,) of the training features
     basis: np.ndarray  # (F, k) orthonormal directions that they fill
 
-    def of(self, features: np.ndarray) -> np.ndarray:  # (N, F) to float64 (N,), 0 or more
-        "Length of what lies outside of the known directions"
+    def of(self, features: np.ndarray) -> np.ndarray:
+        """Length of what lies outside of the known directions
+
+        Returns
+        -------
+        np.ndarray
+            (N, F) to float64 (N,), 0 or more
+        """
         x = np.asarray(features, float) - self.mean
         return np.linalg.norm(x - x @ self.basis @ self.basis.T, axis=1)
 
-    def measure(self, model: nn.Module, x: torch.Tensor) -> np.ndarray:  # (B, C, H, W) to (B,)
-        "Strangeness of prepared pictures"
+    def measure(self, model: nn.Module, x: torch.Tensor) -> np.ndarray:
+        """Strangeness of prepared pictures
+
+        Returns
+        -------
+        np.ndarray
+            (B, C, H, W) to (B,)
+        """
         return self.of(picture_features(model, [x]))
 
     def save(self, path: str | Path) -> Path:
         "Write it as safetensors"
         return save_tensors(path, dict(mean=torch.tensor(self.mean), basis=torch.tensor(self.basis)))
 
-def read_strangeness(
-    path: str | Path,  # what `Strangeness.save` wrote
-) -> Strangeness:
-    "Read it back"
+def read_strangeness(path: str | Path) -> Strangeness:
+    """Read it back
+
+    Parameters
+    ----------
+    path : str | Path
+        what `Strangeness.save` wrote
+    """
     tensors = load_tensors(path)
     return Strangeness(tensors["mean"].numpy(), tensors["basis"].numpy())
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #d010d287
-def fit_strangeness(
-    features: np.ndarray,     # (N, F) of training pictures
-    k: int | None = None,     # directions kept; None: an eighth of F, at most a quarter of N
-) -> Strangeness:
-    "Learn which directions training pictures fill"
+def fit_strangeness(features: np.ndarray, k: int | None = None) -> Strangeness:
+    """Learn which directions training pictures fill
+
+    Parameters
+    ----------
+    features : np.ndarray
+        (N, F) of training pictures
+    k : int | None
+        directions kept; None: an eighth of F, at most a quarter of N
+    """
     n, size = features.shape
     k = max(1, min(size // 8, n // 4)) if k is None else k
     most = min(n, size) - 1
@@ -108,17 +156,32 @@ def fit_strangeness(
     return Strangeness(mean, directions[:, ::-1][:, :k].copy())
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #82ddcc62
-def score_strangers(
-    known: np.ndarray,     # (N,) strangeness of pictures of the known kinds
-    strange: np.ndarray,   # (M,) of others
-    kept: float = .95,     # share of the known that must pass
-    groups: np.ndarray | None = None,  # (N,) of the known pictures; None: each stands for itself
-) -> dict:                 # auroc, its 95 % interval `span`, fpr (share of strangers that pass), known, strangers (counts)
+def score_strangers(known: np.ndarray, strange: np.ndarray, kept: float = .95,
+                    groups: np.ndarray | None = None) -> dict:
     """How well a number tells strangers from the known
 
-    The interval of the AUROC is that of DeLong et al. 1988 (https://doi.org/10.2307/2531595): leaving out pictures one at a
-    time, on either side; it held the truth in 93 to 98 % of 2,000 repeats (`bench/error_rates.py --only auroc`). `fpr` has
-    none: its threshold is read off the same pictures."""
+    The interval of the AUROC is that of DeLong et al. 1988 (https://doi.org/10.2307/2531595): leaving out pictures one
+    at a
+    time, on either side; it held the truth in 93 to 98 % of 2,000 repeats (`bench/error_rates.py --only auroc`). `fpr`
+    has
+    none: its threshold is read off the same pictures.
+
+    Parameters
+    ----------
+    known : np.ndarray
+        (N,) strangeness of pictures of the known kinds
+    strange : np.ndarray
+        (M,) of others
+    kept : float
+        share of the known that must pass
+    groups : np.ndarray | None
+        (N,) of the known pictures; None: each stands for itself
+
+    Returns
+    -------
+    dict
+        auroc, its 95 % interval `span`, fpr (share of strangers that pass), known, strangers (counts)
+    """
     if not min(len(known), len(strange)):
         raise ValueError(f"{len(known)} known and {len(strange)} strangers: give both")
     order = pd.Series(np.concatenate([known, strange])).rank().to_numpy()  # ties count half
@@ -140,15 +203,28 @@ def _auroc_span(auroc: float, known: np.ndarray, strange: np.ndarray, groups: np
     return float(low), float(high)
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #dd745c53
-def fit_stranger(
-    known: np.ndarray,         # (N,) strangeness of validation pictures
-    kept: float = .95,         # share of them that must pass
-    score: str = "distance",   # how it was measured: "distance", or "probability" for 1 minus the highest
-) -> dict:                     # score, threshold, quantiles: a rule of `answer.decide`
+def fit_stranger(known: np.ndarray, kept: float = .95, score: str = "distance") -> dict:
     """From where a picture is called a stranger
 
-    Split conformal: the directions come from training pictures, the threshold from validation. On average over validation
-    sets at most `1 - kept` of later pictures of the known kinds are called strangers; of n pictures 1 in n + 1 at least."""
+    Split conformal: the directions come from training pictures, the threshold from validation. On average over
+    validation
+    sets at most `1 - kept` of later pictures of the known kinds are called strangers; of n pictures 1 in n + 1 at
+    least.
+
+    Parameters
+    ----------
+    known : np.ndarray
+        (N,) strangeness of validation pictures
+    kept : float
+        share of them that must pass
+    score : str
+        how it was measured: "distance", or "probability" for 1 minus the highest
+
+    Returns
+    -------
+    dict
+        score, threshold, quantiles: a rule of `answer.decide`
+    """
     if not 0 < kept < 1: raise ValueError(f"kept={kept}: use a share above 0 and below 1, e.g. .95")
     place = math.ceil((len(known) + 1) * kept - 1e-9)
     if place > len(known): say(f"valid has {len(known)} pictures: {1 / (len(known) + 1):.0%} of the known may be called strangers, "
@@ -157,12 +233,18 @@ def fit_stranger(
     return dict(score=score, threshold=float(np.sort(known)[min(place, len(known)) - 1]), quantiles=quantiles.tolist())
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #999012eb
-def plot_strangers(
-    known: np.ndarray,                # (N,) strangeness of known pictures
-    strange: np.ndarray,              # (M,) of others
-    threshold: float | None = None,   # from where a picture is called a stranger
-) -> Figure:
-    "How strange the known and the strangers are"
+def plot_strangers(known: np.ndarray, strange: np.ndarray, threshold: float | None = None) -> Figure:
+    """How strange the known and the strangers are
+
+    Parameters
+    ----------
+    known : np.ndarray
+        (N,) strangeness of known pictures
+    strange : np.ndarray
+        (M,) of others
+    threshold : float | None
+        from where a picture is called a stranger
+    """
     figure, (panel,) = make_axes(3.8, 2.6)
     ends = np.linspace(0, max(np.max(known), np.max(strange)) * 1.02, 31)
     for values, colour, name in ((known, BLUE, "known"), (strange, ORANGE, "strangers")):
@@ -176,14 +258,28 @@ def plot_strangers(
     return figure
 
 # %% ../../nbs/evaluate/12_strangers.ipynb #0473d2e7
-def row_features(
-    model: nn.Module,      # the trained one
-    rows: pd.DataFrame,    # with `file`
-    recipe: Recipe,        # how pictures are prepared
-    labels: list[str],     # in class order
-    limit: int = 5000,     # pictures at most, drawn by the recipe's seed
-) -> np.ndarray:           # float32 (N, F), in the rows' order, without those that can't be read
-    "Features of a table's pictures, prepared as for serving"
+def row_features(model: nn.Module, rows: pd.DataFrame, recipe: Recipe, labels: list[str],
+                 limit: int = 5000) -> np.ndarray:
+    """Features of a table's pictures, prepared as for serving
+
+    Parameters
+    ----------
+    model : nn.Module
+        the trained one
+    rows : pd.DataFrame
+        with `file`
+    recipe : Recipe
+        how pictures are prepared
+    labels : list[str]
+        in class order
+    limit : int
+        pictures at most, drawn by the recipe's seed
+
+    Returns
+    -------
+    np.ndarray
+        float32 (N, F), in the rows' order, without those that can't be read
+    """
     if len(rows) > limit:
         rows = rows.iloc[np.sort(rng_for(recipe.seed, "features").choice(len(rows), limit, replace=False))]
     rows = rows.assign(**{recipe.target: labels[0]})  # strangers have no label, and none is asked for

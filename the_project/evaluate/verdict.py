@@ -21,7 +21,17 @@ from .paired import Difference, _counts, _score, _scores, align_predictions, dif
 # %% ../../nbs/evaluate/24_verdict.ipynb #d99e34eb
 @dataclass(frozen=True)
 class RunNoise:
-    "How far the scores of one recipe's trainings lie apart on the same pictures"
+    """How far the scores of one recipe's trainings lie apart on the same pictures
+
+    Parameters
+    ----------
+    variance : float
+        of the score of one training; NaN: not known
+    by_rows : float
+        the part of it that comes and goes with the pictures
+    freedom : int
+        trainings that it was measured on, less one a recipe
+    """
     variance: float = float("nan")  # of the score of one training; NaN: not known
     by_rows: float = 0.             # the part of it that comes and goes with the pictures
     freedom: int = 0                # trainings that it was measured on, less one a recipe
@@ -32,29 +42,51 @@ def _noise(draws: np.ndarray) -> RunNoise:  # (trainings, 1 + n) of one recipe
     return RunNoise(float(draws[:, 0].var(ddof=1)), float(np.nanmean(moved.var(0, ddof=1))), len(draws) - 1)
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #ad7da58d
-def pool_noise(
-    noises: Sequence[RunNoise],  # of several recipes on the same pictures
-) -> RunNoise:                   # NaN where no recipe was trained twice
-    "One measure of several recipes' noise, each weighed by what it was measured on"
+def pool_noise(noises: Sequence[RunNoise]) -> RunNoise:
+    """One measure of several recipes' noise, each weighed by what it was measured on
+
+    Parameters
+    ----------
+    noises : Sequence[RunNoise]
+        of several recipes on the same pictures
+
+    Returns
+    -------
+    RunNoise
+        NaN where no recipe was trained twice
+    """
     known = [noise for noise in noises if noise.freedom]
     if not known: return RunNoise()
     shares = [noise.freedom for noise in known]
     return RunNoise(float(np.average([noise.variance for noise in known], weights=shares)),
                     float(np.average([noise.by_rows for noise in known], weights=shares)), sum(shares))
 
-def run_noise(
-    tables: list[pd.DataFrame],  # answers to the same pictures, one table a training of the recipe
-    metric: str | Score = "f1_macro",  # see `find_score`
-    n: int = 500,                # drawings of the pictures
-    seed: int = 0,               # of the drawings
-) -> RunNoise:
-    "Measure a recipe's noise"
+def run_noise(tables: list[pd.DataFrame], metric: str | Score = "f1_macro", n: int = 500, seed: int = 0) -> RunNoise:
+    """Measure a recipe's noise
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        answers to the same pictures, one table a training of the recipe
+    metric : str | Score
+        see `find_score`
+    n : int
+        drawings of the pictures
+    seed : int
+        of the drawings
+    """
     return _noise(np.stack([draw_scores(table, metric, n, seed) for table in align_predictions(tables)]))
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #4b3ca64a
 @dataclass(frozen=True)
 class RecipeDifference(Difference):
-    "What one recipe is better by than another; `luck` is how often two equal recipes lie as far apart: 0 .. 1"
+    """What one recipe is better by than another; `luck` is how often two equal recipes lie as far apart: 0 .. 1
+
+    Parameters
+    ----------
+    together : float
+        `luck` after a correction for all the changes that were looked at; NaN: none
+    """
     together: float = float("nan")  # `luck` after a correction for all the changes that were looked at; NaN: none
 
     @property
@@ -70,16 +102,28 @@ class RecipeDifference(Difference):
         return f"{difference_text((self.value, self.low, self.high))}, {self.verdict}{why}{self.left_out}"
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #3b237be7
-def contrast(
-    cells: Sequence[list[pd.DataFrame]],  # answers of each recipe, one table a training, all to the same pictures
-    weights: Sequence[float],             # that each recipe's mean score counts with, e.g. (1, -1)
-    metric: str | Score = "f1_macro",     # see `find_score`
-    noise: RunNoise | None = None,        # of these recipes' trainings; None: measured on the cells
-    floor: float = float("nan"),          # from `noise_floor`: smaller differences are no evidence; NaN: none
-    n: int = 500,                         # drawings of the pictures
-    seed: int = 0,                        # of the drawings
-) -> RecipeDifference:
-    "A weighted sum of recipes' mean scores; each recipe counts as one, whatever the number of its trainings"
+def contrast(cells: Sequence[list[pd.DataFrame]], weights: Sequence[float], metric: str | Score = "f1_macro",
+             noise: RunNoise | None = None, floor: float = float("nan"), n: int = 500,
+             seed: int = 0) -> RecipeDifference:
+    """A weighted sum of recipes' mean scores; each recipe counts as one, whatever the number of its trainings
+
+    Parameters
+    ----------
+    cells : Sequence[list[pd.DataFrame]]
+        answers of each recipe, one table a training, all to the same pictures
+    weights : Sequence[float]
+        that each recipe's mean score counts with, e.g. (1, -1)
+    metric : str | Score
+        see `find_score`
+    noise : RunNoise | None
+        of these recipes' trainings; None: measured on the cells
+    floor : float
+        from `noise_floor`: smaller differences are no evidence; NaN: none
+    n : int
+        drawings of the pictures
+    seed : int
+        of the drawings
+    """
     score = find_score(metric)
     if not all(cells): raise ValueError("a comparison needs a predictions table of each recipe")
     tables, groups = align_predictions([table for cell in cells for table in cell]), 0
@@ -92,16 +136,33 @@ def contrast(
     return RecipeDifference(score.name, float(drawn[0]), low, high, luck, len(tables[0]), min(map(len, cells)), floor,
                             len(lost_files(*tables)), score.mode)
 
-def recipe_difference(
-    ours: list[pd.DataFrame],       # answers of the recipe in question, one table a training
-    theirs: list[pd.DataFrame],     # of the one it is compared with, to the same pictures
-    metric: str | Score = "f1_macro",  # see `find_score`
-    noise: RunNoise | None = None,  # of their trainings; None: measured on the two sides
-    floor: float = float("nan"),    # from `noise_floor`; NaN: none
-    n: int = 500,                   # drawings of the pictures
-    seed: int = 0,                  # of the drawings
-) -> RecipeDifference:              # ours - theirs
-    "What one recipe is better by than another"
+def recipe_difference(ours: list[pd.DataFrame], theirs: list[pd.DataFrame], metric: str | Score = "f1_macro",
+                      noise: RunNoise | None = None, floor: float = float("nan"), n: int = 500,
+                      seed: int = 0) -> RecipeDifference:
+    """What one recipe is better by than another
+
+    Parameters
+    ----------
+    ours : list[pd.DataFrame]
+        answers of the recipe in question, one table a training
+    theirs : list[pd.DataFrame]
+        of the one it is compared with, to the same pictures
+    metric : str | Score
+        see `find_score`
+    noise : RunNoise | None
+        of their trainings; None: measured on the two sides
+    floor : float
+        from `noise_floor`; NaN: none
+    n : int
+        drawings of the pictures
+    seed : int
+        of the drawings
+
+    Returns
+    -------
+    RecipeDifference
+        ours - theirs
+    """
     return contrast((ours, theirs), (1, -1), metric, noise, floor, n, seed)
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #2e83f9ec
@@ -120,10 +181,19 @@ def _student(value: float, by_rows: float, times: float, noise: RunNoise) -> tup
     return float(value - reach(.05)), float(value + reach(.05)), float(luck)
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #c2e53ff8
-def holm(
-    luck: Sequence[float],  # of each change that was looked at; NaN: no verdict
-) -> list[float]:           # corrected, in the same order
-    "Luck corrected for the number of changes"
+def holm(luck: Sequence[float]) -> list[float]:
+    """Luck corrected for the number of changes
+
+    Parameters
+    ----------
+    luck : Sequence[float]
+        of each change that was looked at; NaN: no verdict
+
+    Returns
+    -------
+    list[float]
+        corrected, in the same order
+    """
     luck = np.asarray(luck, float)
     known = np.flatnonzero(np.isfinite(luck))
     order, corrected = known[np.argsort(luck[known], kind="stable")], np.full(len(luck), np.nan)
@@ -131,16 +201,29 @@ def holm(
     return corrected.tolist()
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #613495e4
-def without_luck(
-    tables: list[pd.DataFrame],  # answers of each trial to the rows that they were chosen by
-    metric: str | Score = "f1_macro",  # see `find_score`
-    n: int = 500,                # drawings
-    seed: int = 0,               # of the drawings
-) -> tuple[float, float, float]:  # value, low, high; the ends are NaN with one group
+def without_luck(tables: list[pd.DataFrame], metric: str | Score = "f1_macro", n: int = 500,
+                 seed: int = 0) -> tuple[float, float, float]:
     """What the best of several trainings scores on other pictures, corrected for its being the best on these rows
 
     It is about that training, with its own luck, and not about its recipe trained again. See
-    `bench/error_rates.py --only search_optimism`."""
+    `bench/error_rates.py --only search_optimism`.
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        answers of each trial to the rows that they were chosen by
+    metric : str | Score
+        see `find_score`
+    n : int
+        drawings
+    seed : int
+        of the drawings
+
+    Returns
+    -------
+    tuple[float, float, float]
+        value, low, high; the ends are NaN with one group
+    """
     tables, score = align_predictions(tables), find_score(metric)
     sign = 1 if score.mode == "max" else -1
     codes = group_codes(tables[0])

@@ -42,19 +42,41 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class Arm:
-    "One row of an ablation"
+    """One row of an ablation
+
+    Parameters
+    ----------
+    name : str
+        "base" or what the change is called
+    recipe : Recipe
+    rows : float
+        share of the training rows, above 0, at most 1
+    parts : tuple[str, ...]
+        the changes it is made of
+    """
     name: str                        # "base" or what the change is called
     recipe: Recipe
     rows: float = 1.                 # share of the training rows, above 0, at most 1
     parts: tuple[str, ...] = ()      # the changes it is made of
 
 # %% ../../nbs/experiments/03_ablate.ipynb #17f89b45
-def make_arms(
-    recipe: Recipe,             # the base
-    changes: dict[str, dict],   # name -> recipe fields, and maybe rows=share of the training rows
-    mode: str = "one",          # "one" change at a time, or "factorial": all combinations
-) -> list[Arm]:                 # the base first
-    "The arms of an ablation"
+def make_arms(recipe: Recipe, changes: dict[str, dict], mode: str = "one") -> list[Arm]:
+    """The arms of an ablation
+
+    Parameters
+    ----------
+    recipe : Recipe
+        the base
+    changes : dict[str, dict]
+        name -> recipe fields, and maybe rows=share of the training rows
+    mode : str
+        "one" change at a time, or "factorial": all combinations
+
+    Returns
+    -------
+    list[Arm]
+        the base first
+    """
     if mode not in ("one", "factorial"): raise ValueError(f"mode={mode!r} is not known: use one or factorial")
     if not changes: raise ValueError('changes is empty: name at least one, e.g. {"mixup": dict(mixup=0.4)}')
     if mode == "factorial" and len(changes) > 6:
@@ -83,7 +105,18 @@ def _arm(recipe: Recipe, changes: dict[str, dict], parts: tuple[str, ...]) -> Ar
 # %% ../../nbs/experiments/03_ablate.ipynb #f9caef0b
 @dataclass
 class ArmResult:
-    "What came of an arm"
+    """What came of an arm
+
+    Parameters
+    ----------
+    arm : Arm
+    runs : list[Run]
+        finished ones
+    answers : dict[int, pd.DataFrame]
+        seed -> answers to the judged rows, folds joined
+    note : str
+        "failed", or where it was dropped
+    """
     arm: Arm
     runs: list[Run] = field(default_factory=list)                   # finished ones
     answers: dict[int, pd.DataFrame] = field(default_factory=dict)  # seed -> answers to the judged rows, folds joined
@@ -98,11 +131,14 @@ class ArmResult:
 class Ablation:
     "A base, its changes, and what each did to the score"
 
-    def __init__(
-        self,
-        results: list[ArmResult],  # the base first
-        metric: str = "f1_macro",  # f1_macro, accuracy, top_<k> or loss
-    ):
+    def __init__(self, results: list[ArmResult], metric: str = "f1_macro"):
+        """Parameters
+        ----------
+        results : list[ArmResult]
+            the base first
+        metric : str
+            f1_macro, accuracy, top_<k> or loss
+        """
         score_mode(metric)
         self.results, self.metric, self.base = results, metric, results[0]
         if not self.base.answers:
@@ -111,11 +147,19 @@ class Ablation:
         seeds = max((len(result.answers) for result in results[1:]), default=1) or 1
         self.floor: float = noise_floor([self.base_scores], seeds)  # of the changes that all seeds finished
 
-    def difference(
-        self,
-        name: str,            # of a change
-    ) -> RecipeDifference:    # to the base, on the same rows and seeds; `together` counts all changes of the table
-        "What a change did"
+    def difference(self, name: str) -> RecipeDifference:
+        """What a change did
+
+        Parameters
+        ----------
+        name : str
+            of a change
+
+        Returns
+        -------
+        RecipeDifference
+            to the base, on the same rows and seeds; `together` counts all changes of the table
+        """
         if name not in self.differences:
             raise ValueError(f"no finished change {name!r}: this ablation has {', '.join(self.differences)}")
         return self.differences[name]
@@ -197,10 +241,14 @@ def _is_apart(run: Run) -> bool: return (run.table["split"] == "test").any()
 
 # %% ../../nbs/experiments/03_ablate.ipynb #e733beca
 @patch
-def plot(
-    self: Ablation,
-) -> Figure:  # differences with intervals, the best on top; the noise floor in grey
-    "What each change did, at a glance"
+def plot(self: Ablation) -> Figure:
+    """What each change did, at a glance
+
+    Returns
+    -------
+    Figure
+        differences with intervals, the best on top; the noise floor in grey
+    """
     table = self.table.dropna(subset="difference").sort_values("difference", ascending=score_mode(self.metric) == "max")
     figure, (panel,) = make_axes(6.4, 1.1 + .3 * len(table))
     if np.isfinite(self.floor): panel.axvspan(-self.floor, self.floor, color="#eceff2", lw=0, zorder=0)
@@ -217,12 +265,23 @@ def plot(
     return figure
 
 # %% ../../nbs/experiments/03_ablate.ipynb #09001183
-def arm_jobs(
-    arm: Arm,                   # what to train
-    tables: list[pd.DataFrame], # one with a split, or one a fold
-    seeds: Sequence[int],       # of the trainings
-) -> list[Job]:                 # one a seed and fold
-    "The trainings of an arm"
+def arm_jobs(arm: Arm, tables: list[pd.DataFrame], seeds: Sequence[int]) -> list[Job]:
+    """The trainings of an arm
+
+    Parameters
+    ----------
+    arm : Arm
+        what to train
+    tables : list[pd.DataFrame]
+        one with a split, or one a fold
+    seeds : Sequence[int]
+        of the trainings
+
+    Returns
+    -------
+    list[Job]
+        one a seed and fold
+    """
     jobs, series = [], series_name(tables[0], len(tables)) if len(tables) > 1 else ""
     apart = (tables[0]["split"] == "test").any()
     for seed, (fold, table) in itertools.product(seeds, enumerate(tables)):
@@ -234,12 +293,18 @@ def arm_jobs(
     return jobs
 
 # %% ../../nbs/experiments/03_ablate.ipynb #f66893df
-def collect_arm(
-    arm: Arm,                # what was trained
-    runs: list[Run | None],  # of `arm_jobs`; None: failed
-    folds: int = 1,          # trainings a seed
-) -> ArmResult:
-    "An arm's answers, a table a seed; a seed with a failed fold is left out"
+def collect_arm(arm: Arm, runs: list[Run | None], folds: int = 1) -> ArmResult:
+    """An arm's answers, a table a seed; a seed with a failed fold is left out
+
+    Parameters
+    ----------
+    arm : Arm
+        what was trained
+    runs : list[Run | None]
+        of `arm_jobs`; None: failed
+    folds : int
+        trainings a seed
+    """
     result = ArmResult(arm, [run for run in runs if run is not None])
     for start in range(0, len(runs), folds):
         part = runs[start:start + folds]
@@ -283,24 +348,45 @@ def _halve(arms: list[Arm], tables: list, cheap: Sequence, keep: float, seed: in
     return arms, dropped
 
 # %% ../../nbs/experiments/03_ablate.ipynb #df0ea5e0
-def ablate(
-    recipe: Recipe,                       # the base; its seed is the first one
-    table: pd.DataFrame,                  # as for `train`; its test rows are never read
-    changes: dict[str, dict],             # name -> recipe fields, and maybe rows=share of the training rows
-    runs: str | Path = "runs",            # where runs are kept
-    seeds: int = 3,                       # trainings a change
-    folds: int | None = None,             # cross-validate with so many folds; None: the table's own split
-    mode: str = "one",                    # "one" change at a time, or "factorial": all combinations
-    group: str | None = None,             # column of what stays together in folds; None: `group`, where there is one
-    base_seeds: int | None = None,        # trainings of the base, for the noise floor; None: twice as many
-    cheap: Sequence[Sequence[Stage]] = (),  # schedules to be tried first, the cheapest first
-    keep: float = .5,                     # share of the changes that goes on after each of them
-    metric: str | None = None,            # None: f1_macro, iou of masks, loss of numbers
-    runner: Callable | None = None,       # what runs the jobs, from `make_runner`; None: as `engine` says
-    engine: str = "local",                # local or ray
-    inner: float = INNER,                 # share of the rows to learn from that chooses the epoch and all else
-) -> Ablation:
-    "Train a base and its changes with the same rows and seeds, and compare them on rows that chose nothing"
+def ablate(recipe: Recipe, table: pd.DataFrame, changes: dict[str, dict], runs: str | Path = "runs", seeds: int = 3,
+           folds: int | None = None, mode: str = "one", group: str | None = None, base_seeds: int | None = None,
+           cheap: Sequence[Sequence[Stage]] = (), keep: float = .5, metric: str | None = None,
+           runner: Callable | None = None, engine: str = "local", inner: float = INNER) -> Ablation:
+    """Train a base and its changes with the same rows and seeds, and compare them on rows that chose nothing
+
+    Parameters
+    ----------
+    recipe : Recipe
+        the base; its seed is the first one
+    table : pd.DataFrame
+        as for `train`; its test rows are never read
+    changes : dict[str, dict]
+        name -> recipe fields, and maybe rows=share of the training rows
+    runs : str | Path
+        where runs are kept
+    seeds : int
+        trainings a change
+    folds : int | None
+        cross-validate with so many folds; None: the table's own split
+    mode : str
+        "one" change at a time, or "factorial": all combinations
+    group : str | None
+        column of what stays together in folds; None: `group`, where there is one
+    base_seeds : int | None
+        trainings of the base, for the noise floor; None: twice as many
+    cheap : Sequence[Sequence[Stage]]
+        schedules to be tried first, the cheapest first
+    keep : float
+        share of the changes that goes on after each of them
+    metric : str | None
+        None: f1_macro, iou of masks, loss of numbers
+    runner : Callable | None
+        what runs the jobs, from `make_runner`; None: as `engine` says
+    engine : str
+        local or ray
+    inner : float
+        share of the rows to learn from that chooses the epoch and all else
+    """
     check_input(table, recipe)
     arms = make_arms(recipe, changes, mode)
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more")
@@ -321,10 +407,19 @@ def _place(arms: list[Arm], result: ArmResult) -> int: return [arm.name for arm 
 
 # %% ../../nbs/experiments/03_ablate.ipynb #0dc25f21
 @patch
-def effects(
-    self: Ablation,   # of mode="factorial"
-) -> pd.DataFrame:    # effect (a change, or two joined by " x "), value, low, high, luck, luck_together, verdict
-    "Main effects and interactions of two, with intervals and verdicts corrected for their number"
+def effects(self: Ablation) -> pd.DataFrame:
+    """Main effects and interactions of two, with intervals and verdicts corrected for their number
+
+    Parameters
+    ----------
+    self : Ablation
+        of mode="factorial"
+
+    Returns
+    -------
+    pd.DataFrame
+        effect (a change, or two joined by " x "), value, low, high, luck, luck_together, verdict
+    """
     names = sorted({part for result in self.results for part in result.arm.parts}, key=_order_of(self))
     whole = [result for result in self.results if result.answers]
     if len(whole) < 2**len(names):

@@ -121,11 +121,21 @@ _TABLES: dict[str, Callable] = dict(
     augmentations=_augmentations, mixing=_mixing, features=_features, rows=_rows, backbones=_backbones, heads=_heads)
 CHANGE_TABLES = tuple(_TABLES)
 
-def change_table(
-    name: str,        # one of CHANGE_TABLES
-    recipe: Recipe,   # the base
-) -> dict[str, dict]:  # for `ablate`: name -> recipe fields
-    "A ready-made table of changes, without those that change nothing"
+def change_table(name: str, recipe: Recipe) -> dict[str, dict]:
+    """A ready-made table of changes, without those that change nothing
+
+    Parameters
+    ----------
+    name : str
+        one of CHANGE_TABLES
+    recipe : Recipe
+        the base
+
+    Returns
+    -------
+    dict[str, dict]
+        for `ablate`: name -> recipe fields
+    """
     if name not in _TABLES:
         raise ValueError(f"no table of changes {name!r}: use one of "
                          f"{', '.join(CHANGE_TABLES)}{nearest(name, CHANGE_TABLES)}")
@@ -136,12 +146,23 @@ def change_table(
     return kept
 
 # %% ../../nbs/experiments/06_changes.ipynb #fce85bb0
-def model_costs(
-    recipes: dict[str, Recipe],  # name -> recipe
-    n_out: int = 10,             # classes
-    repeats: int = 10,           # pictures that each is timed with; the models take turns
-) -> pd.DataFrame:               # name, parameters (millions), milliseconds (a picture, one thread)
-    "Parameters and latency of models, untrained"
+def model_costs(recipes: dict[str, Recipe], n_out: int = 10, repeats: int = 10) -> pd.DataFrame:
+    """Parameters and latency of models, untrained
+
+    Parameters
+    ----------
+    recipes : dict[str, Recipe]
+        name -> recipe
+    n_out : int
+        classes
+    repeats : int
+        pictures that each is timed with; the models take turns
+
+    Returns
+    -------
+    pd.DataFrame
+        name, parameters (millions), milliseconds (a picture, one thread)
+    """
     models = {}
     for name, recipe in recipes.items():
         try: models[name] = build_model(recipe.replace(weights=None), n_out).eval()
@@ -156,11 +177,21 @@ def model_costs(
                          for name, model in models.items()])
 
 # %% ../../nbs/experiments/06_changes.ipynb #0fdc6551
-def cost_table(
-    ablation: Ablation,  # what `ablate` gave
-    repeats: int = 10,   # pictures that each model is timed with
-) -> pd.DataFrame:       # its table, with parameters (millions) and milliseconds (a picture, one thread)
-    "Scores of an ablation with parameters and latency beside them"
+def cost_table(ablation: Ablation, repeats: int = 10) -> pd.DataFrame:
+    """Scores of an ablation with parameters and latency beside them
+
+    Parameters
+    ----------
+    ablation : Ablation
+        what `ablate` gave
+    repeats : int
+        pictures that each model is timed with
+
+    Returns
+    -------
+    pd.DataFrame
+        its table, with parameters (millions) and milliseconds (a picture, one thread)
+    """
     recipes = {result.arm.name: result.arm.recipe for result in ablation.results if result.runs}
     costs = model_costs(recipes, len(ablation.base.runs[0].labels), repeats)
     return ablation.table.merge(costs, how="left", on="name", validate="one_to_one")

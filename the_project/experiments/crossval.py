@@ -48,57 +48,109 @@ def _choose_apart(table: pd.DataFrame, judged: np.ndarray, group: str | None, se
     made = split_table(rows, max(inner, 1 / units), 0, group, seed=seed, target=target)["split"]
     return table.assign(split=made.reindex(table.index, fill_value="test").astype("str"))
 
-def judge_apart(
-    table: pd.DataFrame,       # with its split; test rows are left out
-    group: str | None = None,  # column of what must stay together; None: `group`, where there is one
-    seed: int = 0,             # another seed is another choice of the inner rows
-    target: str = "label",     # the column to be learned
-    inner: float = INNER,      # share of the training rows that chooses
-) -> pd.DataFrame:             # its valid rows are test, and a share of its train rows is valid
-    "The table of a training whose valid rows shall judge and choose nothing"
+def judge_apart(table: pd.DataFrame, group: str | None = None, seed: int = 0, target: str = "label",
+                inner: float = INNER) -> pd.DataFrame:
+    """The table of a training whose valid rows shall judge and choose nothing
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with its split; test rows are left out
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+    seed : int
+        another seed is another choice of the inner rows
+    target : str
+        the column to be learned
+    inner : float
+        share of the training rows that chooses
+
+    Returns
+    -------
+    pd.DataFrame
+        its valid rows are test, and a share of its train rows is valid
+    """
     table = table[table["split"] != "test"].reset_index(drop=True)
     return _choose_apart(table, (table["split"] == "valid").to_numpy(), group, seed, target, inner)
 
 # %% ../../nbs/experiments/02_crossval.ipynb #32f8ed1f
-def judged_answers(
-    run: Run,          # of a table of `judge_apart` or `fold_tables`; of an older one, that chose by the rows it judges
-) -> pd.DataFrame:     # a predictions table
-    "What a training says of the rows that judge it"
+def judged_answers(run: Run) -> pd.DataFrame:
+    """What a training says of the rows that judge it
+
+    Parameters
+    ----------
+    run : Run
+        of a table of `judge_apart` or `fold_tables`; of an older one, that chose by the rows it judges
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table
+    """
     return run.predictions("test" if (run.table["split"] == "test").any() else "valid")
 
 # %% ../../nbs/experiments/02_crossval.ipynb #86599a89
-def fold_tables(
-    table: pd.DataFrame,       # file, target, maybe group and split; its test rows are left out
-    k: int = 5,                # folds, 2 or more
-    group: str | None = None,  # column of what must stay together; None: `group`, where there is one
-    seed: int = 0,             # another seed is another division
-    target: str = "label",     # the column to be learned
-    inner: float = INNER,      # share of the other folds' rows that chooses the epoch and all else
-) -> list[pd.DataFrame]:       # k tables with the same rows: `fold` says whose row it is, `split` is test there
-    "The tables of a cross-validation"
+def fold_tables(table: pd.DataFrame, k: int = 5, group: str | None = None, seed: int = 0, target: str = "label",
+                inner: float = INNER) -> list[pd.DataFrame]:
+    """The tables of a cross-validation
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        file, target, maybe group and split; its test rows are left out
+    k : int
+        folds, 2 or more
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+    seed : int
+        another seed is another division
+    target : str
+        the column to be learned
+    inner : float
+        share of the other folds' rows that chooses the epoch and all else
+
+    Returns
+    -------
+    list[pd.DataFrame]
+        k tables with the same rows: `fold` says whose row it is, `split` is test there
+    """
     if "split" in table: table = table[table["split"] != "test"]
     folds = kfold_table(table.drop(columns=["split", "fold"], errors="ignore").reset_index(drop=True), k, group, seed,
                         target)
     return [_choose_apart(folds, (folds["fold"] == fold).to_numpy(), group, seed, target, inner) for fold in range(k)]
 
 # %% ../../nbs/experiments/02_crossval.ipynb #7098e89a
-def series_name(
-    table: pd.DataFrame,  # one of `fold_tables`
-    k: int,               # folds
-) -> str:                 # the same for all folds of a table, and for no other division
-    "What the folds of one division are known by in their logs"
+def series_name(table: pd.DataFrame, k: int) -> str:
+    """What the folds of one division are known by in their logs
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        one of `fold_tables`
+    k : int
+        folds
+
+    Returns
+    -------
+    str
+        the same for all folds of a table, and for no other division
+    """
     return f"{k}-folds-judged-apart-{table_hash(table.drop(columns='split'))}"
 
 # %% ../../nbs/experiments/02_crossval.ipynb #1b7a55bd
 class Together:
     "The folds of a cross-validation as one model"
 
-    def __init__(
-        self,
-        runs: list[Run],             # finished, of one recipe and the same labels
-        temperature: float = 1.,     # that every fold's logits are divided by before they vote
-        scores: dict | None = None,  # split -> {name: (value, low, high)}, for the card; of masks also threshold
-    ):
+    def __init__(self, runs: list[Run], temperature: float = 1., scores: dict | None = None):
+        """Parameters
+        ----------
+        runs : list[Run]
+            finished, of one recipe and the same labels
+        temperature : float
+            that every fold's logits are divided by before they vote
+        scores : dict | None
+            split -> {name: (value, low, high)}, for the card; of masks also threshold
+        """
         if len({tuple(run.labels) for run in runs}) != 1:
             raise ValueError("the folds know different labels: a class with so few groups can't be in every fold, use "
                              "fewer folds or drop it")
@@ -118,20 +170,35 @@ class Together:
     @property
     def measured(self) -> object: return self.runs[0].measured
 
-    def model(self) -> nn.Module:  # (B, C, H, W) to log-probabilities (B, n)
-        "All folds in one module"
+    def model(self) -> nn.Module:
+        """All folds in one module
+
+        Returns
+        -------
+        nn.Module
+            (B, C, H, W) to log-probabilities (B, n)
+        """
         if self.task.output == "number":
             raise ValueError("each fold counts its numbers in standard deviations of its own training rows, so folds make "
                              "no single network: ship result.best, or train on all rows")
         return SoftVote([run.model() for run in self.runs],
                         temperatures=[self.fold_temperature] * len(self.runs)).eval()
 
-    def predict(
-        self,
-        rows: pd.DataFrame,  # with `file`
-        tta: int = 0,        # views a picture, 0 .. 12
-    ) -> pd.DataFrame:       # a predictions table, calibrated
-        "The soft vote of all folds; of masks the folds answer as one, since counts of pixels have no average"
+    def predict(self, rows: pd.DataFrame, tta: int = 0) -> pd.DataFrame:
+        """The soft vote of all folds; of masks the folds answer as one, since counts of pixels have no average
+
+        Parameters
+        ----------
+        rows : pd.DataFrame
+            with `file`
+        tta : int
+            views a picture, 0 .. 12
+
+        Returns
+        -------
+        pd.DataFrame
+            a predictions table, calibrated
+        """
         if self.task.output == "mask":
             learn = self.runs[0].learner()
             learn.model = self.model().to(next(learn.model.parameters()).device)
@@ -144,13 +211,18 @@ class Together:
 class CrossVal:
     "k trainings, an answer to every row from the one that never saw it"
 
-    def __init__(
-        self,
-        runs: list[Run],           # finished, fold after fold
-        table: pd.DataFrame,       # as given to `crossval`
-        folder: str | Path,        # where out-of-fold answers and scores are kept
-        metric: str = "f1_macro",  # f1_macro, accuracy, top_<k>; of masks iou, dice ...; loss
-    ):
+    def __init__(self, runs: list[Run], table: pd.DataFrame, folder: str | Path, metric: str = "f1_macro"):
+        """Parameters
+        ----------
+        runs : list[Run]
+            finished, fold after fold
+        table : pd.DataFrame
+            as given to `crossval`
+        folder : str | Path
+            where out-of-fold answers and scores are kept
+        metric : str
+            f1_macro, accuracy, top_<k>; of masks iou, dice ...; loss
+        """
         score_mode(metric)
         self.runs, self.table, self.folder, self.metric = runs, table, Path(folder), metric
 
@@ -209,11 +281,19 @@ def best(self: CrossVal) -> Run:
 
 # %% ../../nbs/experiments/02_crossval.ipynb #215a1b11
 @patch
-def test(
-    self: CrossVal,
-    tta: int = 0,    # views a picture, 0 .. 12
-) -> pd.DataFrame:   # a predictions table of the soft vote; each fold's own in predictions-test-<fold>.csv
-    "What all folds together say about the rows of test"
+def test(self: CrossVal, tta: int = 0) -> pd.DataFrame:
+    """What all folds together say about the rows of test
+
+    Parameters
+    ----------
+    tta : int
+        views a picture, 0 .. 12
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table of the soft vote; each fold's own in predictions-test-<fold>.csv
+    """
     rows = self.table[self.table["split"] == "test"] if "split" in self.table else self.table[:0]
     if not len(rows):
         raise ValueError("this table has no test rows: split it first, split_table(table), then cross-validate")
@@ -250,11 +330,19 @@ def _settled(answers: pd.DataFrame, together: Together, run: Run) -> pd.DataFram
 
 # %% ../../nbs/experiments/02_crossval.ipynb #8ec98ef3
 @patch
-def gain(
-    self: CrossVal,
-    tta: int = 0,  # views a picture, 0 .. 12
-) -> dict:         # difference (a Difference, vote - best fold, on test), milliseconds of a picture: best, together
-    "What the soft vote gains on the best fold, on the test rows, and what it costs"
+def gain(self: CrossVal, tta: int = 0) -> dict:
+    """What the soft vote gains on the best fold, on the test rows, and what it costs
+
+    Parameters
+    ----------
+    tta : int
+        views a picture, 0 .. 12
+
+    Returns
+    -------
+    dict
+        difference (a Difference, vote - best fold, on test), milliseconds of a picture: best, together
+    """
     vote = self.test(tta)
     best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv")
     best.attrs["unreadable"] = lost_files(vote)  # by whichever fold
@@ -264,18 +352,32 @@ def gain(
                 **model_latency(models, self.best.recipe.last_size, channels))
 
 # %% ../../nbs/experiments/02_crossval.ipynb #79c425e3
-def crossval(
-    recipe: Recipe,              # what to train; its seed divides the folds too
-    table: pd.DataFrame,         # as for `train`; its test rows take no part
-    k: int = 5,                  # folds, 2 or more
-    runs: str | Path = "runs",   # where runs are kept
-    group: str | None = None,    # column of what must stay together; None: `group`, where there is one
-    metric: str | None = None,   # None: f1_macro, iou of masks, mae of numbers
-    runner: Callable | None = None,  # what runs the jobs, from `make_runner`; None: as `engine` says
-    engine: str = "local",       # local or ray
-    inner: float = INNER,        # share of the other folds' rows that chooses the epoch and all else
-) -> CrossVal:
-    "Train a recipe on every fold; called again, what is finished is not trained again"
+def crossval(recipe: Recipe, table: pd.DataFrame, k: int = 5, runs: str | Path = "runs", group: str | None = None,
+             metric: str | None = None, runner: Callable | None = None, engine: str = "local",
+             inner: float = INNER) -> CrossVal:
+    """Train a recipe on every fold; called again, what is finished is not trained again
+
+    Parameters
+    ----------
+    recipe : Recipe
+        what to train; its seed divides the folds too
+    table : pd.DataFrame
+        as for `train`; its test rows take no part
+    k : int
+        folds, 2 or more
+    runs : str | Path
+        where runs are kept
+    group : str | None
+        column of what must stay together; None: `group`, where there is one
+    metric : str | None
+        None: f1_macro, iou of masks, mae of numbers
+    runner : Callable | None
+        what runs the jobs, from `make_runner`; None: as `engine` says
+    engine : str
+        local or ray
+    inner : float
+        share of the other folds' rows that chooses the epoch and all else
+    """
     check_input(table, recipe)
     table = for_task(table, recipe)
     tables = fold_tables(table, k, group, recipe.seed, recipe.targets[0], inner)

@@ -19,12 +19,23 @@ from ..runs.prepare import ensure_split, run_name
 from ..runs.run import Run, train
 
 # %% ../../nbs/experiments/09_curve.ipynb #bf5aed83
-def curve_tables(
-    table: pd.DataFrame,                 # with `split`
-    recipe: Recipe,                      # its target and seed
-    shares: tuple[float, ...] = SHARES,  # of the training rows, rising
-) -> list[pd.DataFrame]:                 # the table with fewer training rows, one a share; valid and test as they were
-    "What each point of a learning curve is trained on"
+def curve_tables(table: pd.DataFrame, recipe: Recipe, shares: tuple[float, ...] = SHARES) -> list[pd.DataFrame]:
+    """What each point of a learning curve is trained on
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with `split`
+    recipe : Recipe
+        its target and seed
+    shares : tuple[float, ...]
+        of the training rows, rising
+
+    Returns
+    -------
+    list[pd.DataFrame]
+        the table with fewer training rows, one a share; valid and test as they were
+    """
     learned, target = table["split"] == "train", recipe.targets[0]
     tables = []
     for share, part in zip(shares, nested_parts(table[learned], shares, target, recipe.seed)):
@@ -38,14 +49,28 @@ def curve_tables(
                              f"out, or begin with a larger share, e.g. shares=({min(2 * share, .5):g}, .75, 1)")
     return tables
 
-def train_curve(
-    table: pd.DataFrame,                 # as for `train`; a split is kept, or made
-    recipe: Recipe = Recipe(),           # what to train on each share
-    runs: str | Path = "runs",           # where runs are kept; one that is finished is not trained again
-    shares: tuple[float, ...] = SHARES,  # of the training rows, rising
-    metric: str = "f1_macro",            # f1_macro, accuracy or top_k
-) -> tuple[Curve, list[Run]]:            # print the curve for its answer; a run a share
-    "Train a recipe on growing parts of the training rows and judge them on the same validation rows"
+def train_curve(table: pd.DataFrame, recipe: Recipe = Recipe(), runs: str | Path = "runs",
+                shares: tuple[float, ...] = SHARES, metric: str = "f1_macro") -> tuple[Curve, list[Run]]:
+    """Train a recipe on growing parts of the training rows and judge them on the same validation rows
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        as for `train`; a split is kept, or made
+    recipe : Recipe
+        what to train on each share
+    runs : str | Path
+        where runs are kept; one that is finished is not trained again
+    shares : tuple[float, ...]
+        of the training rows, rising
+    metric : str
+        f1_macro, accuracy or top_k
+
+    Returns
+    -------
+    tuple[Curve, list[Run]]
+        print the curve for its answer; a run a share
+    """
     if find_task(recipe.task).output != "label":
         raise ValueError(f"learning curves are of labels, task {recipe.task!r} does not answer with one")
     tables, made = curve_tables(ensure_split(table, recipe), recipe, shares), []

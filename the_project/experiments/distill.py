@@ -34,13 +34,18 @@ class SoftTargets(Callback):
     "Add to the loss how far the model's answers are from a teacher's"
     order, run_valid = 4, False  # the batch is mixed (3), gradients are not yet accumulated (6)
 
-    def __init__(
-        self,
-        teacher: nn.Module,        # (B, C, H, W) to logits (B, n); never trained
-        weight: float = .7,        # of the teacher against the labels, 0 to 1
-        temperature: float = 2.,   # softens both answers, above 0
-        given: dict | None = None,  # how the student's pictures are prepared; None: as its loaders say, if they do
-    ):
+    def __init__(self, teacher: nn.Module, weight: float = .7, temperature: float = 2., given: dict | None = None):
+        """Parameters
+        ----------
+        teacher : nn.Module
+            (B, C, H, W) to logits (B, n); never trained
+        weight : float
+            of the teacher against the labels, 0 to 1
+        temperature : float
+            softens both answers, above 0
+        given : dict | None
+            how the student's pictures are prepared; None: as its loaders say, if they do
+        """
         if not 0 <= weight <= 1 or temperature <= 0:
             raise ValueError(f"weight={weight}, temperature={temperature}: use 0 to 1, and above 0")
         self.teacher, self.weight, self.temperature = teacher.eval().requires_grad_(False), weight, temperature
@@ -72,7 +77,21 @@ class SoftTargets(Callback):
 # %% ../../nbs/experiments/05_distill.ipynb #d8716025
 @dataclass(frozen=True)
 class Distilled:
-    "A student that was taught, and what teaching is worth to its recipe"
+    """A student that was taught, and what teaching is worth to its recipe
+
+    Parameters
+    ----------
+    run : Run
+        the student that was taught, on all training rows
+    taught : list[Run]
+        trainings with the teacher, a seed each, whose validation rows judge and choose nothing
+    plain : list[Run]
+        the same with labels alone
+    difference : RecipeDifference
+        taught - plain, on the validation rows
+    milliseconds : dict[str, float]
+        teacher and student: a picture on one thread, by the models as trained
+    """
     run: Run                        # the student that was taught, on all training rows
     taught: list[Run]               # trainings with the teacher, a seed each, whose validation rows judge and choose nothing
     plain: list[Run]                # the same with labels alone
@@ -88,17 +107,29 @@ class Distilled:
                                          "student, taught"]).assign(milliseconds=self.milliseconds["student"])
 
 # %% ../../nbs/experiments/05_distill.ipynb #221fb8bc
-def distill(
-    teacher: nn.Module | Run,    # a run, or logits of the table's labels, e.g. `run.model()` or `SoftVote(...)`
-    recipe: Recipe,              # of the student
-    table: pd.DataFrame,         # as for `train`; the teacher must not have learned its validation rows
-    runs: str | Path = "runs",   # where runs are kept
-    weight: float = .7,          # of the teacher against the labels, 0 to 1
-    temperature: float = 2.,     # softens both answers
-    metric: str = "f1_macro",    # that the two sides are compared by
-    seeds: int = 3,              # trainings a side, for the verdict; 1: a difference, no verdict
-) -> Distilled:
-    "Train a student on a teacher's answers, and say whether that is better than labels alone"
+def distill(teacher: nn.Module | Run, recipe: Recipe, table: pd.DataFrame, runs: str | Path = "runs",
+            weight: float = .7, temperature: float = 2., metric: str = "f1_macro", seeds: int = 3) -> Distilled:
+    """Train a student on a teacher's answers, and say whether that is better than labels alone
+
+    Parameters
+    ----------
+    teacher : nn.Module | Run
+        a run, or logits of the table's labels, e.g. `run.model()` or `SoftVote(...)`
+    recipe : Recipe
+        of the student
+    table : pd.DataFrame
+        as for `train`; the teacher must not have learned its validation rows
+    runs : str | Path
+        where runs are kept
+    weight : float
+        of the teacher against the labels, 0 to 1
+    temperature : float
+        softens both answers
+    metric : str
+        that the two sides are compared by
+    seeds : int
+        trainings a side, for the verdict; 1: a difference, no verdict
+    """
     if (output := find_task(recipe.task).output) != "label":
         raise ValueError(f"a teacher's soft answers are of labels: task {recipe.task!r} answers with a {output}")
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")

@@ -33,11 +33,16 @@ from ..answer.raster import read_raster
 # %% ../../nbs/experiments/10_gallery.ipynb #39a95a84
 _COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
 
-def plot_curves(
-    histories: dict[str, pd.DataFrame],  # name -> a run's history
-    metric: str = "f1_macro",            # a column of the histories
-) -> Figure:
-    "A metric by epoch, a line a run"
+def plot_curves(histories: dict[str, pd.DataFrame], metric: str = "f1_macro") -> Figure:
+    """A metric by epoch, a line a run
+
+    Parameters
+    ----------
+    histories : dict[str, pd.DataFrame]
+        name -> a run's history
+    metric : str
+        a column of the histories
+    """
     figure, (panel,) = make_axes(6.4, 2.8)
     for at, (name, history) in enumerate(histories.items()):
         if metric not in history:
@@ -51,12 +56,23 @@ def plot_curves(
     return figure
 
 # %% ../../nbs/experiments/10_gallery.ipynb #8ae38625
-def confusion_difference(
-    ours: pd.DataFrame,    # a predictions table
-    theirs: pd.DataFrame,  # of the same rows
-    n: int = 10,           # at most so many pairs
-) -> pd.DataFrame:  # truth, prediction, ours, theirs (times; of masks percent of the truth's pixels), change; largest first
-    "Which mixings-up became rarer, and which more frequent"
+def confusion_difference(ours: pd.DataFrame, theirs: pd.DataFrame, n: int = 10) -> pd.DataFrame:
+    """Which mixings-up became rarer, and which more frequent
+
+    Parameters
+    ----------
+    ours : pd.DataFrame
+        a predictions table
+    theirs : pd.DataFrame
+        of the same rows
+    n : int
+        at most so many pairs
+
+    Returns
+    -------
+    pd.DataFrame
+        truth, prediction, ours, theirs (times; of masks percent of the truth's pixels), change; largest first
+    """
     ours, theirs = align_predictions([ours, theirs])
     counts = [pixel_confusion(table).round(1) if is_masks(table) else confusion(table) for table in (ours, theirs)]
     rows = [dict(truth=truth, prediction=said, ours=counts[0].loc[truth, said], theirs=counts[1].loc[truth, said])
@@ -69,12 +85,23 @@ def confusion_difference(
 def _change(table: pd.DataFrame) -> pd.Series: return table["ours"] - table["theirs"]
 
 # %% ../../nbs/experiments/10_gallery.ipynb #7c1aa49e
-def disagreements(
-    ours: pd.DataFrame,    # a predictions table
-    theirs: pd.DataFrame,  # of the same rows
-    n: int = 8,            # at most so many of each
-) -> tuple[pd.DataFrame, pd.DataFrame]:  # only ours right, only theirs right; surest mistakes first
-    "Rows that one got right and the other wrong; of masks those whose IoU one has much higher"
+def disagreements(ours: pd.DataFrame, theirs: pd.DataFrame, n: int = 8) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows that one got right and the other wrong; of masks those whose IoU one has much higher
+
+    Parameters
+    ----------
+    ours : pd.DataFrame
+        a predictions table
+    theirs : pd.DataFrame
+        of the same rows
+    n : int
+        at most so many of each
+
+    Returns
+    -------
+    tuple[pd.DataFrame, pd.DataFrame]
+        only ours right, only theirs right; surest mistakes first
+    """
     ours, theirs = align_predictions([ours, theirs])
     if is_masks(ours): return _better_masks(ours, theirs, n), _better_masks(theirs, ours, n)
     sides = []
@@ -145,13 +172,26 @@ def _section(name: str, run: Run, base_name: str, base: Run, metric: str, n: int
             f"<h3>Mixed up more or less often</h3>{pairs}<h3>{heads[0]}</h3>{_cards(gained)}<h3>{heads[1]}</h3>{_cards(lost)}")
 
 # %% ../../nbs/experiments/10_gallery.ipynb #9b79b36d
-def make_gallery(
-    runs: dict[str, Run] | Sequence[Run],  # two or more on the same validation rows; the first is the base
-    path: str | Path = "gallery.html",     # of the page
-    metric: str | None = None,             # as in `score_mode`; None: f1_macro, iou of masks
-    n: int = 8,                            # pictures of each kind
-) -> Path:                                 # the page; it holds small copies of the pictures
-    "Compare runs on one page, by their validation rows"
+def make_gallery(runs: dict[str, Run] | Sequence[Run], path: str | Path = "gallery.html", metric: str | None = None,
+                 n: int = 8) -> Path:
+    """Compare runs on one page, by their validation rows
+
+    Parameters
+    ----------
+    runs : dict[str, Run] | Sequence[Run]
+        two or more on the same validation rows; the first is the base
+    path : str | Path
+        of the page
+    metric : str | None
+        as in `score_mode`; None: f1_macro, iou of masks
+    n : int
+        pictures of each kind
+
+    Returns
+    -------
+    Path
+        the page; it holds small copies of the pictures
+    """
     runs = runs if isinstance(runs, dict) else {run.name: run for run in runs}
     if len(runs) < 2: raise ValueError(f"{len(runs)} run: a comparison needs two or more")
     (base_name, base), *others = runs.items()

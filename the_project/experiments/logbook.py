@@ -39,7 +39,19 @@ from .sweep import read_log
 # %% ../../nbs/experiments/08_logbook.ipynb #f5889019
 @dataclass
 class Entry:
-    "Trainings of one recipe on the same rows, with one seed or several"
+    """Trainings of one recipe on the same rows, with one seed or several
+
+    Parameters
+    ----------
+    recipe : Recipe
+        of the first
+    runs : list[Run]
+        finished ones
+    folders : list[Path]
+        all of them
+    logs : list[dict]
+        log.json of each folder
+    """
     recipe: Recipe                                      # of the first
     runs: list[Run] = field(default_factory=list)       # finished ones
     folders: list[Path] = field(default_factory=list)   # all of them
@@ -81,10 +93,19 @@ class Entry:
         return json_hash([self.recipe.task, self.recipe.target, self.judged, sorted({*self.answers[0]["file"], *lost_files(self.answers[0])})])
 
 # %% ../../nbs/experiments/08_logbook.ipynb #4babf02f
-def read_entries(
-    runs: str | Path,  # a folder of runs
-) -> list[Entry]:      # the earliest first; failed and unfinished ones too
-    "What lies in a folder of runs"
+def read_entries(runs: str | Path) -> list[Entry]:
+    """What lies in a folder of runs
+
+    Parameters
+    ----------
+    runs : str | Path
+        a folder of runs
+
+    Returns
+    -------
+    list[Entry]
+        the earliest first; failed and unfinished ones too
+    """
     entries = {}
     if not Path(runs).is_dir(): raise ValueError(f"no folder {runs}: give the folder that train(..., runs) writes to")
     for folder in sorted(path.parent for name in ("recipe.json", "log.json") for path in Path(runs).glob(f"*/{name}")):
@@ -126,11 +147,21 @@ def _key(recipe: Recipe, folder: Path, log: dict) -> tuple:
     return recipe.replace(seed=0).hash, rows, log.get("share", 1.), log.get("arm") == "taught"
 
 # %% ../../nbs/experiments/08_logbook.ipynb #2c09b874
-def changes_between(
-    parent: Entry,  # the earlier one
-    entry: Entry,   # the later one
-) -> list[str]:     # one line a change
-    "What an entry changed against another; notes, trackers and the seed aside"
+def changes_between(parent: Entry, entry: Entry) -> list[str]:
+    """What an entry changed against another; notes, trackers and the seed aside
+
+    Parameters
+    ----------
+    parent : Entry
+        the earlier one
+    entry : Entry
+        the later one
+
+    Returns
+    -------
+    list[str]
+        one line a change
+    """
     same = dict(notes="", trackers=(), seed=0)
     changed = [_short_paths(line) for line in diff(parent.recipe.replace(**same), entry.recipe.replace(**same))]
     shares = [log.get("share", 1.) for log in (parent.logs[0], entry.logs[0])]
@@ -142,11 +173,21 @@ def changes_between(
 def _short_paths(line: str) -> str: return re.sub(r"\S*/(?=[^/\s]+\.safetensors)", "", line)
 
 # %% ../../nbs/experiments/08_logbook.ipynb #cfb8abf9
-def find_parent(
-    entry: Entry,             # whose parent is looked for
-    earlier: Sequence[Entry], # what was there before, the earliest first
-) -> Entry | None:            # None: there is nothing to compare with
-    "The run that was named, or the nearest earlier one on the same rows"
+def find_parent(entry: Entry, earlier: Sequence[Entry]) -> Entry | None:
+    """The run that was named, or the nearest earlier one on the same rows
+
+    Parameters
+    ----------
+    entry : Entry
+        whose parent is looked for
+    earlier : Sequence[Entry]
+        what was there before, the earliest first
+
+    Returns
+    -------
+    Entry | None
+        None: there is nothing to compare with
+    """
     named = entry.logs[0].get("parent")
     for other in earlier:
         if named and named in [folder.name for folder in other.folders]: return other
@@ -154,16 +195,36 @@ def find_parent(
     return min(others, key=lambda other: len(changes_between(other, entry)), default=None)
 
 # %% ../../nbs/experiments/08_logbook.ipynb #0fa823ee
-def metric_of(
-    recipe: Recipe,  # its task
-) -> str:            # f1_macro where the answer is a label, iou where it is a mask, else loss
-    "The score that a logbook follows"
+def metric_of(recipe: Recipe) -> str:
+    """The score that a logbook follows
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its task
+
+    Returns
+    -------
+    str
+        f1_macro where the answer is a label, iou where it is a mask, else loss
+    """
     return find_task(recipe.task).score().name
 
 # %% ../../nbs/experiments/08_logbook.ipynb #3a8ecee9
 @dataclass(frozen=True)
 class Line:
-    "An entry of the logbook and what is said about it"
+    """An entry of the logbook and what is said about it
+
+    Parameters
+    ----------
+    entry : Entry
+    parent : Entry | None
+    changes : tuple[str, ...]
+    score : tuple[float, float, float]
+        value, low, high; NaN where there is none
+    difference : RecipeDifference | None
+        to the parent, on the same rows
+    """
     entry: Entry
     parent: Entry | None
     changes: tuple[str, ...]
@@ -179,11 +240,21 @@ class Line:
         return "first" if self.parent is None else "other rows"
 
 # %% ../../nbs/experiments/08_logbook.ipynb #f72994e3
-def make_lines(
-    entries: list[Entry],       # the earliest first
-    metric: str | None = None,  # f1_macro, accuracy, top_<k> or loss; None: what suits each task
-) -> list[Line]:                # in the same order
-    "What is to be said about each entry"
+def make_lines(entries: list[Entry], metric: str | None = None) -> list[Line]:
+    """What is to be said about each entry
+
+    Parameters
+    ----------
+    entries : list[Entry]
+        the earliest first
+    metric : str | None
+        f1_macro, accuracy, top_<k> or loss; None: what suits each task
+
+    Returns
+    -------
+    list[Line]
+        in the same order
+    """
     lines, scores, noises = [], {}, {}
     for entry in entries:
         name = metric or metric_of(entry.recipe)
@@ -206,11 +277,14 @@ def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list, 
 class Logbook:
     "The runs of a folder: what was tried, whether it helped, what it cost"
 
-    def __init__(
-        self,
-        runs: str | Path = "runs",  # the folder that runs are kept in
-        metric: str | None = None,  # f1_macro, accuracy, top_<k> or loss; None: what suits the task
-    ):
+    def __init__(self, runs: str | Path = "runs", metric: str | None = None):
+        """Parameters
+        ----------
+        runs : str | Path
+            the folder that runs are kept in
+        metric : str | None
+            f1_macro, accuracy, top_<k> or loss; None: what suits the task
+        """
         if metric is not None: score_mode(metric)
         self.runs, self.metric = Path(runs), metric
         self.lines: list[Line] = make_lines(read_entries(runs), metric)
@@ -225,12 +299,16 @@ class Logbook:
     def __len__(self) -> int: return len(self.lines)
     def _repr_markdown_(self) -> str: return "\n\n".join(text for _, text in self._parts())
 
-    def note(
-        self,
-        name: str,  # of a run
-        text: str,  # one line; it is added to what is there
-    ) -> None:
-        "Write a remark about a run, by hand; it stays with the run"
+    def note(self, name: str, text: str) -> None:
+        """Write a remark about a run, by hand; it stays with the run
+
+        Parameters
+        ----------
+        name : str
+            of a run
+        text : str
+            one line; it is added to what is there
+        """
         if not (self.runs/name).is_dir(): raise ValueError(f"no run {name!r} in {self.runs}: use a name of the table")
         path = self.runs/name/"notes.md"
         atomic_write(path, (path.read_text() if path.exists() else "") + " ".join(text.split()) + "\n")
@@ -315,11 +393,21 @@ def _parts(self: Logbook) -> list[tuple[str, str]]:  # (name, markdown) of each 
 _MARK = "<!-- logbook: {} (written by the library) -->"
 _END = "<!-- logbook: end -->"
 
-def merge_page(
-    old: str,                      # the page as it is; "" when there is none
-    parts: list[tuple[str, str]],  # (name, markdown) of what the library keeps
-) -> str:                          # the page with these parts renewed and everything else as it was
-    "Renew a page without touching what a person wrote on it"
+def merge_page(old: str, parts: list[tuple[str, str]]) -> str:
+    """Renew a page without touching what a person wrote on it
+
+    Parameters
+    ----------
+    old : str
+        the page as it is; "" when there is none
+    parts : list[tuple[str, str]]
+        (name, markdown) of what the library keeps
+
+    Returns
+    -------
+    str
+        the page with these parts renewed and everything else as it was
+    """
     page = old or "# Logbook\n\n" + "\n\n".join(f"{_MARK.format(n)}\n{_END}" for n, _ in parts) + "\n\n## Notes\n\n"
     kept = {name for name, _ in parts}
     for name in re.findall(r"<!-- logbook: (.+?) \(written by the library\) -->", page):
@@ -336,11 +424,19 @@ def merge_page(
 
 # %% ../../nbs/experiments/08_logbook.ipynb #5522ad03
 @patch
-def write(
-    self: Logbook,
-    path: str | Path | None = None,  # of the page; None: logbook.md in the folder of runs
-) -> Path:                           # the page; score against cost lies beside it as logbook.png
-    "Write the page; what was added by hand stays"
+def write(self: Logbook, path: str | Path | None = None) -> Path:
+    """Write the page; what was added by hand stays
+
+    Parameters
+    ----------
+    path : str | Path | None
+        of the page; None: logbook.md in the folder of runs
+
+    Returns
+    -------
+    Path
+        the page; score against cost lies beside it as logbook.png
+    """
     path = Path(path or self.runs/"logbook.md")
     parts = self._parts()
     if any(np.isfinite(line.score[0]) for line in self.lines):
@@ -352,10 +448,14 @@ def write(
 
 # %% ../../nbs/experiments/08_logbook.ipynb #6dce8921
 @patch
-def plot(
-    self: Logbook,
-) -> Figure:  # seconds of a training to the right, score upwards; what is best for its cost is joined by a line
-    "Score against cost"
+def plot(self: Logbook) -> Figure:
+    """Score against cost
+
+    Returns
+    -------
+    Figure
+        seconds of a training to the right, score upwards; what is best for its cost is joined by a line
+    """
     lines = [line for line in self.lines if np.isfinite(line.score[0])]
     if not lines: raise ValueError(f"no finished run in {self.runs}: nothing to draw yet")
     kind = lines[0].entry.recipe

@@ -23,12 +23,23 @@ from ..runs.run import Run
 from .sweep import run_recipe
 
 # %% ../../nbs/experiments/07_pseudo.ipynb #f87caa07
-def confident_rows(
-    answers: pd.DataFrame,     # calibrated predictions of unlabelled rows
-    threshold: float = .9,     # least probability of the answer, 0 to 1
-    share: float = .25,        # of the kept rows that one label may have at most, unless there are fewer labels
-) -> pd.DataFrame:             # file, prediction, probability; the surest first
-    "Answers that are sure enough, no label with more than its share"
+def confident_rows(answers: pd.DataFrame, threshold: float = .9, share: float = .25) -> pd.DataFrame:
+    """Answers that are sure enough, no label with more than its share
+
+    Parameters
+    ----------
+    answers : pd.DataFrame
+        calibrated predictions of unlabelled rows
+    threshold : float
+        least probability of the answer, 0 to 1
+    share : float
+        of the kept rows that one label may have at most, unless there are fewer labels
+
+    Returns
+    -------
+    pd.DataFrame
+        file, prediction, probability; the surest first
+    """
     if not 0 < threshold <= 1 or not 0 < share <= 1:
         raise ValueError(f"threshold={threshold}, share={share}: use more than 0, at most 1")
     sure = answers.loc[answers["probability"] >= threshold,
@@ -54,11 +65,21 @@ def _near_held(unlabelled: pd.DataFrame, held: pd.DataFrame) -> pd.Series:  # (r
     return unlabelled["file"].map(alike).isin(alike[alike.index.isin(held["file"])])
 
 # %% ../../nbs/experiments/07_pseudo.ipynb #2dceadca
-def unseen_rows(
-    unlabelled: pd.DataFrame,  # with `file`, maybe `group`
-    table: pd.DataFrame,       # the run's, with its split
-) -> pd.DataFrame:             # without rows of the table, copies of its valid and test rows, and rows of their groups
-    "Unlabelled rows that can't leak"
+def unseen_rows(unlabelled: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Unlabelled rows that can't leak
+
+    Parameters
+    ----------
+    unlabelled : pd.DataFrame
+        with `file`, maybe `group`
+    table : pd.DataFrame
+        the run's, with its split
+
+    Returns
+    -------
+    pd.DataFrame
+        without rows of the table, copies of its valid and test rows, and rows of their groups
+    """
     held = table[table["split"] != "train"]
     why = {"are in the table": _same_files(unlabelled, table)}
     found = unlabelled[~why["are in the table"]]
@@ -73,7 +94,21 @@ def unseen_rows(
 # %% ../../nbs/experiments/07_pseudo.ipynb #a6eb9abb
 @dataclass(frozen=True)
 class Pseudo:
-    "What came of pseudo-labels"
+    """What came of pseudo-labels
+
+    Parameters
+    ----------
+    before : Run
+        the model that gave the labels
+    after : Run | None
+        trained with them; None: no answer was sure enough
+    added : pd.DataFrame
+        file, prediction, probability
+    difference : RecipeDifference | None
+        with the added rows - without, on the validation rows
+    judged : dict[str, list[Run]]
+        "without" and "with": the trainings it was measured on
+    """
     before: Run                           # the model that gave the labels
     after: Run | None                     # trained with them; None: no answer was sure enough
     added: pd.DataFrame                   # file, prediction, probability
@@ -96,16 +131,27 @@ def _with_added(run: Run, rows: pd.DataFrame, added: pd.DataFrame) -> pd.DataFra
     return known[[name for name in run.table if name in known]]
 
 # %% ../../nbs/experiments/07_pseudo.ipynb #3c8f6993
-def pseudo_label(
-    run: Run,                    # finished
-    unlabelled: pd.DataFrame,    # with `file`, maybe `group`
-    runs: str | Path = "runs",   # where runs are kept
-    threshold: float = .9,       # least calibrated probability
-    share: float = .25,          # of the added rows that one label may have at most
-    metric: str = "f1_macro",    # that decides
-    seeds: int = 3,              # trainings with and without the added rows, for the verdict; 1: a difference, no verdict
-) -> Pseudo:
-    "Train a run's recipe again with its own sure answers, and check on valid whether that helps the recipe"
+def pseudo_label(run: Run, unlabelled: pd.DataFrame, runs: str | Path = "runs", threshold: float = .9,
+                 share: float = .25, metric: str = "f1_macro", seeds: int = 3) -> Pseudo:
+    """Train a run's recipe again with its own sure answers, and check on valid whether that helps the recipe
+
+    Parameters
+    ----------
+    run : Run
+        finished
+    unlabelled : pd.DataFrame
+        with `file`, maybe `group`
+    runs : str | Path
+        where runs are kept
+    threshold : float
+        least calibrated probability
+    share : float
+        of the added rows that one label may have at most
+    metric : str
+        that decides
+    seeds : int
+        trainings with and without the added rows, for the verdict; 1: a difference, no verdict
+    """
     if run.task.output != "label":
         raise ValueError(f"pseudo-labels are labels: task {run.task.name!r} answers with a {run.task.output}")
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")

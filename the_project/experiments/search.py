@@ -36,7 +36,15 @@ from ..train.best import epoch_values, is_better
 # %% ../../nbs/experiments/04_search.ipynb #c00c86a0
 @dataclass(frozen=True)
 class Range:
-    "Numbers from low to high; whole ones if both ends are"
+    """Numbers from low to high; whole ones if both ends are
+
+    Parameters
+    ----------
+    low : float | int
+    high : float | int
+    log : bool
+        evenly spread over powers of ten, for learning rates and decays
+    """
     low: float | int
     high: float | int
     log: bool = False  # evenly spread over powers of ten, for learning rates and decays
@@ -48,11 +56,16 @@ class Range:
 
 LR = Range(1e-7, 1e-2, log=True)
 
-def read_space(
-    space: dict,          # field -> Range, list of choices, or from JSON {"low": .., "high": .., "log": true}
-    recipe: Recipe,       # what the fields are of
-) -> dict[str, Range | list]:
-    "A search space, checked against the recipe"
+def read_space(space: dict, recipe: Recipe) -> dict[str, Range | list]:
+    """A search space, checked against the recipe
+
+    Parameters
+    ----------
+    space : dict
+        field -> Range, list of choices, or from JSON {"low": .., "high": .., "log": true}
+    recipe : Recipe
+        what the fields are of
+    """
     known, read = [field.name for field in fields(Recipe)], {}
     if not space: raise ValueError('the space is empty: name a field, e.g. {"lr": Range(1e-7, 1e-2, log=True)}')
     for name, values in space.items():
@@ -67,11 +80,21 @@ def read_space(
     return read
 
 # %% ../../nbs/experiments/04_search.ipynb #6c9fb2f8
-def suggest(
-    trial,               # an Optuna trial
-    space: dict,         # from `read_space`
-) -> dict:               # recipe fields
-    "The fields that a trial proposes"
+def suggest(trial, space: dict) -> dict:
+    """The fields that a trial proposes
+
+    Parameters
+    ----------
+    trial
+        an Optuna trial
+    space : dict
+        from `read_space`
+
+    Returns
+    -------
+    dict
+        recipe fields
+    """
     chosen = {}
     for name, values in space.items():
         if isinstance(values, list):
@@ -92,11 +115,15 @@ class Prune(Callback):
     "Report each epoch's score to a trial, and stop where its pruner says so"
     order = 57  # after the history (55)
 
-    def __init__(
-        self,
-        trial,          # an Optuna trial
-        monitor: str,   # metric of the recorder
-    ): self.trial, self.monitor = trial, monitor
+    def __init__(self, trial, monitor: str):
+        """Parameters
+        ----------
+        trial
+            an Optuna trial
+        monitor : str
+            metric of the recorder
+        """
+        self.trial, self.monitor = trial, monitor
 
     def after_epoch(self):
         if hasattr(self.learn, "lr_finder") or not getattr(self.learn.history, "rows", None): return
@@ -110,13 +137,19 @@ class Prune(Callback):
 class Search:
     "A study and the runs of its trials"
 
-    def __init__(
-        self,
-        study,            # an Optuna study
-        runs: str | Path,  # where its runs are kept
-        space: dict,      # from `read_space`
-        recipe: Recipe,   # that the fields were changed in
-    ): self.study, self.runs, self.space, self.recipe = study, Path(runs), space, recipe
+    def __init__(self, study, runs: str | Path, space: dict, recipe: Recipe):
+        """Parameters
+        ----------
+        study
+            an Optuna study
+        runs : str | Path
+            where its runs are kept
+        space : dict
+            from `read_space`
+        recipe : Recipe
+            that the fields were changed in
+        """
+        self.study, self.runs, self.space, self.recipe = study, Path(runs), space, recipe
 
     @property
     def table(self) -> pd.DataFrame:
@@ -160,10 +193,14 @@ def _scored(study) -> list:
             and trial.state.name in ("COMPLETE", "PRUNED")]
 
 @patch
-def importance(
-    self: Search,
-) -> dict[str, float]:  # field -> share, largest first; sum 1
-    "How much each field decides, by functional ANOVA (Hutter et al. 2014) on all trials; the stopped ones tell most"
+def importance(self: Search) -> dict[str, float]:
+    """How much each field decides, by functional ANOVA (Hutter et al. 2014) on all trials; the stopped ones tell most
+
+    Returns
+    -------
+    dict[str, float]
+        field -> share, largest first; sum 1
+    """
     optuna, trials = require("optuna", "optuna"), _scored(self.study)
     if len({trial.value for trial in trials}) < 2:
         raise ValueError(f"{len(trials)} trials have one score: no field decides anything yet, ask for more trials or "
@@ -198,10 +235,14 @@ def _draw_field(panel, search: Search, name: str, trials: list) -> None:
 
 # %% ../../nbs/experiments/04_search.ipynb #2e15b51e
 @patch
-def plot(
-    self: Search,
-) -> Figure:  # a panel a field; the share of what it decides in its title
-    "Score against each field, a dot a trial, later ones darker; a ring was stopped early, with its score there"
+def plot(self: Search) -> Figure:
+    """Score against each field, a dot a trial, later ones darker; a ring was stopped early, with its score there
+
+    Returns
+    -------
+    Figure
+        a panel a field; the share of what it decides in its title
+    """
     trials = _scored(self.study)
     if len(trials) < 2: raise ValueError(f"{len(trials)} trials have a score: a plot needs two or more")
     shares, columns = self.importance(), min(3, len(self.space))
@@ -227,10 +268,18 @@ def _sampler(name: str, seed: int):
     return samplers.RandomSampler(seed=seed)
 
 # %% ../../nbs/experiments/04_search.ipynb #c8de2ee0
-def open_storage(
-    storage: str,        # "sqlite:///FILE", FILE.db (SQLite) or FILE.journal
-):                       # an Optuna storage
-    "Where trials are kept"
+def open_storage(storage: str):
+    """Where trials are kept
+
+    Parameters
+    ----------
+    storage : str
+        "sqlite:///FILE", FILE.db (SQLite) or FILE.journal
+
+    Returns
+    -------
+    an Optuna storage
+    """
     optuna = require("optuna", "optuna")
     if storage.endswith((".db", ".journal")) and "://" not in storage:
         storage = str(Path(storage).absolute())  # for processes that work elsewhere
@@ -266,10 +315,19 @@ def _is_alive(path: str) -> bool:
     except Timeout: return True
 
 # %% ../../nbs/experiments/04_search.ipynb #5a47c508
-def take_over(
-    study,  # an Optuna study
-) -> int:   # trials of processes that are gone, proposed again
-    "Go on with what killed processes left"
+def take_over(study) -> int:
+    """Go on with what killed processes left
+
+    Parameters
+    ----------
+    study
+        an Optuna study
+
+    Returns
+    -------
+    int
+        trials of processes that are gone, proposed again
+    """
     optuna, taken = require("optuna", "optuna"), 0
     state = optuna.trial.TrialState
     for trial in study.get_trials(states=(state.RUNNING,), deepcopy=False):
@@ -340,19 +398,34 @@ def _begun(study) -> int:
     return sum(not trial.user_attrs.get("killed") and trial.state.name != "WAITING" for trial in trials)
 
 # %% ../../nbs/experiments/04_search.ipynb #1f1cf391
-def search(
-    recipe: Recipe,              # to start from; its seed is that of all trials
-    table: pd.DataFrame,         # as for `train`; its test rows are left out
-    space: dict,                 # recipe field -> Range or list of choices
-    trials: int = 20,            # all together, those of earlier calls too
-    runs: str | Path = "runs",   # where runs are kept
-    storage: str | None = None,  # FILE.db, FILE.journal or a database's URL; None: a .db in the folder of runs
-    sampler: str = "tpe",        # tpe, gp or random
-    prune: bool = True,          # stop trials that are behind
-    runner: Callable | None = None,  # what runs the trials, from `make_runner`; None: as `engine` says
-    engine: str = "local",       # local (one trial after the other) or ray
-) -> Search:
-    "Look for a good combination of recipe fields; called again, it goes on, and more trials may be asked for"
+def search(recipe: Recipe, table: pd.DataFrame, space: dict, trials: int = 20, runs: str | Path = "runs",
+           storage: str | None = None, sampler: str = "tpe", prune: bool = True, runner: Callable | None = None,
+           engine: str = "local") -> Search:
+    """Look for a good combination of recipe fields; called again, it goes on, and more trials may be asked for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        to start from; its seed is that of all trials
+    table : pd.DataFrame
+        as for `train`; its test rows are left out
+    space : dict
+        recipe field -> Range or list of choices
+    trials : int
+        all together, those of earlier calls too
+    runs : str | Path
+        where runs are kept
+    storage : str | None
+        FILE.db, FILE.journal or a database's URL; None: a .db in the folder of runs
+    sampler : str
+        tpe, gp or random
+    prune : bool
+        stop trials that are behind
+    runner : Callable | None
+        what runs the trials, from `make_runner`; None: as `engine` says
+    engine : str
+        local (one trial after the other) or ray
+    """
     check_input(table, recipe)
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler={sampler!r} is not known: use one of "

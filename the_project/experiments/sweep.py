@@ -28,10 +28,19 @@ from ..runs.run import Run, train
 from ..train.begin import Decisions
 
 # %% ../../nbs/experiments/00_sweep.ipynb #db0189dc
-def read_log(
-    folder: str | Path,  # a run's folder
-) -> dict:               # date, attempts, seconds, cpu_seconds, memory_mb, parent, series, fold, error; {}: none
-    "What is remembered of a run beside its scores"
+def read_log(folder: str | Path) -> dict:
+    """What is remembered of a run beside its scores
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+
+    Returns
+    -------
+    dict
+        date, attempts, seconds, cpu_seconds, memory_mb, parent, series, fold, error; {}: none
+    """
     path = Path(folder)/"log.json"
     return read_json(path) if path.exists() else {}
 
@@ -75,17 +84,34 @@ def check_alone() -> None:
                          "without torchrun; engine='ray' gives each training a machine")
 
 # %% ../../nbs/experiments/00_sweep.ipynb #d57efe74
-def run_recipe(
-    recipe: Recipe,              # what to train and how
-    table: pd.DataFrame,         # as for `train`
-    runs: str | Path = "runs",   # where runs are kept
-    parent: str | None = None,   # name of the run it is to be compared with; None: the nearest earlier one
-    retry: bool = True,          # try again what failed before; False: RunFailed
-    note: dict | None = None,    # for log.json: series, fold, arm
-    cbs: Sequence = (),          # further fastai callbacks
-    name: str | None = None,     # of the run's folder, where callbacks make it another run; None: `run_name`
-) -> Run:                        # finished
-    "`train`, remembered: not run twice, gone on with after a kill, and written down when it fails"
+def run_recipe(recipe: Recipe, table: pd.DataFrame, runs: str | Path = "runs", parent: str | None = None,
+               retry: bool = True, note: dict | None = None, cbs: Sequence = (), name: str | None = None) -> Run:
+    """`train`, remembered: not run twice, gone on with after a kill, and written down when it fails
+
+    Parameters
+    ----------
+    recipe : Recipe
+        what to train and how
+    table : pd.DataFrame
+        as for `train`
+    runs : str | Path
+        where runs are kept
+    parent : str | None
+        name of the run it is to be compared with; None: the nearest earlier one
+    retry : bool
+        try again what failed before; False: RunFailed
+    note : dict | None
+        for log.json: series, fold, arm
+    cbs : Sequence
+        further fastai callbacks
+    name : str | None
+        of the run's folder, where callbacks make it another run; None: `run_name`
+
+    Returns
+    -------
+    Run
+        finished
+    """
     check_input(table, recipe)
     check_alone()
     folder = Path(runs)/(name or run_name(table, recipe))
@@ -108,7 +134,18 @@ def run_recipe(
 # %% ../../nbs/experiments/00_sweep.ipynb #5198f19a
 @dataclass(frozen=True, eq=False)
 class Job:
-    "One training of a sweep"
+    """One training of a sweep
+
+    Parameters
+    ----------
+    recipe : Recipe
+    table : pd.DataFrame
+        as for `train`, with its split
+    note : dict
+        for log.json: series, arm, fold, parent
+    cbs : tuple
+        further fastai callbacks
+    """
     recipe: Recipe
     table: pd.DataFrame                       # as for `train`, with its split
     note: dict = field(default_factory=dict)  # for log.json: series, arm, fold, parent
@@ -124,34 +161,64 @@ class Stopped(RuntimeError):
     "Raised by a callback that gives a training up; no failure, and said as it is"
 
 # %% ../../nbs/experiments/00_sweep.ipynb #7891ff80
-def run_job(
-    job: Job,                    # one training
-    runs: str | Path = "runs",   # where runs are kept
-    retry: bool = False,         # try again what failed before
-) -> Run | None:                 # None: failed or stopped, and noted in its log
-    "Run one job; a failure is said and not raised"
+def run_job(job: Job, runs: str | Path = "runs", retry: bool = False) -> Run | None:
+    """Run one job; a failure is said and not raised
+
+    Parameters
+    ----------
+    job : Job
+        one training
+    runs : str | Path
+        where runs are kept
+    retry : bool
+        try again what failed before
+
+    Returns
+    -------
+    Run | None
+        None: failed or stopped, and noted in its log
+    """
     try: return run_recipe(job.recipe, job.table, runs, retry=retry, note=job.note, cbs=job.cbs)
     except Stopped as error: say(f"{job.name}: {str(error).splitlines()[-1].strip()}")  # fastai adds a line above
     except Exception as error: say(f"failed, going on without it: {job.name}: {' '.join(str(error).split())}")
 
 # %% ../../nbs/experiments/00_sweep.ipynb #292559fc
-def mark_failed(
-    job: Job,          # one training, whose process is gone
-    runs: str | Path,  # where runs are kept
-    error: str,        # why, one line
-) -> None:
-    "Write down that a job failed which can't do so itself"
+def mark_failed(job: Job, runs: str | Path, error: str) -> None:
+    """Write down that a job failed which can't do so itself
+
+    Parameters
+    ----------
+    job : Job
+        one training, whose process is gone
+    runs : str | Path
+        where runs are kept
+    error : str
+        why, one line
+    """
     folder = Path(runs)/run_name(job.table, job.recipe)
     with _locked(folder): write_json(folder/"log.json", read_log(folder) | dict(error=error))
 
 # %% ../../nbs/experiments/00_sweep.ipynb #837f10c4
-def run_jobs(
-    jobs: Iterable[Job],           # in the order they are to be done; the next is asked for when the last is done
-    runs: str | Path = "runs",     # where runs are kept
-    retry: bool = False,           # try again what failed before
-    told: Callable | None = None,  # told(job, run) is called as each is done
-) -> list[Run | None]:             # in the order of the jobs; None: failed, and noted in its log
-    "Run jobs one after the other"
+def run_jobs(jobs: Iterable[Job], runs: str | Path = "runs", retry: bool = False,
+             told: Callable | None = None) -> list[Run | None]:
+    """Run jobs one after the other
+
+    Parameters
+    ----------
+    jobs : Iterable[Job]
+        in the order they are to be done; the next is asked for when the last is done
+    runs : str | Path
+        where runs are kept
+    retry : bool
+        try again what failed before
+    told : Callable | None
+        told(job, run) is called as each is done
+
+    Returns
+    -------
+    list[Run | None]
+        in the order of the jobs; None: failed, and noted in its log
+    """
     done = []
     for job in jobs:
         done.append(run_job(job, runs, retry))

@@ -29,12 +29,18 @@ from ..runs.run import Run
 from .sweep import Job, check_alone, mark_failed, run_job, run_jobs
 
 # %% ../../nbs/experiments/01_workers.ipynb #2ac50428
-def serve_jobs(
-    address: str,  # of the socket
-    key: str,      # that opens it, hexadecimal
-    threads: int,  # of torch
-) -> None:
-    "Take jobs until the other side hangs up; what a worker process runs"
+def serve_jobs(address: str, key: str, threads: int) -> None:
+    """Take jobs until the other side hangs up; what a worker process runs
+
+    Parameters
+    ----------
+    address : str
+        of the socket
+    key : str
+        that opens it, hexadecimal
+    threads : int
+        of torch
+    """
     torch.set_num_threads(threads)
     with Client(address, authkey=bytes.fromhex(key)) as line:
         line.send(os.getpid())
@@ -59,12 +65,16 @@ def _start(listener: Listener, key: bytes, threads: int) -> tuple[subprocess.Pop
 class WarmWorkers:
     "A runner with processes that stay: call it with jobs, as often as you like, and `close` it, or use it in a `with`"
 
-    def __init__(
-        self,
-        n: int = 2,                   # processes, 1 or more
-        threads: int | None = None,   # of each; None: the processors shared out
-        retries: int = 1,             # further tries for a job whose process died, 0 or more
-    ):
+    def __init__(self, n: int = 2, threads: int | None = None, retries: int = 1):
+        """Parameters
+        ----------
+        n : int
+            processes, 1 or more
+        threads : int | None
+            of each; None: the processors shared out
+        retries : int
+            further tries for a job whose process died, 0 or more
+        """
         if n < 1 or retries < 0:
             raise ValueError(f"n={n}, retries={retries}: use 1 process or more, and 0 retries or more")
         self.threads = threads or max(1, usable_cpus() // n)
@@ -138,14 +148,28 @@ def _lost(workers: WarmWorkers, line: Connection, number: int, queue: _Queue) ->
     queue.lose(number, f"its process died (exit {code})")
 
 # %% ../../nbs/experiments/01_workers.ipynb #613880b3
-def run_on_workers(
-    workers: WarmWorkers,          # that stay
-    jobs: Iterable[Job],           # in the order they are to be begun; picklable
-    runs: str | Path = "runs",     # where runs are kept
-    retry: bool = False,           # try again what failed before
-    told: Callable | None = None,  # told(job, run) is called as each is done
-) -> list[Run | None]:             # in the order of the jobs; None: failed
-    "Run jobs on the workers, each as one gets free"
+def run_on_workers(workers: WarmWorkers, jobs: Iterable[Job], runs: str | Path = "runs", retry: bool = False,
+                   told: Callable | None = None) -> list[Run | None]:
+    """Run jobs on the workers, each as one gets free
+
+    Parameters
+    ----------
+    workers : WarmWorkers
+        that stay
+    jobs : Iterable[Job]
+        in the order they are to be begun; picklable
+    runs : str | Path
+        where runs are kept
+    retry : bool
+        try again what failed before
+    told : Callable | None
+        told(job, run) is called as each is done
+
+    Returns
+    -------
+    list[Run | None]
+        in the order of the jobs; None: failed
+    """
     queue, busy = _Queue(jobs, runs, workers.retries, told), {}
     while True:
         while len(busy) < workers.n and (number := queue.take()) is not None:
@@ -186,18 +210,37 @@ def _places(ray, needs: dict[str, float]) -> int:  # jobs that the cluster can h
     return max(1, int(min(there[name] / amount for name, amount in needs.items() if amount)))
 
 # %% ../../nbs/experiments/01_workers.ipynb #470a73cd
-def run_on_ray(
-    jobs: Iterable[Job],           # picklable
-    runs: str | Path = "runs",     # where runs are kept: a folder that all machines share
-    retry: bool = False,           # try again what failed before
-    told: Callable | None = None,  # told(job, run) is called as each is done
-    address: str | None = None,    # of a cluster, "auto" for the one that is running; None: a local one
-    cpus: float = 1,               # processors that a job takes, above 0
-    gpus: float = 0,               # GPUs that a job takes; a share is allowed
-    retries: int = 2,              # further tries when a worker is lost
-    workers: int | None = None,    # jobs at once; None: as many as the cluster has room for
-) -> list[Run | None]:             # in the order of the jobs; None: failed
-    "Run jobs on a Ray cluster"
+def run_on_ray(jobs: Iterable[Job], runs: str | Path = "runs", retry: bool = False, told: Callable | None = None,
+               address: str | None = None, cpus: float = 1, gpus: float = 0, retries: int = 2,
+               workers: int | None = None) -> list[Run | None]:
+    """Run jobs on a Ray cluster
+
+    Parameters
+    ----------
+    jobs : Iterable[Job]
+        picklable
+    runs : str | Path
+        where runs are kept: a folder that all machines share
+    retry : bool
+        try again what failed before
+    told : Callable | None
+        told(job, run) is called as each is done
+    address : str | None
+        of a cluster, "auto" for the one that is running; None: a local one
+    cpus : float
+        processors that a job takes, above 0
+    gpus : float
+        GPUs that a job takes; a share is allowed
+    retries : int
+        further tries when a worker is lost
+    workers : int | None
+        jobs at once; None: as many as the cluster has room for
+
+    Returns
+    -------
+    list[Run | None]
+        in the order of the jobs; None: failed
+    """
     if cpus <= 0 or gpus < 0: raise ValueError(f"cpus={cpus}, gpus={gpus}: a job takes some of a processor, and 0 "
                                                "GPUs or more")
     queue, busy = _Queue(jobs, runs, retries, told), {}
@@ -226,14 +269,28 @@ def _why(error: Exception) -> str:
 # %% ../../nbs/experiments/01_workers.ipynb #4a2cac83
 ENGINES = ("local", "ray")
 
-def make_runner(
-    engine: str = "local",       # local or ray
-    workers: int | None = None,  # processes here, None: this one; on Ray jobs at once, None: all it can hold
-    address: str | None = None,  # of a Ray cluster, "auto" for the one that is running; None: a local one
-    gpus: float = 0,             # GPUs a job, on Ray
-    cpus: float = 1,             # processors a job, on Ray
-) -> Callable:                   # (jobs, runs, retry, told) -> runs, for `ablate`, `crossval`, `search`
-    "What runs a list of jobs, by name"
+def make_runner(engine: str = "local", workers: int | None = None, address: str | None = None, gpus: float = 0,
+                cpus: float = 1) -> Callable:
+    """What runs a list of jobs, by name
+
+    Parameters
+    ----------
+    engine : str
+        local or ray
+    workers : int | None
+        processes here, None: this one; on Ray jobs at once, None: all it can hold
+    address : str | None
+        of a Ray cluster, "auto" for the one that is running; None: a local one
+    gpus : float
+        GPUs a job, on Ray
+    cpus : float
+        processors a job, on Ray
+
+    Returns
+    -------
+    Callable
+        (jobs, runs, retry, told) -> runs, for `ablate`, `crossval`, `search`
+    """
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r} is not known: use one of {', '.join(ENGINES)}{nearest(engine, ENGINES)}")
     check_alone()

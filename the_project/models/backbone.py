@@ -29,10 +29,19 @@ from .channels import ChannelFeatures
 from .small_cnn import SmallCNN
 
 # %% ../../nbs/models/02_backbone.ipynb #9506d655
-def backbone_names(
-    pattern: str = "*",  # shell pattern, e.g. "convnext*"
-) -> list[str]:          # sorted
-    "Every name that `Recipe.arch` takes, without timm's weight tags"
+def backbone_names(pattern: str = "*") -> list[str]:
+    """Every name that `Recipe.arch` takes, without timm's weight tags
+
+    Parameters
+    ----------
+    pattern : str
+        shell pattern, e.g. "convnext*"
+
+    Returns
+    -------
+    list[str]
+        sorted
+    """
     return sorted(name for name in ["small_cnn", *timm.list_models()] if fnmatch(name, pattern))
 
 # %% ../../nbs/models/02_backbone.ipynb #71997803
@@ -53,10 +62,19 @@ def _config(arch: str) -> PretrainedCfg | None:
         raise ValueError(f"{arch!r} has an unknown tag: use {', '.join(tags) or arch.split('.')[0]}") from e
 
 # %% ../../nbs/models/02_backbone.ipynb #93851d5e
-def input_stats(
-    recipe: Recipe,                                # its arch and channels count
-) -> tuple[tuple[float, ...], tuple[float, ...]]:  # mean and std, one a channel, of values in 0..1
-    "How this backbone wants its pictures normalised"
+def input_stats(recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """How this backbone wants its pictures normalised
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its arch and channels count
+
+    Returns
+    -------
+    tuple[tuple[float, ...], tuple[float, ...]]
+        mean and std, one a channel, of values in 0..1
+    """
     config = _config(recipe.arch)
     stats = (config.mean, config.std) if config else ((.5,) * 3, (.5,) * 3)
     if recipe.channels == 1: return tuple((round(sum(s) / len(s), 6),) for s in stats)
@@ -126,10 +144,14 @@ def _check_file(path: str) -> None:
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights file {path} is not there: check the path, or use weights=None")
 
-def check_weights(
-    recipe: Recipe,  # its arch and weights
-) -> None:
-    "Refuse an unknown backbone and weights that can't be had, before a picture is looked at"
+def check_weights(recipe: Recipe) -> None:
+    """Refuse an unknown backbone and weights that can't be had, before a picture is looked at
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its arch and weights
+    """
     _config(recipe.arch)
     if recipe.weights == "imagenet":
         with _downloading(recipe): _download(recipe)
@@ -183,11 +205,21 @@ def _widen(narrow: nn.Module, body: nn.Module, channels: int) -> nn.Module:
     return body
 
 # %% ../../nbs/models/02_backbone.ipynb #e21df404
-def create_body(
-    recipe: Recipe,  # its arch, weights, channels (of a picture), features, drop_path and the sizes of its stages
-    channels: int,   # of the network's input; more than the picture's where there are features
-) -> nn.Module:      # a network without classifier, in training mode
-    "The network that a recipe names, with its weights"
+def create_body(recipe: Recipe, channels: int) -> nn.Module:
+    """The network that a recipe names, with its weights
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its arch, weights, channels (of a picture), features, drop_path and the sizes of its stages
+    channels : int
+        of the network's input; more than the picture's where there are features
+
+    Returns
+    -------
+    nn.Module
+        a network without classifier, in training mode
+    """
     if recipe.weights is None: return _build(recipe, channels)
     config, beside = _config(recipe.arch), channels != recipe.channels and recipe.features_mode == "beside"
     if recipe.weights == "imagenet": narrow = _published(recipe, recipe.channels if beside else channels)
@@ -225,11 +257,14 @@ def _finish(body: nn.Module, pooled: Tensor, tokens: bool) -> Tensor:
 # %% ../../nbs/models/02_backbone.ipynb #e9d8e5c5
 class AfterMap(nn.Module):
     "A body's layers after its last feature map, whose places it averages"
-    def __init__(
-        self,
-        body: nn.Module,  # see `Backbone`
-        tokens: bool,     # whether `body.forward_features` gives tokens (B,N,F), not a map
-    ):
+    def __init__(self, body: nn.Module, tokens: bool):
+        """Parameters
+        ----------
+        body : nn.Module
+            see `Backbone`
+        tokens : bool
+            whether `body.forward_features` gives tokens (B,N,F), not a map
+        """
         super().__init__()
         self.body, self.tokens = body, tokens
 
@@ -250,10 +285,19 @@ def _depths(body: nn.Module) -> dict[str, int]:
     order = {part: i for i, part in enumerate(dict.fromkeys(["", *parts]))}
     return {name: order[part] for name, part in zip(names, parts)}
 
-def layer_halves(
-    body: nn.Module,              # a network without classifier
-) -> list[list[nn.Parameter]]:  # two groups; every parameter once
-    "Parameters of the early and of the late half of the layers"
+def layer_halves(body: nn.Module) -> list[list[nn.Parameter]]:
+    """Parameters of the early and of the late half of the layers
+
+    Parameters
+    ----------
+    body : nn.Module
+        a network without classifier
+
+    Returns
+    -------
+    list[list[nn.Parameter]]
+        two groups; every parameter once
+    """
     depth, named = _depths(body), list(body.named_parameters())
     cut = max(depth.values()) // 2
     return [[p for name, p in named if depth[name] <= cut], [p for name, p in named if depth[name] > cut]]
@@ -261,23 +305,35 @@ def layer_halves(
 # %% ../../nbs/models/02_backbone.ipynb #aaa16971
 class Backbone(nn.Module):
     "From normalised pictures to `num_features` numbers each; `create_backbone` makes one"
-    def __init__(
-        self,
-        body: nn.Module,                    # a timm network without classifier, or `SmallCNN`
-        pool: str = "avg",                  # of `core.recipe.POOLS`; "avg" is the body's own
-        features: nn.Module | None = None,  # channels to compute first, see `ChannelFeatures`
-    ):
+    def __init__(self, body: nn.Module, pool: str = "avg", features: nn.Module | None = None):
+        """Parameters
+        ----------
+        body : nn.Module
+            a timm network without classifier, or `SmallCNN`
+        pool : str
+            of `core.recipe.POOLS`; "avg" is the body's own
+        features : nn.Module | None
+            channels to compute first, see `ChannelFeatures`
+        """
         super().__init__()
         self.body, self.pool, self.num_features = body, pool, 0
         self.channels = nn.Identity() if features is None else features
 
     def features(self, x: Tensor) -> Tensor: return self.body.forward_features(self.channels(x))
 
-    def map(
-        self,
-        x: Tensor,  # (B,C,H,W), normalised
-    ) -> Tensor:    # (B,F,h,w)
-        "The last feature map, before any pooling"
+    def map(self, x: Tensor) -> Tensor:
+        """The last feature map, before any pooling
+
+        Parameters
+        ----------
+        x : Tensor
+            (B,C,H,W), normalised
+
+        Returns
+        -------
+        Tensor
+            (B,F,h,w)
+        """
         return _as_map(self.body, self.features(x), x.shape[-2] / x.shape[-1])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -308,10 +364,19 @@ def _check_sizes(backbone: Backbone, recipe: Recipe) -> None:
                              f"pool={recipe.pool!r} ({(str(e).splitlines() or [type(e).__name__])[0]}): {use}, or use convnext_atto") from e
 
 # %% ../../nbs/models/02_backbone.ipynb #2fd8f485
-def create_backbone(
-    recipe: Recipe,  # its arch, weights, channels, features, pool, drop_path and the sizes of its stages
-) -> Backbone:       # in training mode, on the CPU
-    "The backbone that a recipe asks for, checked with every size it will see"
+def create_backbone(recipe: Recipe) -> Backbone:
+    """The backbone that a recipe asks for, checked with every size it will see
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its arch, weights, channels, features, pool, drop_path and the sizes of its stages
+
+    Returns
+    -------
+    Backbone
+        in training mode, on the CPU
+    """
     features, channels = None, recipe.channels
     if recipe.features:
         features = ChannelFeatures(recipe.features, *input_stats(recipe), recipe.features_mode)

@@ -26,10 +26,19 @@ _CALLED = dict(A="coastal aerosol coastalaerosol ultrablue", B="blue b", G="gree
                T1="thermal1 thermal tir1 tir t1", T2="thermal2 tir2 t2")
 _LETTERS = {name: letter for letter, names in _CALLED.items() for name in names.split()}
 
-def band_letter(
-    name: str,      # a band's name, e.g. "tci_red", "Red Edge 1"
-) -> str | None:    # spyndex's letter for it; None: no colour, or not clear which
-    "Which colour a band is"
+def band_letter(name: str) -> str | None:
+    """Which colour a band is
+
+    Parameters
+    ----------
+    name : str
+        a band's name, e.g. "tci_red", "Red Edge 1"
+
+    Returns
+    -------
+    str | None
+        spyndex's letter for it; None: no colour, or not clear which
+    """
     parts = re.findall(r"[a-z0-9]+", name.lower())
     if "".join(parts) in _LETTERS: return _LETTERS["".join(parts)]
     found = {_LETTERS[part] for part in parts if len(part) > 2 and part in _LETTERS}
@@ -54,10 +63,19 @@ def _catalogue() -> dict[str, str]:
     formulas = {name: index.formula for name, index in spyndex.indices.items() if set(index.bands) <= set(known)}
     return {name: re.sub(r"[A-Za-z_]\w*", lambda word: known[word[0]], text) for name, text in formulas.items()}
 
-def index_formula(
-    name: str,  # e.g. "NDVI"; of INDICES, or of spyndex's catalogue where that is installed
-) -> str:       # arithmetic over band letters
-    "The formula of a spectral index"
+def index_formula(name: str) -> str:
+    """The formula of a spectral index
+
+    Parameters
+    ----------
+    name : str
+        e.g. "NDVI"; of INDICES, or of spyndex's catalogue where that is installed
+
+    Returns
+    -------
+    str
+        arithmetic over band letters
+    """
     if name in INDICES: return INDICES[name]
     more = _catalogue()
     if name in more: return more[name]
@@ -80,12 +98,16 @@ def _compute(node: ast.AST, bands: dict[str, Tensor]) -> Tensor | float:
 
 class SpectralIndices(nn.Module):
     "Indices of raw bands"
-    def __init__(
-        self,
-        indices: tuple[str, ...],  # names, see `index_formula`
-        bands: list[str],          # of the input, in its order
-        unit: float = 1.,          # what a reflectance of 1 is stored as, e.g. 10000
-    ):
+    def __init__(self, indices: tuple[str, ...], bands: list[str], unit: float = 1.):
+        """Parameters
+        ----------
+        indices : tuple[str, ...]
+            names, see `index_formula`
+        bands : list[str]
+            of the input, in its order
+        unit : float
+            what a reflectance of 1 is stored as, e.g. 10000
+        """
         super().__init__()
         letters = {letter: i for i, name in reversed(list(enumerate(bands))) if (letter := band_letter(name))}
         self.names, self.formulas = list(indices), [ast.parse(index_formula(name), mode="eval") for name in indices]
@@ -100,7 +122,12 @@ class SpectralIndices(nn.Module):
             self.limits.append(1. if _is_share(formula.body) else 10.)
         self.register_buffer("unit", torch.tensor(float(unit)))
 
-    def forward(self, x: Tensor) -> Tensor:  # raw (B,C,H,W) to (B,I,H,W)
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns
+        -------
+        Tensor
+            raw (B,C,H,W) to (B,I,H,W)
+        """
         bands = {letter: x[:, i] / self.unit for letter, i in self.places.items()}
         values = [_compute(formula, bands).clamp(-limit, limit) for formula, limit in zip(self.formulas, self.limits)]
         return torch.stack(values, 1)
@@ -111,10 +138,19 @@ def _is_share(formula: ast.AST) -> bool:  # (a - b) / (a + b)
     return ast.unparse(above).replace("-", "+") == ast.unparse(below) and "-" not in ast.unparse(below)
 
 # %% ../../nbs/models/09_band_input.ipynb #bb626c05
-def reflectance_unit(
-    measured: dict | None,  # "bands": names, "q99": one a band, of training rows; None: 1
-) -> float:                 # 1, 255 or 10000
-    "What a reflectance of 1 is stored as"
+def reflectance_unit(measured: dict | None) -> float:
+    """What a reflectance of 1 is stored as
+
+    Parameters
+    ----------
+    measured : dict | None
+        "bands": names, "q99": one a band, of training rows; None: 1
+
+    Returns
+    -------
+    float
+        1, 255 or 10000
+    """
     bands, highest = ((measured or {}).get(key, []) for key in ("bands", "q99"))
     highest = max((value for name, value in zip(bands, highest) if band_letter(name)), default=1.)
     return 1. if highest <= 3 else 255. if highest <= 255 else 10_000.
@@ -122,20 +158,32 @@ def reflectance_unit(
 # %% ../../nbs/models/09_band_input.ipynb #b3f6dfe0
 class IndexPixels:
     "Spectral indices of one raster at a time, in NumPy"
-    def __init__(
-        self,
-        indices: tuple[str, ...],  # names, see `index_formula`
-        bands: list[str],          # of the rasters, in their order
-        unit: float = 1.,          # what a reflectance of 1 is stored as
-    ):
+    def __init__(self, indices: tuple[str, ...], bands: list[str], unit: float = 1.):
+        """Parameters
+        ----------
+        indices : tuple[str, ...]
+            names, see `index_formula`
+        bands : list[str]
+            of the rasters, in their order
+        unit : float
+            what a reflectance of 1 is stored as
+        """
         self.make = SpectralIndices(indices, bands, unit)
         self.names = self.make.names
 
-    def __call__(
-        self,
-        pixels: np.ndarray,  # float32 (C, h, w), raw; NaN: missing
-    ) -> np.ndarray:         # float32 (I, h, w); NaN where there is none
-        "The indices of a raster"
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """The indices of a raster
+
+        Parameters
+        ----------
+        pixels : np.ndarray
+            float32 (C, h, w), raw; NaN: missing
+
+        Returns
+        -------
+        np.ndarray
+            float32 (I, h, w); NaN where there is none
+        """
         with torch.no_grad(): values = self.make(torch.from_numpy(np.ascontiguousarray(pixels))[None])[0]
         return torch.where(values.isfinite(), values, float("nan")).numpy()
 
@@ -164,33 +212,57 @@ def _quantiles(x: Tensor, there: Tensor, shares: tuple[float, float]) -> list[Te
 # %% ../../nbs/models/09_band_input.ipynb #c2305ac2
 _STATS = dict(zscore=("mean", "std"), minmax=("min", "max"), quantile=("q01", "q99"))
 
-def channel_numbers(
-    measured: dict | None,  # "bands", "mean", "std", "min", "max", "q01", "q99"; "indices": the same with "names"
-    scale: str,             # of `core.recipe.BAND_SCALES`
-    name: str,              # of a band or an index
-) -> tuple[float, float]:   # subtracted, then divided by; 0 and 1 where training rows don't decide
-    "How one channel is scaled"
+def channel_numbers(measured: dict | None, scale: str, name: str) -> tuple[float, float]:
+    """How one channel is scaled
+
+    Parameters
+    ----------
+    measured : dict | None
+        "bands", "mean", "std", "min", "max", "q01", "q99"; "indices": the same with "names"
+    scale : str
+        of `core.recipe.BAND_SCALES`
+    name : str
+        of a band or an index
+
+    Returns
+    -------
+    tuple[float, float]
+        subtracted, then divided by; 0 and 1 where training rows don't decide
+    """
     for part, names in (((measured or {}), "bands"), ((measured or {}).get("indices") or {}, "names")):
         if scale not in _STATS or name not in part.get(names, ()) or _STATS[scale][0] not in part: continue
         shift, other = (part[key][part[names].index(name)] for key in _STATS[scale])
         return shift, other if scale == "zscore" else other - shift
     return 0., 1.
 
-def band_names(
-    measured: dict | None,  # with "bands": the names of the input's bands; None: the recipe's
-    recipe: Recipe,         # bands, else file_bands, else red, green, blue
-) -> list[str]:             # in the order of the input
-    "What the bands of a network's input are called"
+def band_names(measured: dict | None, recipe: Recipe) -> list[str]:
+    """What the bands of a network's input are called
+
+    Parameters
+    ----------
+    measured : dict | None
+        with "bands": the names of the input's bands; None: the recipe's
+    recipe : Recipe
+        bands, else file_bands, else red, green, blue
+
+    Returns
+    -------
+    list[str]
+        in the order of the input
+    """
     return list((measured or {}).get("bands") or recipe.bands or recipe.file_bands or ("red", "green", "blue"))
 
 # %% ../../nbs/models/09_band_input.ipynb #eefbd517
 class BandInput(nn.Module):
     "Raw bands to scaled channels: the bands, then the indices; 0 where a value is missing"
-    def __init__(
-        self,
-        measured: dict | None,  # of training rows, see `channel_numbers`; None: to be loaded with the weights
-        recipe: Recipe,         # its bands, indices and band_scale
-    ):
+    def __init__(self, measured: dict | None, recipe: Recipe):
+        """Parameters
+        ----------
+        measured : dict | None
+            of training rows, see `channel_numbers`; None: to be loaded with the weights
+        recipe : Recipe
+            its bands, indices and band_scale
+        """
         super().__init__()
         bands = band_names(measured, recipe)
         self.indices = SpectralIndices(recipe.indices, bands, reflectance_unit(measured)) if recipe.indices else None
@@ -200,11 +272,19 @@ class BandInput(nn.Module):
         self.register_buffer("shift", shift.contiguous())
         self.register_buffer("step", step.contiguous())
 
-    def forward(
-        self,
-        x: Tensor,   # float32 (B,C,H,W), raw; NaN or infinite: missing
-    ) -> Tensor:     # float32 (B, len(self.names), H, W)
-        "Scale a batch"
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale a batch
+
+        Parameters
+        ----------
+        x : Tensor
+            float32 (B,C,H,W), raw; NaN or infinite: missing
+
+        Returns
+        -------
+        Tensor
+            float32 (B, len(self.names), H, W)
+        """
         if self.indices is not None: x = torch.cat([x, self.indices(x)], 1)
         there = x.isfinite()
         x = torch.where(there, x, 0.)

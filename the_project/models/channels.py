@@ -13,18 +13,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 # %% ../../nbs/models/00_channels.ipynb #95649208
-def grey_channel(
-    picture: Tensor,  # (B,C,H,W), 0..1
-) -> Tensor:          # (B,1,H,W), 0..1
-    "Brightness: ITU-R BT.601's weights for three channels, the mean for any other number"
+def grey_channel(picture: Tensor) -> Tensor:
+    """Brightness: ITU-R BT.601's weights for three channels, the mean for any other number
+
+    Parameters
+    ----------
+    picture : Tensor
+        (B,C,H,W), 0..1
+
+    Returns
+    -------
+    Tensor
+        (B,1,H,W), 0..1
+    """
     if picture.shape[1] != 3: return picture.mean(1, keepdim=True)
     return (picture * picture.new_tensor([.299, .587, .114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 # %% ../../nbs/models/00_channels.ipynb #f35ab602
-def edge_channel(
-    grey: Tensor,  # (B,1,H,W), 0..1
-) -> Tensor:       # (B,1,H,W), 0 upwards
-    "Length of Sobel's gradient, borders repeated; a step from black to white gives 4"
+def edge_channel(grey: Tensor) -> Tensor:
+    """Length of Sobel's gradient, borders repeated; a step from black to white gives 4
+
+    Parameters
+    ----------
+    grey : Tensor
+        (B,1,H,W), 0..1
+
+    Returns
+    -------
+    Tensor
+        (B,1,H,W), 0 upwards
+    """
     across = grey.new_tensor([[-1., 0, 1], [-2, 0, 2], [-1, 0, 1]])
     gradient = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), torch.stack([across, across.T])[:, None])
     return (gradient.square().sum(1, keepdim=True) + 1e-12).sqrt()
@@ -37,20 +55,38 @@ def _waves(n: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return angle.cos() / n**.5, -angle.sin() / n**.5
 
 # %% ../../nbs/models/00_channels.ipynb #6e74ef77
-def fourier_channel(
-    grey: Tensor,  # (B,1,H,W), 0..1
-) -> Tensor:       # (B,1,H,W), 0 upwards
-    "log(1 + magnitude) of the orthonormal 2-d Fourier transform, frequency 0 in the middle"
+def fourier_channel(grey: Tensor) -> Tensor:
+    """log(1 + magnitude) of the orthonormal 2-d Fourier transform, frequency 0 in the middle
+
+    Parameters
+    ----------
+    grey : Tensor
+        (B,1,H,W), 0..1
+
+    Returns
+    -------
+    Tensor
+        (B,1,H,W), 0 upwards
+    """
     (row_re, row_im), (col_re, col_im) = _waves(grey.shape[2], grey), _waves(grey.shape[3], grey)
     re, im = grey @ col_re.T, grey @ col_im.T
     power = (row_re @ re - row_im @ im).square() + (row_re @ im + row_im @ re).square()
     return torch.log1p((power + 1e-12).sqrt())
 
 # %% ../../nbs/models/00_channels.ipynb #2df9024b
-def wavelet_channels(
-    grey: Tensor,  # (B,1,H,W), 0..1
-) -> Tensor:       # (B,3,H,W), -1..1
-    "Haar's detail bands (across, down, diagonal) at half size, each value repeated to fill its 2x2 square"
+def wavelet_channels(grey: Tensor) -> Tensor:
+    """Haar's detail bands (across, down, diagonal) at half size, each value repeated to fill its 2x2 square
+
+    Parameters
+    ----------
+    grey : Tensor
+        (B,1,H,W), 0..1
+
+    Returns
+    -------
+    Tensor
+        (B,3,H,W), -1..1
+    """
     height, width = grey.shape[2:]
     bands = grey.new_tensor([[[1., -1], [1, -1]], [[1, 1], [-1, -1]], [[1, -1], [-1, 1]]])[:, None] / 2
     half = F.conv2d(F.pad(grey, (0, width % 2, 0, height % 2), mode="replicate"), bands, stride=2)
@@ -67,10 +103,19 @@ def _blur(grey: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.pad(rows, (0, 0, reach, reach), mode="replicate"), bell.transpose(2, 3))
 
 # %% ../../nbs/models/00_channels.ipynb #aa18fe0b
-def scale_channels(
-    grey: Tensor,  # (B,1,H,W), 0..1
-) -> Tensor:       # (B,3,H,W), -1..1
-    "Differences of a Gaussian scale space at sigma 0, 1, 2 and 4 pixels: fine, middle and coarse detail"
+def scale_channels(grey: Tensor) -> Tensor:
+    """Differences of a Gaussian scale space at sigma 0, 1, 2 and 4 pixels: fine, middle and coarse detail
+
+    Parameters
+    ----------
+    grey : Tensor
+        (B,1,H,W), 0..1
+
+    Returns
+    -------
+    Tensor
+        (B,3,H,W), -1..1
+    """
     space = [grey] + [_blur(grey, sigma) for sigma in (1., 2., 4.)]
     return torch.cat([fine - coarse for fine, coarse in zip(space, space[1:])], 1)
 
@@ -89,10 +134,19 @@ def _cosines(n: int, like: Tensor) -> Tensor:
     return angle.cos() * (2 / n)**.5 * torch.where(k[:, None] == 0, .5**.5, 1.)
 
 # %% ../../nbs/models/00_channels.ipynb #76603d9f
-def saliency_channel(
-    grey: Tensor,  # (B,1,H,W), 0..1
-) -> Tensor:       # (B,1,H,W), 0..1, 1 at the most salient place
-    "Heat map of what stands out: the image signature of Hou, Harel and Koch (PAMI 2012)"
+def saliency_channel(grey: Tensor) -> Tensor:
+    """Heat map of what stands out: the image signature of Hou, Harel and Koch (PAMI 2012)
+
+    Parameters
+    ----------
+    grey : Tensor
+        (B,1,H,W), 0..1
+
+    Returns
+    -------
+    Tensor
+        (B,1,H,W), 0..1, 1 at the most salient place
+    """
     height, width = grey.shape[2:]
     rows, columns = _resizer(min(64, height), height, grey), _resizer(min(64, width), width, grey)
     down, across = _cosines(len(rows), grey), _cosines(len(columns), grey)
@@ -112,13 +166,18 @@ _FEATURES = dict(  # name -> function of grey pictures, its channels, factor tha
 # %% ../../nbs/models/00_channels.ipynb #a6a20286
 class ChannelFeatures(nn.Module):
     "Adds channels computed from the picture, or replaces the picture by them"
-    def __init__(
-        self,
-        names: tuple[str, ...],   # of `core.recipe.FEATURES`, in the order wanted
-        mean: tuple[float, ...],  # what the input was normalised with, one a channel, of values in 0..1
-        std: tuple[float, ...],   # likewise
-        mode: str = "beside",     # "beside" the picture's channels or "instead" of them
-    ):
+    def __init__(self, names: tuple[str, ...], mean: tuple[float, ...], std: tuple[float, ...], mode: str = "beside"):
+        """Parameters
+        ----------
+        names : tuple[str, ...]
+            of `core.recipe.FEATURES`, in the order wanted
+        mean : tuple[float, ...]
+            what the input was normalised with, one a channel, of values in 0..1
+        std : tuple[float, ...]
+            likewise
+        mode : str
+            "beside" the picture's channels or "instead" of them
+        """
         super().__init__()
         if unknown := [name for name in names if name not in _FEATURES]:
             raise ValueError(f"no channel feature {unknown[0]!r}: use some of {', '.join(_FEATURES)}")
@@ -134,11 +193,21 @@ class ChannelFeatures(nn.Module):
         return torch.cat([x] * self.keep + [channels.to(x.dtype) for channels in made], 1)
 
 # %% ../../nbs/models/00_channels.ipynb #a7d4b931
-def show_features(
-    picture: Tensor,                            # (C,H,W), 0..1
-    names: tuple[str, ...] = tuple(_FEATURES),  # of `core.recipe.FEATURES`
-) -> "matplotlib.figure.Figure":                # one small picture a channel
-    "The channels that `Recipe.features` adds, side by side"
+def show_features(picture: Tensor, names: tuple[str, ...] = tuple(_FEATURES)) -> "matplotlib.figure.Figure":
+    """The channels that `Recipe.features` adds, side by side
+
+    Parameters
+    ----------
+    picture : Tensor
+        (C,H,W), 0..1
+    names : tuple[str, ...]
+        of `core.recipe.FEATURES`
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        one small picture a channel
+    """
     from matplotlib.figure import Figure
     drawn = [(name, band) for name in names for band in _FEATURES[name][0](grey_channel(picture[None]))[0]]
     figure = Figure(figsize=(len(drawn), 1.2), dpi=60, layout="constrained")

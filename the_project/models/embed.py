@@ -31,11 +31,21 @@ from ..answer.prepare import normalise
 # %% ../../nbs/models/08_embed.ipynb #fad99568
 _BINS = 9  # directions of an edge, over half a turn
 
-def edge_histograms(
-    grey: np.ndarray,  # (S, S), S a multiple of `cells`
-    cells: int = 6,    # of the grid, a side
-) -> np.ndarray:       # (cells, cells, 9) float32, each cell relative to its neighbourhood
-    "How strong edges of each direction are, in each cell of a grid"
+def edge_histograms(grey: np.ndarray, cells: int = 6) -> np.ndarray:
+    """How strong edges of each direction are, in each cell of a grid
+
+    Parameters
+    ----------
+    grey : np.ndarray
+        (S, S), S a multiple of `cells`
+    cells : int
+        of the grid, a side
+
+    Returns
+    -------
+    np.ndarray
+        (cells, cells, 9) float32, each cell relative to its neighbourhood
+    """
     grey = grey.astype(np.float32)
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     strength, turn = np.hypot(across, down), np.arctan2(down, across) % np.pi * (_BINS / np.pi)
@@ -54,10 +64,19 @@ def _colours(lab: np.ndarray) -> np.ndarray:  # (n, 100): (n, m, 3) uint8 Lab va
              + (lab[..., 2].astype(np.int64) - 90).clip(0, 89) // 18)
     return np.sqrt(np.stack([np.bincount(row, minlength=100) / len(row) for row in bins])).astype(np.float32)
 
-def describe_by_hand(
-    pixels: np.ndarray,  # (H, W, 3) uint8
-) -> np.ndarray:         # (1502,) float32
-    "Shape and colour of one picture"
+def describe_by_hand(pixels: np.ndarray) -> np.ndarray:
+    """Shape and colour of one picture
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        (H, W, 3) uint8
+
+    Returns
+    -------
+    np.ndarray
+        (1502,) float32
+    """
     lab = cv2.cvtColor(cv2.resize(pixels, (96, 96), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
     parts = []
     for side in (96, 48):
@@ -69,10 +88,19 @@ def describe_by_hand(
     return np.concatenate([*parts, *_colours(lab.reshape(1, -1, 3)), *_colours(quarters), coarse])
 
 # %% ../../nbs/models/08_embed.ipynb #727c3a98
-def find_arch(
-    weights: str | Path,  # a .safetensors file
-) -> str:                 # a backbone's name
-    "Which network a weights file belongs to"
+def find_arch(weights: str | Path) -> str:
+    """Which network a weights file belongs to
+
+    Parameters
+    ----------
+    weights : str | Path
+        a .safetensors file
+
+    Returns
+    -------
+    str
+        a backbone's name
+    """
     folder, stem = Path(weights).parent, Path(weights).stem.lower().replace("-", "_")
     if (folder/"recipe.json").is_file(): return load_recipe(folder/"recipe.json").arch
     if (path := folder/"config.json").is_file():
@@ -88,7 +116,19 @@ def find_arch(
 # %% ../../nbs/models/08_embed.ipynb #6c33d717
 @dataclass(frozen=True)
 class Embedder:
-    "How pictures become vectors"
+    """How pictures become vectors
+
+    Parameters
+    ----------
+    name : str
+        for the report
+    size : int
+        side of the pictures it takes, pixels
+    function : Callable
+        (B, size, size, 3) uint8 -> (B, F) float32
+    learned : bool
+        whether a network does it
+    """
     name: str           # for the report
     size: int           # side of the pictures it takes, pixels
     function: Callable  # (B, size, size, 3) uint8 -> (B, F) float32
@@ -122,13 +162,21 @@ def _recipe_of(weights: str | Path, arch: str | None, size: int | None) -> Recip
                   stages=(Stage(size or (config.input_size[-1] if config and config.input_size else 224), 1),))
 
 # %% ../../nbs/models/08_embed.ipynb #13ffcd74
-def make_embedder(
-    weights: str | Path | None = None,  # .safetensors file, folder of a run or a bundle, "imagenet"; None: by hand
-    arch: str | None = None,            # the network, where its name can't be told from the file
-    size: int | None = None,            # side of the pictures, pixels; None: as the network was made for
-    device: str | None = None,          # e.g. "cuda"; None: the first GPU, or the CPU
-) -> Embedder:
-    "Features by a network's weights, or by hand where there are none"
+def make_embedder(weights: str | Path | None = None, arch: str | None = None, size: int | None = None,
+                  device: str | None = None) -> Embedder:
+    """Features by a network's weights, or by hand where there are none
+
+    Parameters
+    ----------
+    weights : str | Path | None
+        .safetensors file, folder of a run or a bundle, "imagenet"; None: by hand
+    arch : str | None
+        the network, where its name can't be told from the file
+    size : int | None
+        side of the pictures, pixels; None: as the network was made for
+    device : str | None
+        e.g. "cuda"; None: the first GPU, or the CPU
+    """
     if weights is None: return Embedder("edges and colours", 224, _by_hand, False)
     recipe = _recipe_of(weights, arch, size)
     if recipe.channels != 3: raise ValueError(f"the network takes {recipe.channels} channels: audits look at 3 (RGB)")
@@ -144,14 +192,31 @@ _BLOCK, _BATCH = 256, 32  # pictures read ahead; pictures a step of the network
 
 @dataclass(frozen=True)
 class Looks:
-    "What is known of each picture of a table"
+    """What is known of each picture of a table
+
+    Parameters
+    ----------
+    facts : pd.DataFrame
+        one row a file: file, problem, detail, then the facts of `Look`
+    thumbs : np.ndarray
+        (n, 48, 48) uint8, memory-mapped; zeros where the file is broken
+    vectors : np.ndarray
+        (n, F) float32, memory-mapped; zeros where the file is broken
+    embedder : Embedder
+    """
     facts: pd.DataFrame     # one row a file: file, problem, detail, then the facts of `Look`
     thumbs: np.ndarray      # (n, 48, 48) uint8, memory-mapped; zeros where the file is broken
     vectors: np.ndarray     # (n, F) float32, memory-mapped; zeros where the file is broken
     embedder: Embedder
 
     @property
-    def sound(self) -> np.ndarray: return (self.facts["problem"] == "").to_numpy()  # (n,) bool
+    def sound(self) -> np.ndarray:
+        """Returns
+        -------
+        np.ndarray
+            (n,) bool
+        """
+        return (self.facts["problem"] == "").to_numpy()
 
 # %% ../../nbs/models/08_embed.ipynb #130d7575
 def _mapped(shape: tuple, dtype: type) -> np.ndarray:  # zeros
@@ -163,13 +228,21 @@ def _embedded(looks: list[Look], embedder: Embedder) -> np.ndarray:  # (n, F)
     return np.concatenate(steps) if steps else np.empty((0, 0), np.float32)
 
 # %% ../../nbs/models/08_embed.ipynb #f339fe2c
-def look_through(
-    source: pd.DataFrame | list,   # a table with a `file` column, or files; a repeated file is looked at once
-    embedder: Embedder,            # from `make_embedder`
-    workers: int | None = None,    # threads that read files; None: one a processor, 8 at most
-    progress: bool = True,         # show a bar where a person is watching
-) -> Looks:
-    "Read every picture once"
+def look_through(source: pd.DataFrame | list, embedder: Embedder, workers: int | None = None,
+                 progress: bool = True) -> Looks:
+    """Read every picture once
+
+    Parameters
+    ----------
+    source : pd.DataFrame | list
+        a table with a `file` column, or files; a repeated file is looked at once
+    embedder : Embedder
+        from `make_embedder`
+    workers : int | None
+        threads that read files; None: one a processor, 8 at most
+    progress : bool
+        show a bar where a person is watching
+    """
     files, rows, vectors = files_of(source), [], None
     thumbs = _mapped((max(len(files), 1), 48, 48), np.uint8)[:len(files)]
     blocks = range(0, len(files), _BLOCK)

@@ -21,12 +21,23 @@ class HeadNorm(nn.BatchNorm1d):
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0., self.eps)
 
 # %% ../../nbs/models/03_heads.ipynb #9a4b7966
-def make_head(
-    recipe: Recipe,     # its head_layers, head_width, head_norm and drop
-    num_features: int,  # that come in, see `Backbone.num_features`
-    n_out: int,         # numbers that come out: classes, or 1 for a single number
-) -> nn.Sequential:     # (B, num_features) -> (B, n_out)
-    "The layers between pooled features and the answer"
+def make_head(recipe: Recipe, num_features: int, n_out: int) -> nn.Sequential:
+    """The layers between pooled features and the answer
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its head_layers, head_width, head_norm and drop
+    num_features : int
+        that come in, see `Backbone.num_features`
+    n_out : int
+        numbers that come out: classes, or 1 for a single number
+
+    Returns
+    -------
+    nn.Sequential
+        (B, num_features) -> (B, n_out)
+    """
     if n_out < 1: raise ValueError(f"n_out={n_out!r}: a model needs one output or more; is the list of labels empty?")
     layers, width = [HeadNorm(num_features)] * recipe.head_norm, num_features
     for _ in range(recipe.head_layers):
@@ -39,11 +50,21 @@ def make_head(
     return nn.Sequential(*layers, nn.Dropout(recipe.drop), answer)
 
 # %% ../../nbs/models/03_heads.ipynb #67dc3654
-def map_shift(
-    maps: Tensor,  # (B,F,h,w), made of x
-    x: Tensor,     # (B,C,H,W): random pictures that need a gradient
-) -> float:        # in places, to the nearest half; -0.5: half a place up and left of a regular grid's centre
-    "How far the places of a feature map look beside a regular grid"
+def map_shift(maps: Tensor, x: Tensor) -> float:
+    """How far the places of a feature map look beside a regular grid
+
+    Parameters
+    ----------
+    maps : Tensor
+        (B,F,h,w), made of x
+    x : Tensor
+        (B,C,H,W): random pictures that need a gradient
+
+    Returns
+    -------
+    float
+        in places, to the nearest half; -0.5: half a place up and left of a regular grid's centre
+    """
     rows, columns = (slice((side - 1) // 2, side // 2 + 1) for side in maps.shape[2:])  # as many on either side
     energy = torch.autograd.grad(maps[:, :, rows, columns].sum(), x)[0].square().sum((0, 1))
     shifts = []
@@ -56,31 +77,51 @@ def map_shift(
 # %% ../../nbs/models/03_heads.ipynb #02d31bc9
 class PictureModel(nn.Module):
     "A backbone and the head on it"
-    def __init__(
-        self,
-        backbone: nn.Module,  # (B,C,H,W) -> (B,F), see `create_backbone`
-        head: nn.Module,      # (B,F) -> (B,n), see `make_head`
-    ):
+    def __init__(self, backbone: nn.Module, head: nn.Module):
+        """Parameters
+        ----------
+        backbone : nn.Module
+            (B,C,H,W) -> (B,F), see `create_backbone`
+        head : nn.Module
+            (B,F) -> (B,n), see `make_head`
+        """
         super().__init__()
         self.backbone, self.head = backbone, head
 
     def forward(self, x: Tensor) -> Tensor: return self.head(self.backbone(x))
 
-    def map_shift(
-        self,
-        size: tuple[int, int],  # height and width, pixels
-        channels: int = 3,      # of the input
-    ) -> float:                 # in places
-        "Where the last feature map's places look, see `map_shift`"
+    def map_shift(self, size: tuple[int, int], channels: int = 3) -> float:
+        """Where the last feature map's places look, see `map_shift`
+
+        Parameters
+        ----------
+        size : tuple[int, int]
+            height and width, pixels
+        channels : int
+            of the input
+
+        Returns
+        -------
+        float
+            in places
+        """
         x = torch.randn(4, channels, *size, generator=torch.Generator().manual_seed(0), requires_grad=True)
         return map_shift(self.backbone.map(x), x)
 
     @torch.no_grad()
-    def split(
-        self,
-        x: Tensor,  # (1,C,H,W): an example
-    ) -> tuple[nn.Module, nn.Module] | None:  # x to (B,F,h,w), and that to (B,n); None: there is no such cut
-        "The model in two at its last feature map, where the answer depends on the map's mean alone"
+    def split(self, x: Tensor) -> tuple[nn.Module, nn.Module] | None:
+        """The model in two at its last feature map, where the answer depends on the map's mean alone
+
+        Parameters
+        ----------
+        x : Tensor
+            (1,C,H,W): an example
+
+        Returns
+        -------
+        tuple[nn.Module, nn.Module] | None
+            x to (B,F,h,w), and that to (B,n); None: there is no such cut
+        """
         backbone = self.backbone
         try:
             parts = _ToMap(backbone), nn.Sequential(AfterMap(backbone.body, backbone.features(x).ndim == 3), self.head)
@@ -97,19 +138,38 @@ class _ToMap(nn.Module):
     def forward(self, x: Tensor) -> Tensor: return self.backbone.map(x)
 
 # %% ../../nbs/models/03_heads.ipynb #6f037384
-def build_model(
-    recipe: Recipe,  # see `create_backbone` and `make_head`
-    n_out: int,      # numbers that come out
-) -> PictureModel:   # in training mode, on the CPU
-    "The model that a recipe asks for"
+def build_model(recipe: Recipe, n_out: int) -> PictureModel:
+    """The model that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        see `create_backbone` and `make_head`
+    n_out : int
+        numbers that come out
+
+    Returns
+    -------
+    PictureModel
+        in training mode, on the CPU
+    """
     backbone = create_backbone(recipe)
     return PictureModel(backbone, make_head(recipe, backbone.num_features, n_out))
 
 # %% ../../nbs/models/03_heads.ipynb #8730da49
-def param_groups(
-    model: nn.Module,            # a `PictureModel`, or any module
-) -> list[list[nn.Parameter]]:  # from the input upwards; every parameter once
-    "Groups of parameters to freeze, or to give learning rates of their own"
+def param_groups(model: nn.Module) -> list[list[nn.Parameter]]:
+    """Groups of parameters to freeze, or to give learning rates of their own
+
+    Parameters
+    ----------
+    model : nn.Module
+        a `PictureModel`, or any module
+
+    Returns
+    -------
+    list[list[nn.Parameter]]
+        from the input upwards; every parameter once
+    """
     if hasattr(getattr(model, "backbone", None), "groups"):
         body = model.backbone.groups()
     else:
@@ -121,12 +181,18 @@ def param_groups(
     return [group for group in [*body, [p for p in model.parameters() if id(p) not in seen]] if group]
 
 # %% ../../nbs/models/03_heads.ipynb #1085dd9c
-def freeze_to(
-    model: nn.Module,         # see `param_groups`
-    n: int,                   # groups before this one stop learning; 0: none, -1: all but the head
-    train_norm: bool = True,  # norm layers in them go on learning, as in fastai
-) -> None:
-    "Let only the groups from `n` upwards learn"
+def freeze_to(model: nn.Module, n: int, train_norm: bool = True) -> None:
+    """Let only the groups from `n` upwards learn
+
+    Parameters
+    ----------
+    model : nn.Module
+        see `param_groups`
+    n : int
+        groups before this one stop learning; 0: none, -1: all but the head
+    train_norm : bool
+        norm layers in them go on learning, as in fastai
+    """
     groups = param_groups(model)
     first = n if n >= 0 else len(groups) + n
     if not 0 <= first <= len(groups):

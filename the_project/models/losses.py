@@ -15,12 +15,23 @@ from torch import Tensor, nn
 from ..core.recipe import CLASS_WEIGHTS, LOSSES, Recipe, nearest
 
 # %% ../../nbs/models/04_losses.ipynb #da36ca37
-def class_weights(
-    counts: Sequence[int],  # training pictures of each class, in the order of the labels
-    kind: str = "inverse",  # of `core.recipe.CLASS_WEIGHTS`
-    beta: float = .999,     # of the effective number; 0: all alike, towards 1: inverse
-) -> Tensor | None:         # one a class; their mean over the pictures is 1; None for "none"
-    "How much more a rare class counts"
+def class_weights(counts: Sequence[int], kind: str = "inverse", beta: float = .999) -> Tensor | None:
+    """How much more a rare class counts
+
+    Parameters
+    ----------
+    counts : Sequence[int]
+        training pictures of each class, in the order of the labels
+    kind : str
+        of `core.recipe.CLASS_WEIGHTS`
+    beta : float
+        of the effective number; 0: all alike, towards 1: inverse
+
+    Returns
+    -------
+    Tensor | None
+        one a class; their mean over the pictures is 1; None for "none"
+    """
     if kind not in CLASS_WEIGHTS:
         raise ValueError(f"class_weights={kind!r} is not known: use one of {', '.join(CLASS_WEIGHTS)}"
                          f"{nearest(kind, CLASS_WEIGHTS)}")
@@ -35,12 +46,16 @@ def class_weights(
 # %% ../../nbs/models/04_losses.ipynb #1ed1c037
 class PictureLoss(nn.Module):
     "A loss over classes, for hard (B,) or soft (B,n) targets; a subclass says what one picture costs in `cost`"
-    def __init__(
-        self,
-        weight: Tensor | None = None,  # one a class, see `class_weights`
-        label_smoothing: float = 0.,   # share of the label spread over all classes, 0..1
-        reduction: str = "mean",       # "mean", "sum" or "none": one number a picture
-    ):
+    def __init__(self, weight: Tensor | None = None, label_smoothing: float = 0., reduction: str = "mean"):
+        """Parameters
+        ----------
+        weight : Tensor | None
+            one a class, see `class_weights`
+        label_smoothing : float
+            share of the label spread over all classes, 0..1
+        reduction : str
+            "mean", "sum" or "none": one number a picture
+        """
         super().__init__()
         self.label_smoothing, self.reduction = label_smoothing, reduction
         self.register_buffer("weight", weight, persistent=False)
@@ -81,13 +96,19 @@ class CrossEntropy(PictureLoss):
 # %% ../../nbs/models/04_losses.ipynb #1fae475f
 class Focal(PictureLoss):
     "Cross-entropy in which easy pictures count less"
-    def __init__(
-        self,
-        weight: Tensor | None = None,  # one a class
-        label_smoothing: float = 0.,   # 0..1
-        reduction: str = "mean",       # "mean", "sum" or "none"
-        gamma: float = 2.,             # 0: cross-entropy; larger: easy pictures count less
-    ):
+    def __init__(self, weight: Tensor | None = None, label_smoothing: float = 0., reduction: str = "mean",
+                 gamma: float = 2.):
+        """Parameters
+        ----------
+        weight : Tensor | None
+            one a class
+        label_smoothing : float
+            0..1
+        reduction : str
+            "mean", "sum" or "none"
+        gamma : float
+            0: cross-entropy; larger: easy pictures count less
+        """
         super().__init__(weight, label_smoothing, reduction)
         self.gamma = gamma
 
@@ -117,11 +138,21 @@ def _f1_gap(p: Tensor, soft: Tensor, weight: Tensor) -> Tensor:
 # %% ../../nbs/models/04_losses.ipynb #4f51f8a3
 CLASS_LOSSES = ("cross_entropy", "focal", "soft_f1")
 
-def make_loss(
-    recipe: Recipe,  # its loss ("auto" is cross-entropy here), label_smoothing, class_weights and focal_gamma
-    counts: Sequence[int] | Mapping[str, int] | None = None,  # training pictures a class, in the order of the labels
-) -> PictureLoss:    # (outputs (B,n), targets (B,) or (B,n)) -> a number
-    "The loss that a recipe asks for"
+def make_loss(recipe: Recipe, counts: Sequence[int] | Mapping[str, int] | None = None) -> PictureLoss:
+    """The loss that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its loss ("auto" is cross-entropy here), label_smoothing, class_weights and focal_gamma
+    counts : Sequence[int] | Mapping[str, int] | None
+        training pictures a class, in the order of the labels
+
+    Returns
+    -------
+    PictureLoss
+        (outputs (B,n), targets (B,) or (B,n)) -> a number
+    """
     name = "cross_entropy" if recipe.loss == "auto" else recipe.loss
     if name not in CLASS_LOSSES:
         raise ValueError(f"loss={name!r} is for numbers: classes take {', '.join(CLASS_LOSSES)}, or task='regress'")

@@ -34,24 +34,37 @@ _OVERLAPS = dict(dice=(.5, .5), jaccard=(1., 1.), tversky=(.3, .7))  # Tversky: 
 # %% ../../nbs/models/11_mask_loss.ipynb #ecbc7a66
 class MaskLoss(nn.Module):
     "The loss of a mask, which also decodes"
-    def __init__(
-        self,
-        recipe: Recipe,                # mask_loss, class_weights, label_smoothing, focal_gamma, min_object, max_hole
-        measured: dict | None = None,  # "pixels": of each class, in training rows; "rows": their number
-        reduction: str = "mean",       # "mean", or "none": one number a picture
-    ):
+    def __init__(self, recipe: Recipe, measured: dict | None = None, reduction: str = "mean"):
+        """Parameters
+        ----------
+        recipe : Recipe
+            mask_loss, class_weights, label_smoothing, focal_gamma, min_object, max_hole
+        measured : dict | None
+            "pixels": of each class, in training rows; "rows": their number
+        reduction : str
+            "mean", or "none": one number a picture
+        """
         super().__init__()
         self.parts = loss_parts(recipe)
         self.label_smoothing, self.gamma, self.reduction = recipe.label_smoothing, recipe.focal_gamma, reduction
         self.threshold, self.cleaning = .5, (recipe.min_object, recipe.max_hole, background_of(measured))
         self.register_buffer("weight", pixel_weights(recipe.class_weights, measured), persistent=False)
 
-    def forward(
-        self,
-        outputs: Tensor,  # (B,K,H,W): logits
-        masks: Tensor,    # integers (B,H,W): classes, 255: not judged
-    ) -> Tensor:          # a number; (B,) with reduction="none"
-        "What a batch costs; 0 where nothing is judged"
+    def forward(self, outputs: Tensor, masks: Tensor) -> Tensor:
+        """What a batch costs; 0 where nothing is judged
+
+        Parameters
+        ----------
+        outputs : Tensor
+            (B,K,H,W): logits
+        masks : Tensor
+            integers (B,H,W): classes, 255: not judged
+
+        Returns
+        -------
+        Tensor
+            a number; (B,) with reduction="none"
+        """
         masks = _checked(outputs, masks)
         judged = (masks != NOT_JUDGED)[:, None]
         log_p, hard = outputs.float().log_softmax(1), F.one_hot(masks * judged[:, 0], outputs.shape[1]).movedim(3, 1)
@@ -74,7 +87,12 @@ class MaskLoss(nn.Module):
         return (cost * here).sum(1) / here.sum(1).clamp(min=1e-7)
 
     @property
-    def pooled(self) -> str:  # the parts that are no mean over pixels, so that parts of a batch don't add up to it
+    def pooled(self) -> str:
+        """Returns
+        -------
+        str
+            the parts that are no mean over pixels, so that parts of a batch don't add up to it
+        """
         return " and ".join(name for name in self.parts if name not in _MEANS)
 
     def counts(self, masks: Tensor) -> float:
@@ -87,12 +105,21 @@ class MaskLoss(nn.Module):
 
     def activation(self, outputs: Tensor) -> Tensor: return outputs.float().softmax(1)
 
-    def decodes(
-        self,
-        outputs: Tensor,                # (B,K,H,W): logits
-        missing: Tensor | None = None,  # bool (B,H,W): pixels of which nothing can be said
-    ) -> Tensor:                        # int64 (B,H,W): classes, after threshold and post-processing; 255: missing
-        "What is said of each pixel"
+    def decodes(self, outputs: Tensor, missing: Tensor | None = None) -> Tensor:
+        """What is said of each pixel
+
+        Parameters
+        ----------
+        outputs : Tensor
+            (B,K,H,W): logits
+        missing : Tensor | None
+            bool (B,H,W): pixels of which nothing can be said
+
+        Returns
+        -------
+        Tensor
+            int64 (B,H,W): classes, after threshold and post-processing; 255: missing
+        """
         said = decode_mask(outputs, self.threshold)
         if missing is not None: said = said.masked_fill(missing.to(said.device), NOT_JUDGED)
         if not any(self.cleaning[:2]): return said
@@ -100,35 +127,73 @@ class MaskLoss(nn.Module):
         return torch.stack(cleaned).long().to(said.device)
 
 # %% ../../nbs/models/11_mask_loss.ipynb #2724086e
-def decode_mask(
-    outputs: Tensor,       # (B,K,H,W): logits
-    threshold: float = .5, # with two classes: probability from which a pixel is the second
-) -> Tensor:               # int64 (B,H,W)
-    "The class of each pixel"
+def decode_mask(outputs: Tensor, threshold: float = .5) -> Tensor:
+    """The class of each pixel
+
+    Parameters
+    ----------
+    outputs : Tensor
+        (B,K,H,W): logits
+    threshold : float
+        with two classes: probability from which a pixel is the second
+
+    Returns
+    -------
+    Tensor
+        int64 (B,H,W)
+    """
     if outputs.shape[1] != 2: return outputs.argmax(1)
     return (outputs.float().softmax(1)[:, 1] >= threshold).long()
 
-def background_of(
-    measured: dict | None,  # "classes": names; None: not known
-) -> int | None:            # 0, or None where every class is a thing
-    "The class that is no object, so that its pieces are holes"
+def background_of(measured: dict | None) -> int | None:
+    """The class that is no object, so that its pieces are holes
+
+    Parameters
+    ----------
+    measured : dict | None
+        "classes": names; None: not known
+
+    Returns
+    -------
+    int | None
+        0, or None where every class is a thing
+    """
     return None if measured and mask_colours(measured.get("classes", []))[:1] not in ([], [CLEAR]) else 0
 
-def loss_parts(
-    recipe: Recipe,   # its mask_loss; its `loss` must be left alone
-) -> tuple[str, ...]: # of MASK_LOSSES
-    "The names in a sum of losses"
+def loss_parts(recipe: Recipe) -> tuple[str, ...]:
+    """The names in a sum of losses
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its mask_loss; its `loss` must be left alone
+
+    Returns
+    -------
+    tuple[str, ...]
+        of MASK_LOSSES
+    """
     if recipe.loss != "auto":
         raise ValueError(f"loss={recipe.loss!r} is for labels and numbers: masks take mask_loss, a sum of "
                          f"{', '.join(MASK_LOSSES)}, e.g. mask_loss=dice+focal")
     parts = "dice+cross_entropy" if recipe.mask_loss == "auto" else recipe.mask_loss
     return tuple(name.strip() for name in parts.split("+"))
 
-def pixel_weights(
-    kind: str,             # of `core.recipe.CLASS_WEIGHTS`
-    measured: dict | None, # "pixels": of each class, in training rows; "rows": their number
-) -> Tensor | None:        # one a class; None: all alike
-    "How much more a rare class's pixels count"
+def pixel_weights(kind: str, measured: dict | None) -> Tensor | None:
+    """How much more a rare class's pixels count
+
+    Parameters
+    ----------
+    kind : str
+        of `core.recipe.CLASS_WEIGHTS`
+    measured : dict | None
+        "pixels": of each class, in training rows; "rows": their number
+
+    Returns
+    -------
+    Tensor | None
+        one a class; None: all alike
+    """
     if kind == "none": return None
     if not measured or not measured.get("pixels"):
         raise ValueError(f"class_weights={kind!r} needs the training rows' pixels a class: pass what was measured")

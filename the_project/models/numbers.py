@@ -21,10 +21,19 @@ from ..answer.numbers import decode_numbers, from_scale
 NUMBER_LOSSES = dict.fromkeys(("plain", "sigmoid", "clamp"), ("huber", "l1", "mse", "gaussian"))
 NUMBER_LOSSES["bins"] = ("cross_entropy", "focal", "ordinal")
 
-def number_loss_name(
-    recipe: Recipe,  # its head and loss
-) -> str:            # one of NUMBER_LOSSES
-    "The loss that a recipe's numbers are learnt with; a pair that can't be is refused"
+def number_loss_name(recipe: Recipe) -> str:
+    """The loss that a recipe's numbers are learnt with; a pair that can't be is refused
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its head and loss
+
+    Returns
+    -------
+    str
+        one of NUMBER_LOSSES
+    """
     allowed = NUMBER_LOSSES[recipe.head]
     if recipe.loss == "auto": return allowed[0]
     if recipe.loss in allowed: return recipe.loss
@@ -36,12 +45,16 @@ def number_loss_name(
 # %% ../../nbs/models/07_numbers.ipynb #638d5d1c
 class NumberLoss(nn.Module):
     "A loss over numbers (B, n) in their own units; it also decodes what the model says"
-    def __init__(
-        self,
-        recipe: Recipe,          # head, loss, class_weights (of bins), label_smoothing (of bins), focal_gamma
-        measured: dict,          # of the training rows: names, mean, std, low, high, log, counts ..., see `regress`
-        reduction: str = "mean",  # "mean", "sum" or "none": one number a picture
-    ):
+    def __init__(self, recipe: Recipe, measured: dict, reduction: str = "mean"):
+        """Parameters
+        ----------
+        recipe : Recipe
+            head, loss, class_weights (of bins), label_smoothing (of bins), focal_gamma
+        measured : dict
+            of the training rows: names, mean, std, low, high, log, counts ..., see `regress`
+        reduction : str
+            "mean", "sum" or "none": one number a picture
+        """
         super().__init__()
         if not isinstance(measured, dict) or "std" not in measured:
             raise ValueError("a loss of numbers needs what the task measured: task.loss(recipe, task.measure(rows, "
@@ -57,7 +70,12 @@ class NumberLoss(nn.Module):
         self.bins = _bin_losses(recipe, measured["counts"]) if shares else None
         self.smoothing = recipe.label_smoothing
 
-    def scale(self, targets: Tensor) -> Tensor:  # (B, n) in their own units -> in training standard deviations
+    def scale(self, targets: Tensor) -> Tensor:
+        """Returns
+        -------
+        Tensor
+            (B, n) in their own units -> in training standard deviations
+        """
         values = targets.as_subclass(Tensor).float()
         return ((values.log() if self.numbers["log"] else values) - self.mean.to(values)) / self.std.to(values)
 
@@ -70,7 +88,12 @@ class NumberLoss(nn.Module):
         cost = self.cost(outputs, self.scale(targets)).mean(1)
         return cost if self.reduction == "none" else cost.mean() if self.reduction == "mean" else cost.sum()
 
-    def decodes(self, outputs: Tensor) -> Tensor:  # (B, n) float64, in their own units, on the CPU
+    def decodes(self, outputs: Tensor) -> Tensor:
+        """Returns
+        -------
+        Tensor
+            (B, n) float64, in their own units, on the CPU
+        """
         told, _ = decode_numbers(outputs.detach().as_subclass(Tensor).double().cpu().numpy(), self.numbers)
         return torch.from_numpy(from_scale(told, self.numbers))
 
@@ -87,23 +110,40 @@ def _bin_losses(recipe: Recipe, counts: list[list[int]]) -> nn.ModuleList:  # on
 
 # %% ../../nbs/models/07_numbers.ipynb #0c5c562a
 @patch
-def middle(
-    self: NumberLoss,
-    outputs: Tensor,  # (B, n), as the model gives them
-) -> Tensor:          # (B, n), training standard deviations
-    "What the head makes of its outputs"
+def middle(self: NumberLoss, outputs: Tensor) -> Tensor:
+    """What the head makes of its outputs
+
+    Parameters
+    ----------
+    outputs : Tensor
+        (B, n), as the model gives them
+
+    Returns
+    -------
+    Tensor
+        (B, n), training standard deviations
+    """
     head = self.numbers["head"]
     if head == "sigmoid": return self.low + (self.high - self.low) * outputs.sigmoid()
     if head == "clamp": return outputs + (outputs.clamp(self.low, self.high) - outputs).detach()
     return outputs
 
 @patch
-def cost(
-    self: NumberLoss,
-    outputs: Tensor,  # (B, outputs)
-    scaled: Tensor,   # (B, n): the truth in training standard deviations
-) -> Tensor:          # (B, n)
-    "What each number costs"
+def cost(self: NumberLoss, outputs: Tensor, scaled: Tensor) -> Tensor:
+    """What each number costs
+
+    Parameters
+    ----------
+    outputs : Tensor
+        (B, outputs)
+    scaled : Tensor
+        (B, n): the truth in training standard deviations
+
+    Returns
+    -------
+    Tensor
+        (B, n)
+    """
     n = len(self.mean)
     if self.numbers["head"] == "bins": return self.bin_cost(outputs.view(len(outputs), n, -1), scaled)
     said = self.middle(outputs[:, :n])
@@ -114,12 +154,21 @@ def cost(
     return kinds[self.name](said, scaled, reduction="none")
 
 @patch
-def bin_cost(
-    self: NumberLoss,
-    outputs: Tensor,  # (B, n, bins), or one less of an ordinal loss
-    scaled: Tensor,   # (B, n)
-) -> Tensor:          # (B, n)
-    "What shares of bins cost"
+def bin_cost(self: NumberLoss, outputs: Tensor, scaled: Tensor) -> Tensor:
+    """What shares of bins cost
+
+    Parameters
+    ----------
+    outputs : Tensor
+        (B, n, bins), or one less of an ordinal loss
+    scaled : Tensor
+        (B, n)
+
+    Returns
+    -------
+    Tensor
+        (B, n)
+    """
     count = self.numbers["bins"]
     place = (scaled - self.low) / (self.high - self.low) * count  # 0 .. bins
     if self.bins is None:
@@ -136,15 +185,30 @@ def _with_neighbours(bins: Tensor, count: int, smoothing: float) -> Tensor:  # (
     return own * (1 - smoothing) + sides * (smoothing / 2)
 
 # %% ../../nbs/models/07_numbers.ipynb #7fd581fe
-def fit_numbers(
-    features: Tensor,         # (N, F)
-    targets: Tensor,          # (N, n), in their own units
-    loss: nn.Module,          # (outputs, targets) -> a number, see `NumberLoss`
-    n_out: int,               # outputs that the loss takes
-    strength: float = .01,    # inverse of the L2 penalty, as scikit-learn's C
-    steps: int = 100,         # most L-BFGS iterations
-) -> tuple[Tensor, Tensor]:   # weight (n_out, F), bias (n_out,)
-    "The linear layer with the lowest loss on these features"
+def fit_numbers(features: Tensor, targets: Tensor, loss: nn.Module, n_out: int, strength: float = .01,
+                steps: int = 100) -> tuple[Tensor, Tensor]:
+    """The linear layer with the lowest loss on these features
+
+    Parameters
+    ----------
+    features : Tensor
+        (N, F)
+    targets : Tensor
+        (N, n), in their own units
+    loss : nn.Module
+        (outputs, targets) -> a number, see `NumberLoss`
+    n_out : int
+        outputs that the loss takes
+    strength : float
+        inverse of the L2 penalty, as scikit-learn's C
+    steps : int
+        most L-BFGS iterations
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        weight (n_out, F), bias (n_out,)
+    """
     mean, std = features.mean(0), features.std(0, unbiased=False).clamp_min(1e-6)
     scaled = (features - mean) / std
     weight, bias = torch.zeros(n_out, features.shape[1], requires_grad=True), torch.zeros(n_out, requires_grad=True)
@@ -161,24 +225,49 @@ def fit_numbers(
     return weight, (bias - weight @ mean).detach()
 
 # %% ../../nbs/models/07_numbers.ipynb #f330b95d
-def scaled_error(
-    loss: nn.Module,   # a NumberLoss
-    outputs: Tensor,   # (N, outputs)
-    targets: Tensor,   # (N, n), in their own units
-) -> float:            # training standard deviations
-    "Mean absolute error over rows and numbers, whatever the loss"
+def scaled_error(loss: nn.Module, outputs: Tensor, targets: Tensor) -> float:
+    """Mean absolute error over rows and numbers, whatever the loss
+
+    Parameters
+    ----------
+    loss : nn.Module
+        a NumberLoss
+    outputs : Tensor
+        (N, outputs)
+    targets : Tensor
+        (N, n), in their own units
+
+    Returns
+    -------
+    float
+        training standard deviations
+    """
     told, _ = decode_numbers(outputs.double().numpy(), loss.numbers)
     return float(abs(told - loss.scale(targets).double().numpy()).mean())
 
 # %% ../../nbs/models/07_numbers.ipynb #d945928e
-def start_numbers(
-    model: nn.Module,  # a `PictureModel`: .backbone and .head
-    train,             # validation-style loader of the training rows: (x, y (B, n))
-    valid,             # loader of the validation rows
-    loss: nn.Module,   # a NumberLoss
-    strengths: tuple[float, ...] = (.001, .01, .1, 1., 10.),  # as scikit-learn's C
-) -> dict | None:      # strength and valid_error, for the run's notes; None: hidden layers, the head stays as it is
-    "Start fine-tuning from the best linear head"
+def start_numbers(model: nn.Module, train, valid, loss: nn.Module,
+                  strengths: tuple[float, ...] = (.001, .01, .1, 1., 10.)) -> dict | None:
+    """Start fine-tuning from the best linear head
+
+    Parameters
+    ----------
+    model : nn.Module
+        a `PictureModel`: .backbone and .head
+    train
+        validation-style loader of the training rows: (x, y (B, n))
+    valid
+        loader of the validation rows
+    loss : nn.Module
+        a NumberLoss
+    strengths : tuple[float, ...]
+        as scikit-learn's C
+
+    Returns
+    -------
+    dict | None
+        strength and valid_error, for the run's notes; None: hidden layers, the head stays as it is
+    """
     if any(isinstance(layer, nn.Linear) for layer in model.head[:-1]): return None
     x, y = frozen_features(model.backbone, train, mirrored=True)
     valid_x, valid_y = frozen_features(model.backbone, valid)

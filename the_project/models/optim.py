@@ -22,11 +22,14 @@ from ..core.recipe import OPTIMISERS, SCHEDULES, Recipe, nearest
 # %% ../../nbs/models/05_optim.ipynb #e0793cd6
 class GroupedOptimizer(OptimWrapper):
     "fastai's wrapper, with weight decay on matrices and kernels only"
-    def __init__(
-        self,
-        groups: Sequence[Sequence[nn.Parameter]],  # layer groups, from the input upwards
-        make: Callable[[list[dict]], torch.optim.Optimizer],  # makes the torch optimiser from torch's groups
-    ):
+    def __init__(self, groups: Sequence[Sequence[nn.Parameter]], make: Callable[[list[dict]], torch.optim.Optimizer]):
+        """Parameters
+        ----------
+        groups : Sequence[Sequence[nn.Parameter]]
+            layer groups, from the input upwards
+        make : Callable[[list[dict]], torch.optim.Optimizer]
+            makes the torch optimiser from torch's groups
+        """
         sides = [dict(params=[p for p in group if (p.ndim > 1) is decays]) | ({} if decays else dict(weight_decay=0.))
                  for group in groups for decays in (True, False)]
         super().__init__(opt=make(sides))
@@ -37,7 +40,12 @@ class GroupedOptimizer(OptimWrapper):
         return [matrices + vectors for matrices, vectors in zip(sides[::2], sides[1::2])]
 
     @property
-    def hypers(self) -> list[dict]:  # asked for at each step: of one side alone
+    def hypers(self) -> list[dict]:
+        """Returns
+        -------
+        list[dict]
+            asked for at each step: of one side alone
+        """
         groups = (detuplify_pg(group) for group in self.opt.param_groups[::2])
         return [{self.fwd_map.get(k, k): v for k, v in group.items() if k != "params"} for group in groups]
 
@@ -65,15 +73,26 @@ _MAKERS = dict(  # name -> what makes it, options; `fused` is added where torch 
 # %% ../../nbs/models/05_optim.ipynb #dcc6dac4
 @dataclass(frozen=True)
 class OptimiserFactory:
-    "What a Learner takes as `opt_func`; picklable"
+    """What a Learner takes as `opt_func`; picklable
+
+    Parameters
+    ----------
+    name : str
+        of `core.recipe.OPTIMISERS`
+    weight_decay : float
+        of matrices and kernels
+    """
     name: str            # of `core.recipe.OPTIMISERS`
     weight_decay: float  # of matrices and kernels
 
-    def __call__(
-        self,
-        params: Sequence,  # parameters, or lists of them, as a fastai splitter gives
-        lr: float | slice = 1e-3,  # peak learning rate; fastai's slices are spread over the groups
-    ) -> GroupedOptimizer:
+    def __call__(self, params: Sequence, lr: float | slice = 1e-3) -> GroupedOptimizer:
+        """Parameters
+        ----------
+        params : Sequence
+            parameters, or lists of them, as a fastai splitter gives
+        lr : float | slice
+            peak learning rate; fastai's slices are spread over the groups
+        """
         groups = [list(group) for group in params] if isinstance(params[0], Sequence) else [list(params)]
         optimiser = GroupedOptimizer(groups, self._make)
         optimiser.set_hyper("lr", lr)
@@ -87,22 +106,42 @@ class OptimiserFactory:
         return make(params, lr=1e-3, weight_decay=self.weight_decay, **options)
 
 # %% ../../nbs/models/05_optim.ipynb #7e16dd37
-def make_opt_func(
-    recipe: Recipe,       # its optimiser and weight_decay
-) -> OptimiserFactory:    # for `Learner(opt_func=...)`
-    "The optimiser that a recipe asks for"
+def make_opt_func(recipe: Recipe) -> OptimiserFactory:
+    """The optimiser that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its optimiser and weight_decay
+
+    Returns
+    -------
+    OptimiserFactory
+        for `Learner(opt_func=...)`
+    """
     name, decay = recipe.optimiser, recipe.weight_decay
     if name in ("adam", "sgd", "rmsprop") and decay > .01:
         say(f"optimiser={name!r} adds weight_decay={decay:g} to the gradient: 5e-4 or less is usual, adamw takes more")
     return OptimiserFactory(name, decay)
 
 # %% ../../nbs/models/05_optim.ipynb #5e7ca419
-def layer_lrs(
-    recipe: Recipe,  # its lr_decay
-    lr: float,       # of the head
-    n_groups: int,   # layer groups, see `param_groups`
-) -> list[float]:    # from the input upwards; the last is `lr`
-    "Peak learning rates of the layer groups"
+def layer_lrs(recipe: Recipe, lr: float, n_groups: int) -> list[float]:
+    """Peak learning rates of the layer groups
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its lr_decay
+    lr : float
+        of the head
+    n_groups : int
+        layer groups, see `param_groups`
+
+    Returns
+    -------
+    list[float]
+        from the input upwards; the last is `lr`
+    """
     return [lr * recipe.lr_decay**(n_groups - 1 - i) for i in range(n_groups)]
 
 # %% ../../nbs/models/05_optim.ipynb #411f5e9b
@@ -150,7 +189,15 @@ _SHAPES = dict(one_cycle=_one_cycle, cosine=_warm_cosine, warm_restarts=_warm_re
 # %% ../../nbs/models/05_optim.ipynb #6be49559
 @dataclass(frozen=True)
 class Schedule:
-    "A learning rate as a pure function of the position"
+    """A learning rate as a pure function of the position
+
+    Parameters
+    ----------
+    name : str
+        of `core.recipe.SCHEDULES`
+    warmup : float
+        share of rising, 0 to 0.9
+    """
     name: str            # of `core.recipe.SCHEDULES`
     warmup: float = .25  # share of rising, 0 to 0.9
 
@@ -163,33 +210,61 @@ class Schedule:
         "Whether a callback has to lower the rate when the score stops rising (`ReduceOnPlateau`)"
         return self.name == "plateau"
 
-    def lr_at(
-        self,
-        pct: float,  # share of the training that is done; below 0 counts as 0, above 1 as 1
-    ) -> float:      # factor of the peak rate, above 0 to 1
+    def lr_at(self, pct: float) -> float:
+        """Parameters
+        ----------
+        pct : float
+            share of the training that is done; below 0 counts as 0, above 1 as 1
+
+        Returns
+        -------
+        float
+            factor of the peak rate, above 0 to 1
+        """
         return _SHAPES[self.name](min(max(float(pct), 0.), 1.), self.warmup)
 
-    def momentum_at(
-        self,
-        pct: float,        # share of the training that is done
-    ) -> float | None:     # one-cycle's 0.95 -> 0.85 -> 0.95; None: leave the optimiser's own
+    def momentum_at(self, pct: float) -> float | None:
+        """Parameters
+        ----------
+        pct : float
+            share of the training that is done
+
+        Returns
+        -------
+        float | None
+            one-cycle's 0.95 -> 0.85 -> 0.95; None: leave the optimiser's own
+        """
         if self.name != "one_cycle": return None
         if pct < self.warmup: return _cosine(.95, .85, pct / self.warmup)
         return _cosine(.85, .95, (pct - self.warmup) / (1 - self.warmup))
 
 # %% ../../nbs/models/05_optim.ipynb #138d0e40
-def make_schedule(
-    recipe: Recipe,  # its schedule and warmup
-) -> Schedule:
-    "The schedule that a recipe asks for"
+def make_schedule(recipe: Recipe) -> Schedule:
+    """The schedule that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its schedule and warmup
+    """
     return Schedule(recipe.schedule, recipe.warmup)
 
 # %% ../../nbs/models/05_optim.ipynb #f4c8498a
-def plot_schedules(
-    names: Sequence[str] = SCHEDULES,  # of `core.recipe.SCHEDULES`
-    warmup: float = .25,               # share of rising
-) -> "matplotlib.figure.Figure":       # one small curve a schedule
-    "The shapes to choose from"
+def plot_schedules(names: Sequence[str] = SCHEDULES, warmup: float = .25) -> "matplotlib.figure.Figure":
+    """The shapes to choose from
+
+    Parameters
+    ----------
+    names : Sequence[str]
+        of `core.recipe.SCHEDULES`
+    warmup : float
+        share of rising
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        one small curve a schedule
+    """
     from matplotlib.figure import Figure
     columns, positions = min(len(names), 6), [i / 400 for i in range(401)]
     rows = math.ceil(len(names) / columns)

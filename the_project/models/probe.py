@@ -18,12 +18,23 @@ from ..data.unreadable import unreadable_rows
 
 # %% ../../nbs/models/06_probe.ipynb #252da881
 @torch.no_grad()
-def frozen_features(
-    backbone: nn.Module,     # (B, C, H, W) -> (B, F)
-    loader: Iterable,        # yields (x (B, C, H, W), y (B, ...)); rows in order, nothing dropped
-    mirrored: bool = False,  # a second view of every picture, flipped left to right
-) -> tuple[torch.Tensor, torch.Tensor]:  # features (N or 2N, F) float32, targets (N or 2N, ...), on the CPU
-    "Features of every row that can be read, in evaluation mode; the modules' own modes are put back"
+def frozen_features(backbone: nn.Module, loader: Iterable, mirrored: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of every row that can be read, in evaluation mode; the modules' own modes are put back
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        (B, C, H, W) -> (B, F)
+    loader : Iterable
+        yields (x (B, C, H, W), y (B, ...)); rows in order, nothing dropped
+    mirrored : bool
+        a second view of every picture, flipped left to right
+
+    Returns
+    -------
+    tuple[torch.Tensor, torch.Tensor]
+        features (N or 2N, F) float32, targets (N or 2N, ...), on the CPU
+    """
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     device, views, targets = next(backbone.parameters()).device, [[] for _ in range(1 + mirrored)], []
@@ -38,14 +49,28 @@ def frozen_features(
     return torch.cat(parts[:-1]), torch.cat(parts[-1:] * len(views))
 
 # %% ../../nbs/models/06_probe.ipynb #d380d42d
-def fit_linear(
-    features: torch.Tensor,  # (N, F)
-    targets: torch.Tensor,   # (N,) int64, 0 .. n_out-1
-    n_out: int,              # number of labels
-    strength: float = 0.01,  # inverse of the L2 penalty, as scikit-learn's C
-    steps: int = 200,        # most L-BFGS iterations
-) -> tuple[torch.Tensor, torch.Tensor]:  # weight (n_out, F), bias (n_out,)
-    "Logistic regression in closed steps: a linear layer on the features as they are"
+def fit_linear(features: torch.Tensor, targets: torch.Tensor, n_out: int, strength: float = 0.01,
+               steps: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logistic regression in closed steps: a linear layer on the features as they are
+
+    Parameters
+    ----------
+    features : torch.Tensor
+        (N, F)
+    targets : torch.Tensor
+        (N,) int64, 0 .. n_out-1
+    n_out : int
+        number of labels
+    strength : float
+        inverse of the L2 penalty, as scikit-learn's C
+    steps : int
+        most L-BFGS iterations
+
+    Returns
+    -------
+    tuple[torch.Tensor, torch.Tensor]
+        weight (n_out, F), bias (n_out,)
+    """
     if len(features) != len(targets):
         raise ValueError(f"{len(features)} rows of features but {len(targets)} targets: give one a row")
     mean, std = features.mean(0), features.std(0, unbiased=False).clamp_min(1e-6)
@@ -68,19 +93,39 @@ def fit_linear(
 # %% ../../nbs/models/06_probe.ipynb #aed003c1
 @dataclass(frozen=True)
 class Probe:
-    "A fitted linear head"
+    """A fitted linear head
+
+    Parameters
+    ----------
+    weight : torch.Tensor
+        (n_out, F)
+    bias : torch.Tensor
+        (n_out,)
+    strength : float
+        the one that was chosen, as scikit-learn's C
+    score : float
+        share of validation rows answered rightly, averaged over labels, 0 to 1
+    """
     weight: torch.Tensor  # (n_out, F)
     bias: torch.Tensor    # (n_out,)
     strength: float       # the one that was chosen, as scikit-learn's C
     score: float          # share of validation rows answered rightly, averaged over labels, 0 to 1
 
-def fit_probe(
-    train: tuple[torch.Tensor, torch.Tensor],  # features (N, F) and targets (N,) of the training rows
-    valid: tuple[torch.Tensor, torch.Tensor],  # of the validation rows
-    n_out: int,                                # number of labels
-    strengths: tuple[float, ...] = (.001, .003, .01, .03, .1),  # as scikit-learn's C
-) -> Probe:
-    "The linear head whose strength did best on the validation rows; a tie goes to the stronger penalty"
+def fit_probe(train: tuple[torch.Tensor, torch.Tensor], valid: tuple[torch.Tensor, torch.Tensor], n_out: int,
+              strengths: tuple[float, ...] = (.001, .003, .01, .03, .1)) -> Probe:
+    """The linear head whose strength did best on the validation rows; a tie goes to the stronger penalty
+
+    Parameters
+    ----------
+    train : tuple[torch.Tensor, torch.Tensor]
+        features (N, F) and targets (N,) of the training rows
+    valid : tuple[torch.Tensor, torch.Tensor]
+        of the validation rows
+    n_out : int
+        number of labels
+    strengths : tuple[float, ...]
+        as scikit-learn's C
+    """
     best = None
     for strength in sorted(strengths):
         weight, bias = fit_linear(*train, n_out, strength)
@@ -91,12 +136,18 @@ def fit_probe(
 
 # %% ../../nbs/models/06_probe.ipynb #91fd9ebd
 @torch.no_grad()
-def set_head(
-    head: nn.Sequential,     # of `make_head`: [norm,] dropout, linear
-    probe: Probe,            # from `fit_probe`
-    features: torch.Tensor,  # (N, F) the training rows' features
-) -> None:
-    "Put a probe into a head, so that it answers as the probe does"
+def set_head(head: nn.Sequential, probe: Probe, features: torch.Tensor) -> None:
+    """Put a probe into a head, so that it answers as the probe does
+
+    Parameters
+    ----------
+    head : nn.Sequential
+        of `make_head`: [norm,] dropout, linear
+    probe : Probe
+        from `fit_probe`
+    features : torch.Tensor
+        (N, F) the training rows' features
+    """
     *before, answer = head
     weight, bias = probe.weight, probe.bias
     for norm in before:
@@ -109,13 +160,25 @@ def set_head(
     answer.bias.copy_(bias)
 
 # %% ../../nbs/models/06_probe.ipynb #e604e081
-def start_head(
-    model: nn.Module,  # a `PictureModel`: .backbone and .head
-    train: Iterable,   # validation-style loader of the training rows: (x, y (B,) int64)
-    valid: Iterable,   # loader of the validation rows
-    n_out: int,        # number of labels
-) -> Probe | None:     # None: the head has hidden layers, and stays as it is
-    "Start fine-tuning from the linear probe"
+def start_head(model: nn.Module, train: Iterable, valid: Iterable, n_out: int) -> Probe | None:
+    """Start fine-tuning from the linear probe
+
+    Parameters
+    ----------
+    model : nn.Module
+        a `PictureModel`: .backbone and .head
+    train : Iterable
+        validation-style loader of the training rows: (x, y (B,) int64)
+    valid : Iterable
+        loader of the validation rows
+    n_out : int
+        number of labels
+
+    Returns
+    -------
+    Probe | None
+        None: the head has hidden layers, and stays as it is
+    """
     if any(isinstance(layer, nn.Linear) for layer in model.head[:-1]): return None
     learned = frozen_features(model.backbone, train, mirrored=True)
     probe = fit_probe(learned, frozen_features(model.backbone, valid), n_out)

@@ -25,12 +25,16 @@ class _Residual(nn.Sequential):
 # %% ../../nbs/models/01_small_cnn.ipynb #23289aa1
 class SmallCNN(nn.Module):
     "A narrow ResNet-9; gives `num_features` numbers a picture"
-    def __init__(
-        self,
-        channels: int = 3,  # of the input
-        width: int = 32,    # channels after the first convolution; 8 times as many come out
-        size: int = 32,     # side of the pictures it is meant for, pixels, 16 or more
-    ):
+    def __init__(self, channels: int = 3, width: int = 32, size: int = 32):
+        """Parameters
+        ----------
+        channels : int
+            of the input
+        width : int
+            channels after the first convolution; 8 times as many come out
+        size : int
+            side of the pictures it is meant for, pixels, 16 or more
+        """
         super().__init__()
         stride, w = 1 if size < 48 else 2 if size < 96 else 4, width
         self.num_features = 8 * w

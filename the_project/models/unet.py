@@ -20,14 +20,21 @@ from .small_cnn import SmallCNN
 # %% ../../nbs/models/10_unet.ipynb #029e1d99
 class MaskEncoder(nn.Module):
     "A backbone that gives feature maps at several scales"
-    def __init__(
-        self,
-        body: nn.Module,  # `SmallCNN`, or an encoder of segmentation_models_pytorch
-    ):
+    def __init__(self, body: nn.Module):
+        """Parameters
+        ----------
+        body : nn.Module
+            `SmallCNN`, or an encoder of segmentation_models_pytorch
+        """
         super().__init__()
         self.body = body
 
-    def forward(self, x: Tensor) -> list[Tensor]:  # (B,C,H,W) to maps, the largest first
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Returns
+        -------
+        list[Tensor]
+            (B,C,H,W) to maps, the largest first
+        """
         if not isinstance(self.body, SmallCNN): return self.body(x)
         maps = [self.body.stem(x)]
         for stage in self.body.stages: maps.append(stage(maps[-1]))
@@ -40,14 +47,21 @@ class MaskEncoder(nn.Module):
 # %% ../../nbs/models/10_unet.ipynb #7d6fc7f0
 class LightDecoder(nn.Module):
     "From the maps of a `SmallCNN` to one of full size"
-    def __init__(
-        self,
-        widths: list[int],  # channels of the maps, the largest map first
-    ):
+    def __init__(self, widths: list[int]):
+        """Parameters
+        ----------
+        widths : list[int]
+            channels of the maps, the largest map first
+        """
         super().__init__()
         self.blocks = nn.ModuleList(_join(deep + fine, fine) for fine, deep in zip(widths, widths[1:]))
 
-    def forward(self, maps: list[Tensor]) -> Tensor:  # (B, widths[0], h, w)
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Returns
+        -------
+        Tensor
+            (B, widths[0], h, w)
+        """
         *finer, x = maps
         for block, fine in zip(reversed(self.blocks), reversed(finer)):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.), fine], 1))
@@ -68,17 +82,27 @@ def _light_head(n_in: int, n_out: int, stride: int) -> nn.Sequential:
 # %% ../../nbs/models/10_unet.ipynb #199237db
 class MaskModel(nn.Module):
     "Raw bands to the logits of every pixel"
-    def __init__(
-        self,
-        bands: BandInput,       # (B,C,H,W), raw, to scaled channels
-        backbone: MaskEncoder,  # to maps
-        decoder: nn.Module,     # to one map
-        head: nn.Module,        # to logits of the input's size
-    ):
+    def __init__(self, bands: BandInput, backbone: MaskEncoder, decoder: nn.Module, head: nn.Module):
+        """Parameters
+        ----------
+        bands : BandInput
+            (B,C,H,W), raw, to scaled channels
+        backbone : MaskEncoder
+            to maps
+        decoder : nn.Module
+            to one map
+        head : nn.Module
+            to logits of the input's size
+        """
         super().__init__()
         self.bands, self.backbone, self.decoder, self.head = bands, backbone, decoder, head
 
-    def forward(self, x: Tensor) -> Tensor:  # (B,C,H,W), raw, H and W multiples of 32, to (B,K,H,W)
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns
+        -------
+        Tensor
+            (B,C,H,W), raw, H and W multiples of 32, to (B,K,H,W)
+        """
         maps = self.backbone(self.bands(x))
         return self.head(self._learn_one(maps) if self.training and len(x) == 1 else self.decoder(maps))
 
@@ -128,12 +152,23 @@ def _by_colour(
     return weight[:, [free.pop(0) if kernel is None else kernel for kernel in named]]
 
 # %% ../../nbs/models/10_unet.ipynb #c55d7046
-def build_mask_model(
-    recipe: Recipe,                # arch, weights, decoder, bands, indices, band_scale, drop_path, sizes of its stages
-    n_out: int,                    # classes, 2 or more
-    measured: dict | None = None,  # what was measured of the bands; None: to be loaded with the weights
-) -> MaskModel:                    # in training mode, on the CPU
-    "The model that a recipe asks for"
+def build_mask_model(recipe: Recipe, n_out: int, measured: dict | None = None) -> MaskModel:
+    """The model that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        arch, weights, decoder, bands, indices, band_scale, drop_path, sizes of its stages
+    n_out : int
+        classes, 2 or more
+    measured : dict | None
+        what was measured of the bands; None: to be loaded with the weights
+
+    Returns
+    -------
+    MaskModel
+        in training mode, on the CPU
+    """
     _check(recipe, n_out)
     bands = BandInput(measured, recipe)
     plain = recipe.replace(channels=len(bands.names), features=())

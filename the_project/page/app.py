@@ -37,11 +37,13 @@ _OURS = "something went wrong on our side, not with your photo: try again, or te
 
 class Page:
     "Answers photos for the page and for programs that call it"
-    def __init__(
-        self,
-        predictor: Predictor,
-        workers: Workers | None = None,  # processes that open the files; None: this one does
-    ):
+    def __init__(self, predictor: Predictor, workers: Workers | None = None):
+        """Parameters
+        ----------
+        predictor : Predictor
+        workers : Workers | None
+            processes that open the files; None: this one does
+        """
         self.predictor, self.priors, self.workers = predictor, predictor.priors, workers
         self.colours = predictor.masks.rule["colours"] if predictor.masks else []
         danger = predictor.rules.get("danger") or {}
@@ -84,13 +86,24 @@ def _log() -> str:
     return _OURS
 
 # %% ../../nbs/page/08_app.ipynb #b4d16373
-def show(
-    page: Page,
-    photo: dict | None,  # as Gradio hands it over
-    given: tuple,        # of each prior's choice, in the order of `page.priors`
-    heat: bool = False,  # with a picture of where the model looked
-) -> str:                # HTML
-    "Event of the page: one photo"
+def show(page: Page, photo: dict | None, given: tuple, heat: bool = False) -> str:
+    """Event of the page: one photo
+
+    Parameters
+    ----------
+    page : Page
+    photo : dict | None
+        as Gradio hands it over
+    given : tuple
+        of each prior's choice, in the order of `page.priors`
+    heat : bool
+        with a picture of where the model looked
+
+    Returns
+    -------
+    str
+        HTML
+    """
     if not photo: return WAITING
     answer = page.answer(photo, dict(zip(page.priors, given)))
     try:
@@ -100,13 +113,24 @@ def show(
     if "error" in answer: return answer_html(dict(error=f"{answer['file']}: {answer['error']}"))
     return answer_html(answer, page.danger, page.word, warm)
 
-def show_many(
-    page: Page,
-    photos: list | None,  # as Gradio hands them over
-    given: tuple,         # of each prior's choice, in the order of `page.priors`
-    folder: str | Path,   # where the CSV goes: one that is served and emptied
-) -> Iterator[tuple]:     # (HTML, path of the CSV or None), as it grows
-    "Event of the page: many photos, a table as they come, a CSV at the end"
+def show_many(page: Page, photos: list | None, given: tuple, folder: str | Path) -> Iterator[tuple]:
+    """Event of the page: many photos, a table as they come, a CSV at the end
+
+    Parameters
+    ----------
+    page : Page
+    photos : list | None
+        as Gradio hands them over
+    given : tuple
+        of each prior's choice, in the order of `page.priors`
+    folder : str | Path
+        where the CSV goes: one that is served and emptied
+
+    Returns
+    -------
+    Iterator[tuple]
+        (HTML, path of the CSV or None), as it grows
+    """
     if not photos:
         yield WAITING, None
         return
@@ -198,14 +222,28 @@ def _choices(gradio, page: Page) -> list:
 _LIMITS = dict(concurrency_id="photos", concurrency_limit=2)  # a third place is for the tab of many photos
 
 # %% ../../nbs/page/08_app.ipynb #ebb8eecb
-def make_app(
-    bundle: str | Path,           # folder made by `export_bundle`
-    examples: list | None = None,  # picture files to try; None: the first six of the bundle's probes
-    workers: int = 3,             # processes that open files at the same time; 0: the page's own process does
-    seconds: float | None = None,  # that a file may take; None: 20, a scene of masks 300
-    first_run: float | None = 60,  # as in `Predictor`
-) -> "gradio.Blocks":             # not started: `app.launch(**launch_options())`
-    "The page over a bundle"
+def make_app(bundle: str | Path, examples: list | None = None, workers: int = 3, seconds: float | None = None,
+             first_run: float | None = 60) -> "gradio.Blocks":
+    """The page over a bundle
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    examples : list | None
+        picture files to try; None: the first six of the bundle's probes
+    workers : int
+        processes that open files at the same time; 0: the page's own process does
+    seconds : float | None
+        that a file may take; None: 20, a scene of masks 300
+    first_run : float | None
+        as in `Predictor`
+
+    Returns
+    -------
+    "gradio.Blocks"
+        not started: `app.launch(**launch_options())`
+    """
     gradio = _gradio()
     most, longest = (MAX_SCENE, 300) if read_config(bundle)["output"] == "mask" else (MAX_PIXELS, 20)
     helpers = Workers(bundle, most, seconds or longest, workers) if workers else None
@@ -240,17 +278,31 @@ def _gradio():
     os.environ["GRADIO_TEMP_DIR"] = str(own_folder(os.environ.get("GRADIO_TEMP_DIR")))
     return gradio
 
-def probe_files(
-    predictor: Predictor,
-) -> list[Path]:  # of its bundle, those that are there
-    "Pictures that a bundle brings to try it with"
+def probe_files(predictor: Predictor) -> list[Path]:
+    """Pictures that a bundle brings to try it with
+
+    Returns
+    -------
+    list[Path]
+        of its bundle, those that are there
+    """
     files = [predictor.folder/probe["file"] for probe in predictor.config.get("probes", [])]
     return [file for file in files if file.is_file()]
 
-def launch_options(
-    hosts: Sequence[str] = (),  # names by which the page may be asked, beside this machine's own and a Space's
-) -> dict:                      # arguments for `Blocks.launch`
-    "How the page is served: system fonts, guarded and bounded requests, no node server, no history of visitors' photos"
+def launch_options(hosts: Sequence[str] = ()) -> dict:
+    """How the page is served: system fonts, guarded and bounded requests, no node server, no history of visitors'
+    photos
+
+    Parameters
+    ----------
+    hosts : Sequence[str]
+        names by which the page may be asked, beside this machine's own and a Space's
+
+    Returns
+    -------
+    dict
+        arguments for `Blocks.launch`
+    """
     gradio = _gradio()
     from starlette.middleware import Middleware  # comes with gradio
     known = check_hosts([*hosts, *filter(None, [os.environ.get("SPACE_HOST")])])  # the Hub's name for a Space

@@ -212,10 +212,19 @@ export function normalise({data, channels}, {mean, std}) {
 CORE_JS = "".join([_WEIGHTS_JS, _RESIZE_JS, _REDUCE_JS, _ORIENTATION_JS, _FILES_JS, _PREPARE_JS, DECIDE_JS]).lstrip()
 
 # %% ../../nbs/page/11_browser.ipynb #a93e4113
-def check_browser(
-    config: dict,  # a bundle's config.json, as `read_config` gives it
-) -> dict:         # the same, if a browser can answer alike
-    "Refuse what the JavaScript can't do as Python does"
+def check_browser(config: dict) -> dict:
+    """Refuse what the JavaScript can't do as Python does
+
+    Parameters
+    ----------
+    config : dict
+        a bundle's config.json, as `read_config` gives it
+
+    Returns
+    -------
+    dict
+        the same, if a browser can answer alike
+    """
     if config.get("output") == "mask":
         raise BundleError("this bundle answers with masks, which the page without a server can't draw: use "
                           "target='gradio'")

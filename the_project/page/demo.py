@@ -17,16 +17,32 @@ from ..answer.numbers import told_number
 from ..answer.predict import Predictor
 
 # %% ../../nbs/page/15_demo.ipynb #1958df86
-def demo(
-    bundle: str | Path,       # folder made by `export_bundle`
-    port: int | None = None,  # None: the first free one from 7860
-    host: str = "127.0.0.1",  # this machine only; "0.0.0.0": the whole network
-    serve: bool = True,       # False: answer one probe over HTTP, print it, stop
-    share: bool = False,      # a public address through Gradio's servers, for 7 days
-    hosts: Sequence[str] = (),  # further names by which visitors reach this page, e.g. "snakes.example.org"
-    first_run: float | None = 60,  # as in `Predictor`
-) -> dict | None:             # the probe's answer with `serve=False`
-    "Open the page over a bundle; in a terminal it runs until Ctrl+C"
+def demo(bundle: str | Path, port: int | None = None, host: str = "127.0.0.1", serve: bool = True, share: bool = False,
+         hosts: Sequence[str] = (), first_run: float | None = 60) -> dict | None:
+    """Open the page over a bundle; in a terminal it runs until Ctrl+C
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    port : int | None
+        None: the first free one from 7860
+    host : str
+        this machine only; "0.0.0.0": the whole network
+    serve : bool
+        False: answer one probe over HTTP, print it, stop
+    share : bool
+        a public address through Gradio's servers, for 7 days
+    hosts : Sequence[str]
+        further names by which visitors reach this page, e.g. "snakes.example.org"
+    first_run : float | None
+        as in `Predictor`
+
+    Returns
+    -------
+    dict | None
+        the probe's answer with `serve=False`
+    """
     options, app, notebook = launch_options((*hosts, host)), make_app(bundle, first_run=first_run), in_notebook()
     try:
         _, url, shared = app.launch(server_name=host, server_port=port, share=share, prevent_thread_lock=True,

@@ -13,13 +13,28 @@ from ..bundle.bundle import write_bundle
 from .app import Page
 
 # %% ../../nbs/page/14_export.ipynb #9aa9cf6d
-def export_bundle(
-    run,                      # a Run, or anything with .model() .labels .preprocess .temperature .recipe .task
-    folder: str | Path,       # the bundle; an older bundle there is replaced whole
-    probes: list | None = None,  # pictures or scenes to publish with it; None: drawn ones
-    reference: Callable | None = None,  # as `bundle.parity.check_parity` takes it; None: the answers of the run's `learn`
-    int8: bool = False,       # try 8-bit weights too; needs the run's pictures, and keeps them only if macro-F1 holds
-    about: dict[str, str] | None = None,  # for page and card: title, license, data, source, use, limits
-) -> Path:                    # the folder
-    "Write a run as a bundle, proven on its probes by model, predictor and page"
+def export_bundle(run, folder: str | Path, probes: list | None = None, reference: Callable | None = None,
+                  int8: bool = False, about: dict[str, str] | None = None) -> Path:
+    """Write a run as a bundle, proven on its probes by model, predictor and page
+
+    Parameters
+    ----------
+    run
+        a Run, or anything with .model() .labels .preprocess .temperature .recipe .task
+    folder : str | Path
+        the bundle; an older bundle there is replaced whole
+    probes : list | None
+        pictures or scenes to publish with it; None: drawn ones
+    reference : Callable | None
+        as `bundle.parity.check_parity` takes it; None: the answers of the run's `learn`
+    int8 : bool
+        try 8-bit weights too; needs the run's pictures, and keeps them only if macro-F1 holds
+    about : dict[str, str] | None
+        for page and card: title, license, data, source, use, limits
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     return write_bundle(run, folder, probes, reference, int8, about, Page)

@@ -23,10 +23,19 @@ _made: dict[int, Path] = {}  # process: its folder; a forked child makes its own
 
 def _mark() -> str: return "the_project-page-" + hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
-def own_folder(
-    base: str | Path | None = None,  # folder that it is made in; None: the system's for temporary files
-) -> Path:                           # the same at each call
-    "The folder of this process for what visitors send; folders of processes that no longer live are removed"
+def own_folder(base: str | Path | None = None) -> Path:
+    """The folder of this process for what visitors send; folders of processes that no longer live are removed
+
+    Parameters
+    ----------
+    base : str | Path | None
+        folder that it is made in; None: the system's for temporary files
+
+    Returns
+    -------
+    Path
+        the same at each call
+    """
     if os.getpid() in _made: return _made[os.getpid()]
     base = Path(base or tempfile.gettempdir())
     base.mkdir(parents=True, exist_ok=True)
@@ -38,10 +47,19 @@ def own_folder(
 def _remove(process: int):
     if process == os.getpid(): shutil.rmtree(_made.pop(process, ""), ignore_errors=True)
 
-def dead_folders(
-    base: str | Path,  # folder that they lie in
-) -> list[Path]:       # in order of their names
-    "Folders of pages on this machine whose process no longer lives"
+def dead_folders(base: str | Path) -> list[Path]:
+    """Folders of pages on this machine whose process no longer lives
+
+    Parameters
+    ----------
+    base : str | Path
+        folder that they lie in
+
+    Returns
+    -------
+    list[Path]
+        in order of their names
+    """
     found = [(re.fullmatch(rf"{_mark()}-(\d+)-\w+", path.name), path) for path in sorted(Path(base).iterdir())]
     return [path for match, path in found if match and not _lives(int(match[1])) and not path.is_symlink()]
 
@@ -64,8 +82,14 @@ def _lives_on_windows(process: int, kernel) -> bool:  # kernel: its kernel32, wi
 def _last_error() -> int: return ctypes.get_last_error()
 
 # %% ../../nbs/page/00_folder.ipynb #f4004f70
-def clear_on_signals() -> bool:  # False outside of the main thread, where Python allows no handlers
-    "Remove this process' folder when it is stopped by a signal"
+def clear_on_signals() -> bool:
+    """Remove this process' folder when it is stopped by a signal
+
+    Returns
+    -------
+    bool
+        False outside of the main thread, where Python allows no handlers
+    """
     if threading.current_thread() is not threading.main_thread(): return False
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)

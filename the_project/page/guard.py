@@ -17,11 +17,21 @@ from pathlib import Path
 class RequestError(ValueError):
     "A request that the page doesn't answer: one line for who sent it"
 
-def shown_name(
-    name,                # as a visitor's machine called a file; anything
-    longest: int = 80,   # characters kept
-) -> str:                # one printable line, without folders
-    "A file's name as a page may repeat it"
+def shown_name(name, longest: int = 80) -> str:
+    """A file's name as a page may repeat it
+
+    Parameters
+    ----------
+    name
+        as a visitor's machine called a file; anything
+    longest : int
+        characters kept
+
+    Returns
+    -------
+    str
+        one printable line, without folders
+    """
     name = str(name or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
     name = "".join(letter for letter in name if letter.isprintable()).strip() or "photo"
     half = longest // 2
@@ -32,11 +42,25 @@ _NO_WEB = "this page fetches nothing from the web: download the picture and send
 _NOT_SENT = ("this file was not sent to this page, or is no longer here: add it again "
              "(programs: gradio_client's handle_file)")
 
-def check_file(
-    file: dict,           # as Gradio hands it over: path, and much that is not believed
-    folder: str | Path,   # where uploads lie
-) -> dict:                # path, orig_name and Gradio's mark of a file
-    "A file that was really uploaded, or a `RequestError`"
+def check_file(file: dict, folder: str | Path) -> dict:
+    """A file that was really uploaded, or a `RequestError`
+
+    Parameters
+    ----------
+    file : dict
+        as Gradio hands it over: path, and much that is not believed
+    folder : str | Path
+        where uploads lie
+
+    Returns
+    -------
+    dict
+        path, orig_name and Gradio's mark of a file
+
+    Raises
+    ------
+    RequestError
+    """
     path = file.get("path")
     if str(path or file.get("url") or "").lower().startswith(("http:", "https:", "ftp:", "data:", "file:")):
         raise RequestError(_NO_WEB)
@@ -48,12 +72,22 @@ def check_file(
 # %% ../../nbs/page/06_guard.ipynb #eb932aa9
 MAX_FILES = 200  # in one request
 
-def check_value(
-    value,               # JSON that came with a request
-    folder: str | Path,  # where uploads lie
-    depth: int = 0,      # how deep inside the request it stood
-):                       # the same, its files checked
-    "A request's value as an event may see it"
+def check_value(value, folder: str | Path, depth: int = 0):
+    """A request's value as an event may see it
+
+    Parameters
+    ----------
+    value
+        JSON that came with a request
+    folder : str | Path
+        where uploads lie
+    depth : int
+        how deep inside the request it stood
+
+    Returns
+    -------
+    the same, its files checked
+    """
     if depth > 8: raise RequestError("this request is nested too deeply: send a file, or a list of files")
     if isinstance(value, dict):
         if "path" in value or "url" in value: return check_file(value, folder)
@@ -74,11 +108,21 @@ _CLOSED = ("/proxy=", "/component_server", "/vibe-", "/undo-vibe", "/process_rec
            "/custom_component/", "/deep_link", "/stream/")
 _NOT_SERVED = "this page serves only what it was sent"
 
-def refuse_path(
-    path: str,         # of a request, as the server decoded it
-    folder: str = "",  # where uploads lie; "": no file is served
-) -> str | None:       # why it is not answered; None: it may pass
-    "Routes that have nothing to do with naming photos, and files that lie elsewhere"
+def refuse_path(path: str, folder: str = "") -> str | None:
+    """Routes that have nothing to do with naming photos, and files that lie elsewhere
+
+    Parameters
+    ----------
+    path : str
+        of a request, as the server decoded it
+    folder : str
+        where uploads lie; "": no file is served
+
+    Returns
+    -------
+    str | None
+        why it is not answered; None: it may pass
+    """
     asked = path.lower()
     if any(route in asked for route in _CLOSED): return "this page has no such address"
     found = re.search("/file[=/](.*)", path, re.I | re.S)
@@ -90,34 +134,72 @@ def refuse_path(
 # %% ../../nbs/page/06_guard.ipynb #3a2d2764
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
-def host_name(
-    value: str,  # of a Host header: "Localhost:7860", "[::1]:7860"
-) -> str:        # "localhost", "::1"; "": not the name of a host
-    "The name by which a page was asked, without its port"
+def host_name(value: str) -> str:
+    """The name by which a page was asked, without its port
+
+    Parameters
+    ----------
+    value : str
+        of a Host header: "Localhost:7860", "[::1]:7860"
+
+    Returns
+    -------
+    str
+        "localhost", "::1"; "": not the name of a host
+    """
     found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+?))\.?(?::\d{1,5})?", value.strip().lower(), re.A)
     return (found[1] or found[2]) if found else ""
 
-def check_hosts(
-    names,        # by which a page may be asked, beside those of this machine: texts
-) -> set[str]:    # as `host_name` gives them
-    "Names that somebody adds, or a `ValueError`"
+def check_hosts(names) -> set[str]:
+    """Names that somebody adds, or a `ValueError`
+
+    Parameters
+    ----------
+    names
+        by which a page may be asked, beside those of this machine: texts
+
+    Returns
+    -------
+    set[str]
+        as `host_name` gives them
+
+    Raises
+    ------
+    ValueError
+    """
     if wrong := [name for name in names if not host_name(name)]:
         raise ValueError(f"{wrong[0]!r} is not the name of a host: give it as in snakes.example.org, without http://")
     return {host_name(name) for name in names}
 
-def refuse_host(
-    scope: dict,      # of a request, as ASGI has it
-    hosts: set[str],  # further names
-) -> str | None:      # why it is not answered; None: it may pass
-    "A request that was meant for another host"
+def refuse_host(scope: dict, hosts: set[str]) -> str | None:
+    """A request that was meant for another host
+
+    Parameters
+    ----------
+    scope : dict
+        of a request, as ASGI has it
+    hosts : set[str]
+        further names
+
+    Returns
+    -------
+    str | None
+        why it is not answered; None: it may pass
+    """
     asked = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     host, known = host_name(asked[0]) if len(asked) == 1 else "", _LOCAL | hosts | {(scope.get("server") or [""])[0]}
     if host and host in known: return None
     said = shown_name(host or "nothing")
     return f"this page is not known as {said}: ask for localhost, or start it with --host {said}"
 
-def drop_forwarded(scope: dict, hosts: set[str]) -> dict:  # the same, or without the header
-    "A request without an X-Forwarded-Host that is unknown"
+def drop_forwarded(scope: dict, hosts: set[str]) -> dict:
+    """A request without an X-Forwarded-Host that is unknown
+
+    Returns
+    -------
+    dict
+        the same, or without the header
+    """
     unknown = [pair for pair in scope["headers"] if pair[0] == b"x-forwarded-host"
                and host_name(pair[1].decode("latin-1").partition(",")[0]) not in _LOCAL | hosts]
     return scope | {"headers": [pair for pair in scope["headers"] if pair not in unknown]} if unknown else scope
@@ -130,12 +212,17 @@ def _too_much(limit: int) -> str: return f"more than {limit / 2**20:g} MB in one
 
 class Guard:
     "ASGI middleware before a page: known names, closed routes, bounded bodies, room left on the disk"
-    def __init__(
-        self,
-        app,               # the ASGI application behind it
-        folder: str = "",  # where uploads lie; "": the disk is not looked at, and no file is served
-        hosts: set[str] | None = None,  # further names that the page may be asked by, from `check_hosts`
-    ): self.app, self.folder, self.hosts = app, folder, set() if hosts is None else hosts
+    def __init__(self, app, folder: str = "", hosts: set[str] | None = None):
+        """Parameters
+        ----------
+        app
+            the ASGI application behind it
+        folder : str
+            where uploads lie; "": the disk is not looked at, and no file is served
+        hosts : set[str] | None
+            further names that the page may be asked by, from `check_hosts`
+        """
+        self.app, self.folder, self.hosts = app, folder, set() if hosts is None else hosts
 
     def refuse(self, scope: dict) -> tuple[int, str] | None:
         "HTTP status and reason, where the head of a request is enough to know"

@@ -28,10 +28,19 @@ def _layers(error: BaseException) -> list:
         error = error.__cause__ or error.__context__
     return found
 
-def hub_status(
-    error: BaseException,  # of the Hub's client, or what it was raised from
-) -> int | None:           # 0: nobody answered; None: not the Hub's or the network's
-    "The HTTP status behind an error, however deep it lies"
+def hub_status(error: BaseException) -> int | None:
+    """The HTTP status behind an error, however deep it lies
+
+    Parameters
+    ----------
+    error : BaseException
+        of the Hub's client, or what it was raised from
+
+    Returns
+    -------
+    int | None
+        0: nobody answered; None: not the Hub's or the network's
+    """
     for layer in _layers(error):
         response = getattr(layer, "response", None)
         if getattr(response, "status_code", None): return response.status_code
@@ -58,23 +67,43 @@ def _one_line(error: BaseException, what: str, endpoint: str) -> str:
 
 # %% ../../nbs/page/05_hub_errors.ipynb #7cdb672d
 @contextmanager
-def one_line_errors(
-    what: str,      # is being done, e.g. "creating the Space"
-    endpoint: str,  # the Hub's address
-):
-    "Errors of the Hub and the network, raised in this block, as a PublishError of one line"
+def one_line_errors(what: str, endpoint: str):
+    """Errors of the Hub and the network, raised in this block, as a PublishError of one line
+
+    Parameters
+    ----------
+    what : str
+        is being done, e.g. "creating the Space"
+    endpoint : str
+        the Hub's address
+
+    Raises
+    ------
+    PublishError
+        of one line
+    """
     try: yield
     except (PublishError, BundleError): raise
     except Exception as error:  # the client's own classes, httpx's, and those of the storage it uses
         raise PublishError(_one_line(error, what, endpoint)) from error
 
 # %% ../../nbs/page/05_hub_errors.ipynb #a75ff5ac
-def try_again(
-    work: Callable,   # () -> result; doing it twice is as good as once
-    tries: int = 4,   # calls in all, 1 or more
-    pause: float = 1,  # seconds after the first failure, twice as long after the next
-):                    # what `work` returns
-    "Try a few times what may pass"
+def try_again(work: Callable, tries: int = 4, pause: float = 1):
+    """Try a few times what may pass
+
+    Parameters
+    ----------
+    work : Callable
+        () -> result; doing it twice is as good as once
+    tries : int
+        calls in all, 1 or more
+    pause : float
+        seconds after the first failure, twice as long after the next
+
+    Returns
+    -------
+    what `work` returns
+    """
     for i in range(tries):
         try: return work()
         except Exception as error:

@@ -6,20 +6,38 @@
 __all__ = ['scene_suffixes', 'upload_box']
 
 # %% ../../nbs/page/02_inputs.ipynb #c2eb9770
-def scene_suffixes(
-    config: dict,         # of a bundle
-) -> list[str] | None:    # of files; None: ordinary pictures
-    "What a bundle of other bands than red, green and blue is given"
+def scene_suffixes(config: dict) -> list[str] | None:
+    """What a bundle of other bands than red, green and blue is given
+
+    Parameters
+    ----------
+    config : dict
+        of a bundle
+
+    Returns
+    -------
+    list[str] | None
+        of files; None: ordinary pictures
+    """
     if config["output"] != "mask": return None
     rasters = any(probe["file"].endswith(".npy") for probe in config.get("probes", []))
     if config["bands"]["file_bands"] == ["red", "green", "blue"] and not rasters: return None
     return [".tif", ".tiff", ".npy", ".png", ".jpg"]
 
-def upload_box(
-    gradio,        # the module
-    config: dict,  # of the bundle
-):                 # a gradio.Image, or a gradio.File
-    "Where a photo or a scene is put in"
+def upload_box(gradio, config: dict):
+    """Where a photo or a scene is put in
+
+    Parameters
+    ----------
+    gradio
+        the module
+    config : dict
+        of the bundle
+
+    Returns
+    -------
+    a gradio.Image, or a gradio.File
+    """
     if suffixes := scene_suffixes(config):
         label = f"Scene: a GeoTIFF or NPY file with the bands {', '.join(config['bands']['file_bands'])}"
         return gradio.File(file_types=suffixes, height=200, label=label)

@@ -15,26 +15,55 @@ from ..answer.html import first_names, told_percent
 from ..answer.numbers import cell_number, told_number
 
 # %% ../../nbs/page/07_parts.ipynb #d17943f1
-def pretty(
-    label: str,  # as in a bundle
-) -> str:        # as a page shows it
-    "naja_samarensis -> Naja samarensis"
+def pretty(label: str) -> str:
+    """naja_samarensis -> Naja samarensis
+
+    Parameters
+    ----------
+    label : str
+        as in a bundle
+
+    Returns
+    -------
+    str
+        as a page shows it
+    """
     label = "".join(letter if letter.isprintable() else " " for letter in label)
     return (label[:1].upper() + label[1:]).replace("_", " ")
 
-def percent(
-    probability: float,  # 0..1
-) -> str:                # HTML
-    "A probability as people read it: never 0 %, never 100 %"
+def percent(probability: float) -> str:
+    """A probability as people read it: never 0 %, never 100 %
+
+    Parameters
+    ----------
+    probability : float
+        0..1
+
+    Returns
+    -------
+    str
+        HTML
+    """
     if .005 < probability < .995: return f"{probability:.0%}"
     return "&lt;1%" if probability < .5 else "&gt;99%"
 
-def bars_html(
-    rows: list[tuple[str, float]],  # (label, probability), most probable first
-    danger: dict | None = None,     # label -> bool
-    word: str = "venomous",         # what a dangerous label is
-) -> str:                           # an ordered list with a bar and a percentage each
-    "Names with bars"
+def bars_html(rows: list[tuple[str, float]], danger: dict | None = None, word: str = "venomous") -> str:
+    """Names with bars
+
+    Parameters
+    ----------
+    rows : list[tuple[str, float]]
+        (label, probability), most probable first
+    danger : dict | None
+        label -> bool
+    word : str
+        what a dangerous label is
+
+    Returns
+    -------
+    str
+        an ordered list with a bar and a percentage each
+    """
     lines = []
     for name, probability in rows:
         badge = f' <b class="venomous">{escape(word)}</b>' if (danger or {}).get(name) else ""
@@ -111,13 +140,25 @@ def _coverage_rows(answers: list[dict]) -> list[list]:
     return rows
 
 # %% ../../nbs/page/07_parts.ipynb #719c5c28
-def answer_html(
-    answer: dict,                # what `Predictor.predict` gave, or {"error": one line}
-    danger: dict | None = None,  # label -> bool, where it is known
-    word: str = "venomous",      # what a dangerous label is
-    heat: bytes | None = None,   # PNG or JPEG: where the model looked
-) -> str:                        # HTML without script
-    "An answer, or why there is none, for people"
+def answer_html(answer: dict, danger: dict | None = None, word: str = "venomous", heat: bytes | None = None) -> str:
+    """An answer, or why there is none, for people
+
+    Parameters
+    ----------
+    answer : dict
+        what `Predictor.predict` gave, or {"error": one line}
+    danger : dict | None
+        label -> bool, where it is known
+    word : str
+        what a dangerous label is
+    heat : bytes | None
+        PNG or JPEG: where the model looked
+
+    Returns
+    -------
+    str
+        HTML without script
+    """
     if "error" in answer: return f'<div class="answer problem" role="alert"><p>{escape(answer["error"])}</p></div>'
     if "numbers" in answer: return _numbers_html(answer)
     faint = " faint" if (answer.get("doubt") or {}).get("level") == "stranger" else ""
@@ -129,11 +170,21 @@ def answer_html(
     if answer["notes"]: parts.append(f'<p class="note">{escape("; ".join(answer["notes"]))}</p>')
     return f'<div class="answer{faint}" role="status">{"".join(parts)}</div>'
 
-def heat_html(
-    heat: bytes,  # PNG or JPEG
-    label: str,   # what was looked for
-) -> str:         # a picture with words for those who can't see it
-    "Where the model looked"
+def heat_html(heat: bytes, label: str) -> str:
+    """Where the model looked
+
+    Parameters
+    ----------
+    heat : bytes
+        PNG or JPEG
+    label : str
+        what was looked for
+
+    Returns
+    -------
+    str
+        a picture with words for those who can't see it
+    """
     kind = "png" if heat[1:4] == b"PNG" else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(heat).decode()}"
     words = f"The photo; the warmer a place, the more it speaks for {pretty(label)}"
@@ -141,13 +192,25 @@ def heat_html(
             f"warm places speak for <i>{escape(pretty(label))}</i>.</figcaption></figure>")
 
 # %% ../../nbs/page/07_parts.ipynb #fd30d6fe
-def table_html(
-    answers: list[dict],         # of `Predictor.predict_many`
-    total: int,                  # how many there will be
-    danger: dict | None = None,  # label -> bool, where it is known
-    word: str = "venomous",      # what a dangerous label is
-) -> str:                        # HTML without script
-    "Answers so far as a table"
+def table_html(answers: list[dict], total: int, danger: dict | None = None, word: str = "venomous") -> str:
+    """Answers so far as a table
+
+    Parameters
+    ----------
+    answers : list[dict]
+        of `Predictor.predict_many`
+    total : int
+        how many there will be
+    danger : dict | None
+        label -> bool, where it is known
+    word : str
+        what a dangerous label is
+
+    Returns
+    -------
+    str
+        HTML without script
+    """
     bad = sum("error" in answer for answer in answers)
     line = f"{len(answers)} of {total} photos answered" + (f", {bad} of them could not be read" if bad else "")
     names = "Photo", "Most probable", "Sure"
@@ -175,13 +238,25 @@ def _row_html(answer: dict, danger: dict, word: str) -> str:
     return f"<tr>{file}<td><i>{escape(pretty(label))}</i>{badge}{remark}</td><td>{percent(probability)}</td></tr>"
 
 # %% ../../nbs/page/07_parts.ipynb #cfe118e1
-def csv_text(
-    answers: list[dict],         # of `Predictor.predict_many`
-    k: int = 3,                  # labels in a row
-    danger: dict | None = None,  # label -> bool, where it is known
-    word: str = "venomous",      # what a dangerous label is
-) -> str:                        # CSV with a head line
-    "file, label_1, prob_1, ..., what else is known, error: one row a photo"
+def csv_text(answers: list[dict], k: int = 3, danger: dict | None = None, word: str = "venomous") -> str:
+    """file, label_1, prob_1, ..., what else is known, error: one row a photo
+
+    Parameters
+    ----------
+    answers : list[dict]
+        of `Predictor.predict_many`
+    k : int
+        labels in a row
+    danger : dict | None
+        label -> bool, where it is known
+    word : str
+        what a dangerous label is
+
+    Returns
+    -------
+    str
+        CSV with a head line
+    """
     if any("numbers" in answer for answer in answers): return csv_rows(_number_rows(answers), "\r\n")
     if any("coverage" in answer for answer in answers): return csv_rows(_coverage_rows(answers), "\r\n")
     names = [f"{name}_{i}" for i in range(1, k + 1) for name in ("label", "prob")]
@@ -248,14 +323,28 @@ def _listed(names: list[str]) -> str:  # "land", "land or water", "land, water o
     if len(names) > 6: return ", ".join(names[:6]) + " ..."
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
-def heading_html(
-    title: str,  # of the page
-    n: int,      # labels it knows
-    numbers: list[str] | None = None,  # what it tells, where that is numbers
-    masks: list[str] | None = None,    # its classes, where it draws them
-    minutes: int = 60,                 # that what a visitor sends is kept, at most
-) -> str:        # the style, and the page's only h1
-    "Head of the page"
+def heading_html(title: str, n: int, numbers: list[str] | None = None, masks: list[str] | None = None,
+                 minutes: int = 60) -> str:
+    """Head of the page
+
+    Parameters
+    ----------
+    title : str
+        of the page
+    n : int
+        labels it knows
+    numbers : list[str] | None
+        what it tells, where that is numbers
+    masks : list[str] | None
+        its classes, where it draws them
+    minutes : int
+        that what a visitor sends is kept, at most
+
+    Returns
+    -------
+    str
+        the style, and the page's only h1
+    """
     what = f"the three most probable of {n} names"
     if numbers: what = f"its {' and '.join(escape(name.replace('_', ' ')) for name in numbers)}"
     names = [escape(name.replace("_", " ")) for name in masks or ()]
@@ -267,8 +356,17 @@ def heading_html(
 
 MAX_NAMES = 1000  # that a page lists
 
-def names_html(
-    labels: list[str],  # of a bundle
-) -> str:               # HTML
-    "All names that can be answered, or the first of very many"
+def names_html(labels: list[str]) -> str:
+    """All names that can be answered, or the first of very many
+
+    Parameters
+    ----------
+    labels : list[str]
+        of a bundle
+
+    Returns
+    -------
+    str
+        HTML
+    """
     return f"<p>{first_names([escape(pretty(label)) for label in labels], MAX_NAMES)}.</p>"

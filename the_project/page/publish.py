@@ -30,15 +30,30 @@ from .static import RUNTIME, find_runtime, write_static
 # %% ../../nbs/page/13_publish.ipynb #8b68c1f6
 TARGETS = ("static", "gradio", "zerogpu")
 
-def write_folders(
-    bundle: str | Path,           # folder made by `export_bundle`
-    name: str,                    # "user/name", of the model and of the Space
-    folder: str | Path,           # gets `model` and `space`
-    target: str = "static",       # static, gradio or zerogpu
-    license: str | None = None,   # as the Hub spells it; None: what the bundle's card says, or "unknown"
-    runtime: str | Path | None = None,  # static: folder of onnxruntime-web; None: an installed one, or a public mirror
-) -> dict[str, Path]:             # "model" and "space": their folders
-    "What `publish` sends, as folders on this disk"
+def write_folders(bundle: str | Path, name: str, folder: str | Path, target: str = "static", license: str | None = None,
+                  runtime: str | Path | None = None) -> dict[str, Path]:
+    """What `publish` sends, as folders on this disk
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    name : str
+        "user/name", of the model and of the Space
+    folder : str | Path
+        gets `model` and `space`
+    target : str
+        static, gradio or zerogpu
+    license : str | None
+        as the Hub spells it; None: what the bundle's card says, or "unknown"
+    runtime : str | Path | None
+        static: folder of onnxruntime-web; None: an installed one, or a public mirror
+
+    Returns
+    -------
+    dict[str, Path]
+        "model" and "space": their folders
+    """
     _check_call(target, name)
     model = write_model(bundle, Path(folder)/"model", license)
     if target == "static":
@@ -145,15 +160,30 @@ def _create(api, kind: str, name: str, private: bool, target: str) -> bool:
     return True
 
 # %% ../../nbs/page/13_publish.ipynb #52b81d92
-def check_live(
-    host: str,              # where the Space runs, e.g. "https://me-snakes.hf.space"
-    bundle: str | Path,     # folder of the bundle
-    folder: str | Path,     # the Space's folder, as published
-    target: str,            # static, gradio or zerogpu
-    token: str | None = None,  # for a private Space
-    tolerance: float = 1e-3,  # in probability
-) -> str:                   # what was found, one line
-    "Compare a live Space with the bundle"
+def check_live(host: str, bundle: str | Path, folder: str | Path, target: str, token: str | None = None,
+               tolerance: float = 1e-3) -> str:
+    """Compare a live Space with the bundle
+
+    Parameters
+    ----------
+    host : str
+        where the Space runs, e.g. "https://me-snakes.hf.space"
+    bundle : str | Path
+        folder of the bundle
+    folder : str | Path
+        the Space's folder, as published
+    target : str
+        static, gradio or zerogpu
+    token : str | None
+        for a private Space
+    tolerance : float
+        in probability
+
+    Returns
+    -------
+    str
+        what was found, one line
+    """
     folder, config = Path(folder), read_config(bundle)
     probes = config.get("probes") or []
     if target == "static":
@@ -197,18 +227,37 @@ def _live(api, name: str, bundle, folder: Path, target: str, private: bool, wait
     except Exception as error: return f"not compared: {' '.join(str(error).split())[:150]}"
 
 # %% ../../nbs/page/13_publish.ipynb #d8d910bf
-def publish(
-    bundle: str | Path,              # folder made by `export_bundle`
-    name: str,                       # "user/name" on the Hub, of the model and of its Space
-    target: str = "static",          # static (free), gradio or zerogpu
-    private: bool = False,           # both repositories, when they are made
-    dry_run: str | Path | None = None,  # write the two folders there and send nothing
-    token: str | None = None,        # None: `hf auth login`, HF_TOKEN; written nowhere
-    license: str | None = None,      # as the Hub spells it, e.g. "mit"; None: what the bundle's card says, or "unknown"
-    runtime: str | Path | None = None,  # static: folder of onnxruntime-web; None: an installed one, or a public mirror
-    wait: float = 300,               # seconds for the Space to start, then its answers are compared; 0: not compared
-) -> dict:                           # model, space (addresses or folders), changed (which got a commit), live (a line)
-    "Put a bundle and its page on the Hub; calling again changes only what differs"
+def publish(bundle: str | Path, name: str, target: str = "static", private: bool = False,
+            dry_run: str | Path | None = None, token: str | None = None, license: str | None = None,
+            runtime: str | Path | None = None, wait: float = 300) -> dict:
+    """Put a bundle and its page on the Hub; calling again changes only what differs
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    name : str
+        "user/name" on the Hub, of the model and of its Space
+    target : str
+        static (free), gradio or zerogpu
+    private : bool
+        both repositories, when they are made
+    dry_run : str | Path | None
+        write the two folders there and send nothing
+    token : str | None
+        None: `hf auth login`, HF_TOKEN; written nowhere
+    license : str | None
+        as the Hub spells it, e.g. "mit"; None: what the bundle's card says, or "unknown"
+    runtime : str | Path | None
+        static: folder of onnxruntime-web; None: an installed one, or a public mirror
+    wait : float
+        seconds for the Space to start, then its answers are compared; 0: not compared
+
+    Returns
+    -------
+    dict
+        model, space (addresses or folders), changed (which got a commit), live (a line)
+    """
     if dry_run is not None:
         return {**write_folders(bundle, name, dry_run, target, license, runtime), "changed": [],
                 "live": "not compared: dry run"}

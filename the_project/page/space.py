@@ -57,10 +57,19 @@ def _imports(
 def _source(name: str) -> str:
     return Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
 
-def copied_modules(
-    start: tuple = ("the_project.page.app",),  # modules to begin with
-) -> dict[str, str]:                           # name -> source, of these and all that they need
-    "The modules of ours that a page runs on, by their imports"
+def copied_modules(start: tuple = ("the_project.page.app",)) -> dict[str, str]:
+    """The modules of ours that a page runs on, by their imports
+
+    Parameters
+    ----------
+    start : tuple
+        modules to begin with
+
+    Returns
+    -------
+    dict[str, str]
+        name -> source, of these and all that they need
+    """
     found, waiting = {}, list(start)
     while waiting:
         name = waiting.pop()
@@ -80,12 +89,23 @@ def _is_light(name: str) -> bool:
     except BundleError: return False
 
 # %% ../../nbs/page/09_space.ipynb #5967fa76
-def space_requirements(
-    modules: dict[str, str],  # of `copied_modules`
-    gpu: bool = False,        # onnxruntime with CUDA
-    rasters: bool = False,    # with what reads GeoTIFFs
-) -> list[str]:               # lines of requirements.txt
-    "The packages that these modules import, at the versions installed here"
+def space_requirements(modules: dict[str, str], gpu: bool = False, rasters: bool = False) -> list[str]:
+    """The packages that these modules import, at the versions installed here
+
+    Parameters
+    ----------
+    modules : dict[str, str]
+        of `copied_modules`
+    gpu : bool
+        onnxruntime with CUDA
+    rasters : bool
+        with what reads GeoTIFFs
+
+    Returns
+    -------
+    list[str]
+        lines of requirements.txt
+    """
     groups = [group for name, text in modules.items() for group in _imports(text, name)]
     used = {module.split(".")[0] for group in groups for module in group}
     pins = [f"{_PACKAGES[name]}=={metadata.version(_PACKAGES[name])}" for name in _PACKAGES if name in used]
@@ -157,10 +177,19 @@ CMD ["python", "app.py"]
 # %% ../../nbs/page/09_space.ipynb #fed3a803
 TAG = "the_project"  # of every repository that we write
 
-def bundle_card(
-    folder: str | Path,       # of a bundle, or of what we publish
-) -> tuple[dict, str]:        # front matter and Markdown; empty where there is no README.md
-    "The card of a folder, taken apart"
+def bundle_card(folder: str | Path) -> tuple[dict, str]:
+    """The card of a folder, taken apart
+
+    Parameters
+    ----------
+    folder : str | Path
+        of a bundle, or of what we publish
+
+    Returns
+    -------
+    tuple[dict, str]
+        front matter and Markdown; empty where there is no README.md
+    """
     import yaml
     card = bundle_path(folder, "README.md")
     try: return read_card(card.read_text(encoding="utf-8")) if card.is_file() else ({}, "")
@@ -168,21 +197,40 @@ def bundle_card(
         raise BundleError(f"{card}: no card that can be read ({' '.join(str(error).split())[:150]}): write it anew, or "
                           "delete it") from error
 
-def card_text(
-    data: dict,    # front matter: name -> text, or list of texts
-    body: str,     # Markdown
-) -> str:          # README.md
-    "A card as the Hub reads it"
+def card_text(data: dict, body: str) -> str:
+    """A card as the Hub reads it
+
+    Parameters
+    ----------
+    data : dict
+        front matter: name -> text, or list of texts
+    body : str
+        Markdown
+
+    Returns
+    -------
+    str
+        README.md
+    """
     import yaml
     front = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
     if re.search(r"(?m)^\s*---", front): raise BundleError("a text of the card's front matter has a line that begins with "
                                                          "---: take it out of README.md")
     return f"---\n{front}---\n{body}"
 
-def read_card(
-    text: str,            # README.md
-) -> tuple[dict, str]:    # front matter and Markdown
-    "Take a card apart; a README without front matter is all Markdown"
+def read_card(text: str) -> tuple[dict, str]:
+    """Take a card apart; a README without front matter is all Markdown
+
+    Parameters
+    ----------
+    text : str
+        README.md
+
+    Returns
+    -------
+    tuple[dict, str]
+        front matter and Markdown
+    """
     import yaml
     parts = re.match(r"\A---\s*\n(.*?)\n?---\s*?\n(.*)\Z", text, re.S)
     data = yaml.safe_load(parts[1]) if parts else {}
@@ -192,14 +240,27 @@ def read_card(
 def _title(config: dict, name: str) -> str:
     return config.get("title") or name.split("/")[-1].replace("-", " ").replace("_", " ").capitalize()
 
-def space_card(
-    config: dict,                # of the bundle
-    name: str,                   # "user/name" of the model
-    fields: dict,                # sdk, app_file and what else the sdk wants
-    how: str,                    # a paragraph: how the folder runs
-    license: str = "unknown",    # of the model, as the Hub spells it
-) -> str:                        # README.md
-    "The README of a Space over a bundle"
+def space_card(config: dict, name: str, fields: dict, how: str, license: str = "unknown") -> str:
+    """The README of a Space over a bundle
+
+    Parameters
+    ----------
+    config : dict
+        of the bundle
+    name : str
+        "user/name" of the model
+    fields : dict
+        sdk, app_file and what else the sdk wants
+    how : str
+        a paragraph: how the folder runs
+    license : str
+        of the model, as the Hub spells it
+
+    Returns
+    -------
+    str
+        README.md
+    """
     names = first_names([plain_markdown(label.replace("_", " ")) for label in config["labels"]])
     brief, what = f"Names a photo: one of {len(config['labels'])}", "Names what is in a photo: one of"
     if masks := config.get("output") == "mask": brief = what = "Shows which part of a scene is what"
@@ -210,11 +271,21 @@ def space_card(
                            f"The model: [{name}](https://huggingface.co/{name}).\n")
 
 # %% ../../nbs/page/09_space.ipynb #66edf092
-def put_folder(
-    fill: Callable,       # (empty folder) -> None: writes the files
-    folder: str | Path,   # where they go; an earlier folder of ours is replaced whole
-) -> Path:                # the folder
-    "Write a folder whole or not at all"
+def put_folder(fill: Callable, folder: str | Path) -> Path:
+    """Write a folder whole or not at all
+
+    Parameters
+    ----------
+    fill : Callable
+        (empty folder) -> None: writes the files
+    folder : str | Path
+        where they go; an earlier folder of ours is replaced whole
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     folder = Path(folder).absolute()
     if folder.exists() and not folder.is_dir(): raise BundleError(f"{folder} is a file: give a folder")
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
@@ -229,12 +300,23 @@ def _is_ours(folder: Path) -> bool: return TAG in _tags(bundle_card(folder)[0])
 def _tags(data: dict) -> list: return tags if isinstance(tags := data.get("tags"), list) else []
 
 # %% ../../nbs/page/09_space.ipynb #35a124d1
-def write_model(
-    bundle: str | Path,           # folder made by `export_bundle`
-    folder: str | Path,           # where the model repository's files go
-    license: str | None = None,   # as the Hub spells it, e.g. "mit"; None: what the bundle's card says, or "unknown"
-) -> Path:                        # the folder
-    "What the model's repository holds"
+def write_model(bundle: str | Path, folder: str | Path, license: str | None = None) -> Path:
+    """What the model's repository holds
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    folder : str | Path
+        where the model repository's files go
+    license : str | None
+        as the Hub spells it, e.g. "mit"; None: what the bundle's card says, or "unknown"
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     return put_folder(lambda new: read_steady(bundle, lambda: _fill_model(Path(bundle), new, license)), folder)
 
 def _fill_model(bundle: Path, folder: Path, license: str | None):
@@ -262,19 +344,39 @@ def _copy(files: dict[str, Path], folder: Path):
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder/name)
 
-def bundle_license(bundle: str | Path) -> str | None:  # as the card names it
-    "The licence that a bundle's card names"
+def bundle_license(bundle: str | Path) -> str | None:
+    """The licence that a bundle's card names
+
+    Returns
+    -------
+    str | None
+        as the card names it
+    """
     return bundle_card(bundle)[0].get("license")
 
 # %% ../../nbs/page/09_space.ipynb #0a154702
-def write_space(
-    bundle: str | Path,           # folder made by `export_bundle`
-    folder: str | Path,           # where the Space's files go
-    name: str,                    # "user/name" of the model
-    zerogpu: bool = False,        # answers on a GPU lent for the call
-    license: str | None = None,   # None: what the bundle's card says, or "unknown"
-) -> Path:                        # the folder: `python app.py` runs it
-    "The Gradio page over a bundle as a folder of its own"
+def write_space(bundle: str | Path, folder: str | Path, name: str, zerogpu: bool = False,
+                license: str | None = None) -> Path:
+    """The Gradio page over a bundle as a folder of its own
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    folder : str | Path
+        where the Space's files go
+    name : str
+        "user/name" of the model
+    zerogpu : bool
+        answers on a GPU lent for the call
+    license : str | None
+        None: what the bundle's card says, or "unknown"
+
+    Returns
+    -------
+    Path
+        the folder: `python app.py` runs it
+    """
     read = lambda new: _fill_space(Path(bundle), read_config(bundle), new, name, zerogpu, license)
     return put_folder(lambda new: read_steady(bundle, lambda: read(new)), folder)
 
@@ -300,13 +402,25 @@ def _place(module: str) -> str:
     return f"{module}/__init__.py" if module == "the_project" else module.replace(".", "/") + ".py"
 
 # %% ../../nbs/page/09_space.ipynb #14426e9c
-def copy_answers(
-    bundle: Path,        # folder made by `export_bundle`
-    config: dict,        # its config.json
-    folder: Path,        # new
-    heat: bool = True,   # what heat maps need too
-) -> Path:               # the folder
-    "What answering needs of a bundle: config, ONNX and probes, not the weights for further training"
+def copy_answers(bundle: Path, config: dict, folder: Path, heat: bool = True) -> Path:
+    """What answering needs of a bundle: config, ONNX and probes, not the weights for further training
+
+    Parameters
+    ----------
+    bundle : Path
+        folder made by `export_bundle`
+    config : dict
+        its config.json
+    folder : Path
+        new
+    heat : bool
+        what heat maps need too
+
+    Returns
+    -------
+    Path
+        the folder
+    """
     names = ["config.json", config.get("model", "model.onnx"), *(probe["file"] for probe in config.get("probes", []))]
     if heat and config.get("heat"): names += ["model.onnx", config["heat"]["file"]]
     _copy({name: check_file(bundle, config, name) for name in names}, folder)

@@ -27,16 +27,34 @@ _RUNTIME_FILES = {
 _RUNTIME_SIZES = {"ort.wasm.bundle.min.mjs": 73054, "ort-wasm-simd-threaded.wasm": 14239897}
 _MIRROR = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{RUNTIME}/dist/"
 
-def integrity(
-    data: bytes,  # a file's content
-) -> str:         # as a browser checks it
-    "The hash that a page names for a file"
+def integrity(data: bytes) -> str:
+    """The hash that a page names for a file
+
+    Parameters
+    ----------
+    data : bytes
+        a file's content
+
+    Returns
+    -------
+    str
+        as a browser checks it
+    """
     return "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
 
-def find_runtime(
-    start: str | Path = ".",  # looked in, and in the folders above: node_modules/onnxruntime-web
-) -> Path | None:             # its folder `dist`
-    "An installed onnxruntime-web"
+def find_runtime(start: str | Path = ".") -> Path | None:
+    """An installed onnxruntime-web
+
+    Parameters
+    ----------
+    start : str | Path
+        looked in, and in the folders above: node_modules/onnxruntime-web
+
+    Returns
+    -------
+    Path | None
+        its folder `dist`
+    """
     folders = [Path(start).absolute(), *Path(start).absolute().parents]
     found = (folder/"node_modules"/"onnxruntime-web"/"dist" for folder in folders)
     return next((folder for folder in found if all((folder/name).is_file() for name in _RUNTIME_FILES)), None)
@@ -57,14 +75,28 @@ def _copy_runtime(
             "files": {name: integrity((folder/name).read_bytes()) for name in _RUNTIME_FILES}}
 
 # %% ../../nbs/page/12_static.ipynb #e43c78c3
-def write_static(
-    bundle: str | Path,                  # folder made by `export_bundle`
-    folder: str | Path,                  # where the page's files go
-    name: str,                           # "user/name" of the model
-    runtime: str | Path | None = None,   # folder of onnxruntime-web; None: a public mirror, at the visitor's
-    license: str | None = None,          # None: what the bundle's card says, or "unknown"
-) -> Path:                               # the folder: any web server serves it
-    "The page without a server over a bundle"
+def write_static(bundle: str | Path, folder: str | Path, name: str, runtime: str | Path | None = None,
+                 license: str | None = None) -> Path:
+    """The page without a server over a bundle
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    folder : str | Path
+        where the page's files go
+    name : str
+        "user/name" of the model
+    runtime : str | Path | None
+        folder of onnxruntime-web; None: a public mirror, at the visitor's
+    license : str | None
+        None: what the bundle's card says, or "unknown"
+
+    Returns
+    -------
+    Path
+        the folder: any web server serves it
+    """
     def fill(new): _fill_static(Path(bundle), check_browser(read_config(bundle)), new, name, runtime, license)
     return put_folder(lambda new: read_steady(bundle, lambda: fill(new)), folder)
 

@@ -390,20 +390,36 @@ addEventListener("fetch", event => {
 """
 
 # %% ../../nbs/page/03_static_page.ipynb #52911a59
-def service_worker(
-    version: str,      # of the page: another one has a cache of its own
-    files: list[str],  # paths to keep for a visit without a network
-) -> str:
-    "service-worker.js"
+def service_worker(version: str, files: list[str]) -> str:
+    """service-worker.js
+
+    Parameters
+    ----------
+    version : str
+        of the page: another one has a cache of its own
+    files : list[str]
+        paths to keep for a visit without a network
+    """
     return _SERVICE_JS.replace("{version}", version).replace("{files}", json.dumps(files))
 
 # %% ../../nbs/page/03_static_page.ipynb #986862fc
-def page_texts(
-    title: str,         # shown above, and in the browser's tab
-    labels: list[str],  # as in config.json
-    mirror: str = "",   # a folder on another host that the page may read from, ending in "/"; "": none
-) -> dict[str, str]:    # a file's name: its content
-    "The page's own files"
+def page_texts(title: str, labels: list[str], mirror: str = "") -> dict[str, str]:
+    """The page's own files
+
+    Parameters
+    ----------
+    title : str
+        shown above, and in the browser's tab
+    labels : list[str]
+        as in config.json
+    mirror : str
+        a folder on another host that the page may read from, ending in "/"; "": none
+
+    Returns
+    -------
+    dict[str, str]
+        a file's name: its content
+    """
     return {"worker.js": _WORKER_JS + _WORKER_LOOK_JS, "page.js": _PAGE_JS + _PAGE_ANSWER_JS + _PAGE_INPUT_JS,
             "page.css": _CSS + _CSS_CHOICES + _CSS_ANSWER, "icon.svg": _ICON,
             "index.html": _index(title, labels, mirror)}

@@ -23,31 +23,63 @@ from ..answer.picture import PictureError
 from ..answer.predict import Predictor
 
 # %% ../../nbs/page/01_worker.ipynb #eb2ad8e1
-def answer_file(
-    predictor: Predictor,
-    path: str,                   # of a picture or scene
-    given: dict | None = None,   # as `Predictor.predict` takes it
-    subset: list | None = None,  # as `Predictor.predict` takes it
-) -> dict:                       # as `Predictor.predict` gives it
-    "The answer to a file"
+def answer_file(predictor: Predictor, path: str, given: dict | None = None, subset: list | None = None) -> dict:
+    """The answer to a file
+
+    Parameters
+    ----------
+    predictor : Predictor
+    path : str
+        of a picture or scene
+    given : dict | None
+        as `Predictor.predict` takes it
+    subset : list | None
+        as `Predictor.predict` takes it
+
+    Returns
+    -------
+    dict
+        as `Predictor.predict` gives it
+    """
     return predictor.predict(path, given=given, subset=subset)
 
-def heat_jpeg(
-    predictor: Predictor,
-    path: str,   # of a picture
-    label: str,  # whose evidence is shown
-) -> bytes:      # a JPEG, 448 pixels square
-    "The picture as the model saw it, warm where it speaks for a label"
+def heat_jpeg(predictor: Predictor, path: str, label: str) -> bytes:
+    """The picture as the model saw it, warm where it speaks for a label
+
+    Parameters
+    ----------
+    predictor : Predictor
+    path : str
+        of a picture
+    label : str
+        whose evidence is shown
+
+    Returns
+    -------
+    bytes
+        a JPEG, 448 pixels square
+    """
     found, out = predictor.heat(path, label), io.BytesIO()
     overlay(found["picture"], found["heat"]).resize((448, 448)).save(out, "JPEG", quality=88)
     return out.getvalue()
 
-def scene_under_mask(
-    predictor: Predictor,  # of masks
-    path: str,             # of a scene
-    answer: dict,          # to it
-) -> str:                  # HTML
-    "The scene, its mask over it, and what is covered"
+def scene_under_mask(predictor: Predictor, path: str, answer: dict) -> str:
+    """The scene, its mask over it, and what is covered
+
+    Parameters
+    ----------
+    predictor : Predictor
+        of masks
+    path : str
+        of a scene
+    answer : dict
+        to it
+
+    Returns
+    -------
+    str
+        HTML
+    """
     return scene_html(predictor.masks, path, answer)
 
 TASKS = {"answer": answer_file, "heat": heat_jpeg, "scene": scene_under_mask}
@@ -117,13 +149,18 @@ class _Worker:
 # %% ../../nbs/page/01_worker.ipynb #01b8545d
 class Workers:
     "Processes that answer a page's files, at most so many and each file within so many seconds"
-    def __init__(
-        self,
-        bundle: str | Path,    # folder made by `export_bundle`
-        max_pixels: int,       # width x height of a picture allowed
-        seconds: float = 20,   # a file may take
-        most: int = 3,         # processes
-    ):
+    def __init__(self, bundle: str | Path, max_pixels: int, seconds: float = 20, most: int = 3):
+        """Parameters
+        ----------
+        bundle : str | Path
+            folder made by `export_bundle`
+        max_pixels : int
+            width x height of a picture allowed
+        seconds : float
+            a file may take
+        most : int
+            processes
+        """
         self.bundle, self.max_pixels, self.seconds = Path(bundle).absolute(), max_pixels, seconds
         self._idle, self._all, self._places, self.most = [], set(), threading.Semaphore(most), most
 
@@ -143,13 +180,27 @@ class Workers:
             self._all.discard(worker)
         return self._new()
 
-    def ask(
-        self,
-        name: str,  # of `TASKS`
-        path: str,  # of the file
-        *args,      # what that task takes more
-    ):              # its answer
-        "A task's answer to a file, or a `PictureError` where there is none in time"
+    def ask(self, name: str, path: str, *args):
+        """A task's answer to a file, or a `PictureError` where there is none in time
+
+        Parameters
+        ----------
+        name : str
+            of `TASKS`
+        path : str
+            of the file
+        *args
+            what that task takes more
+
+        Returns
+        -------
+        its answer
+
+        Raises
+        ------
+        PictureError
+            where there is none in time
+        """
         with self._places:
             worker = self._take()
             try: answer = worker.ask(self.seconds, name, path, *args)

@@ -17,11 +17,21 @@ from ..evaluate.page import row_counts
 from ..core.run import read_scores
 
 # %% ../../nbs/runs/01_facts.ipynb #21d54600
-def class_facts(
-    predictions: pd.DataFrame,  # a predictions table over labels
-    n_pairs: int = 10,          # confusions told at most
-) -> dict:                      # classes, confused: lists of dicts, plain JSON
-    "Every class' scores, weakest first, and which is taken for which"
+def class_facts(predictions: pd.DataFrame, n_pairs: int = 10) -> dict:
+    """Every class' scores, weakest first, and which is taken for which
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table over labels
+    n_pairs : int
+        confusions told at most
+
+    Returns
+    -------
+    dict
+        classes, confused: lists of dicts, plain JSON
+    """
     tables = dict(classes=per_class(predictions), confused=confused_pairs(predictions, n_pairs))
     return {name: plain(table.to_dict("records")) for name, table in tables.items()}
 
@@ -37,10 +47,19 @@ def _plain_facts(run) -> dict:
                       test_reads=notes.get("test_reads", {}).get("count", 0)))
 
 # %% ../../nbs/runs/01_facts.ipynb #70615081
-def run_facts(
-    run,     # a Run, its validation rows answered
-) -> dict:   # rows, split_by, scores, split, classes, confused, calibration, test_reads, recipe; plain JSON
-    "What a card should tell; reads nothing that was not read before"
+def run_facts(run) -> dict:
+    """What a card should tell; reads nothing that was not read before
+
+    Parameters
+    ----------
+    run
+        a Run, its validation rows answered
+
+    Returns
+    -------
+    dict
+        rows, split_by, scores, split, classes, confused, calibration, test_reads, recipe; plain JSON
+    """
     if run.task.output != "label": return _plain_facts(run)
     notes, splits = read_scores(run.folder), ["valid"]
     if "test" in notes.get("answered", {}): splits = ["test", "valid"]

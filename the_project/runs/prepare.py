@@ -24,20 +24,35 @@ from ..data.table import for_task
 from ..data.verify import drop_broken, verify_images
 
 # %% ../../nbs/runs/00_prepare.ipynb #fa9bfe0d
-def run_name(
-    table: pd.DataFrame,  # as given to `train`
-    recipe: Recipe,       # what to train
-) -> str:                 # e.g. classify-convnext_atto-1f3a5c7e9b0d
-    "The name that this table and this recipe always get"
+def run_name(table: pd.DataFrame, recipe: Recipe) -> str:
+    """The name that this table and this recipe always get
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        as given to `train`
+    recipe : Recipe
+        what to train
+
+    Returns
+    -------
+    str
+        e.g. classify-convnext_atto-1f3a5c7e9b0d
+    """
     arch = "".join(c if c.isalnum() or c in "._" else "_" for c in recipe.arch)
     return f"{recipe.task}-{arch}-{json_hash([recipe.hash, table_hash(table)])}"
 
 # %% ../../nbs/runs/00_prepare.ipynb #ce9185cb
-def check_input(
-    table: pd.DataFrame,  # as given to `train`
-    recipe: Recipe,       # what to train
-) -> None:
-    "Refuse what can't be trained on, before any work is done"
+def check_input(table: pd.DataFrame, recipe: Recipe) -> None:
+    """Refuse what can't be trained on, before any work is done
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        as given to `train`
+    recipe : Recipe
+        what to train
+    """
     if not isinstance(table, pd.DataFrame):
         kind = type(table).__name__
         raise ValueError(f"train needs a table, not a {kind}: use train(read_table({str(table)[:40]!r}), ...)")
@@ -51,11 +66,21 @@ def check_input(
     find_task(recipe.task)
 
 # %% ../../nbs/runs/00_prepare.ipynb #df862daa
-def ensure_split(
-    table: pd.DataFrame,  # with or without `split` and `group`
-    recipe: Recipe,       # its seed and target
-) -> pd.DataFrame:        # with a `split` that has train and valid rows
-    "Keep a table's split, complete one that has no valid rows, make one where there is none"
+def ensure_split(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Keep a table's split, complete one that has no valid rows, make one where there is none
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        with or without `split` and `group`
+    recipe : Recipe
+        its seed and target
+
+    Returns
+    -------
+    pd.DataFrame
+        with a `split` that has train and valid rows
+    """
     table = for_task(table, recipe)
     complete = "split" in table and table["split"].notna().all() and {"train", "valid"} <= set(table["split"])
     if not complete:
@@ -69,12 +94,18 @@ def ensure_split(
     return table
 
 # %% ../../nbs/runs/00_prepare.ipynb #6ba9f1be
-def prepare_run(
-    table: pd.DataFrame,  # as given to `train`
-    recipe: Recipe,       # what to train
-    folder: Path,         # the run's folder
-) -> None:
-    "Check the pictures, split, and write down what the run starts from"
+def prepare_run(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
+    """Check the pictures, split, and write down what the run starts from
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        as given to `train`
+    recipe : Recipe
+        what to train
+    folder : Path
+        the run's folder
+    """
     if recipe.weights not in (None, "imagenet") and not Path(recipe.weights).is_file():
         raise ValueError(f"weights file {recipe.weights} is not there: check the path, or use weights=None")
     task = find_task(recipe.task)

@@ -23,21 +23,40 @@ from ..answer.config import BundleError, check_file, read_config
 from ..train.learner import make_learner
 
 # %% ../../nbs/runs/03_reopen.ipynb #90da570d
-def bundle_recipe(
-    bundle: str | Path,  # folder made by `export_bundle`
-) -> Recipe:             # its `weights` None: the bundle holds them
-    "The recipe that a bundle was trained by"
+def bundle_recipe(bundle: str | Path) -> Recipe:
+    """The recipe that a bundle was trained by
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+
+    Returns
+    -------
+    Recipe
+        its `weights` None: the bundle holds them
+    """
     config = read_config(bundle)
     try: return Recipe.from_dict(config["recipe"]).replace(weights=None)
     except (KeyError, ValueError) as error:
         raise BundleError(f"{bundle}: its recipe can't be read here ({error}): upgrade the_project") from error
 
 # %% ../../nbs/runs/03_reopen.ipynb #1cf3a490
-def load_bundle_weights(
-    model: nn.Module,    # of the bundle's recipe and labels
-    bundle: str | Path,  # folder made by `export_bundle`
-) -> nn.Module:          # the same, with the bundle's weights
-    "Read model.safetensors, its checksum first"
+def load_bundle_weights(model: nn.Module, bundle: str | Path) -> nn.Module:
+    """Read model.safetensors, its checksum first
+
+    Parameters
+    ----------
+    model : nn.Module
+        of the bundle's recipe and labels
+    bundle : str | Path
+        folder made by `export_bundle`
+
+    Returns
+    -------
+    nn.Module
+        the same, with the bundle's weights
+    """
     path = check_file(bundle, read_config(bundle), "model.safetensors")
     try: model.load_state_dict(load_tensors(path))
     except (RuntimeError, ValueError) as error:
@@ -62,12 +81,23 @@ def _known(config: dict) -> dict | None:
     if config["output"] != "mask": return None
     return dict(file_bands=config["bands"]["file_bands"], bands=config["bands"]["bands"], classes=config["labels"])
 
-def from_bundle(
-    bundle: str | Path,                  # folder made by `export_bundle`
-    table: pd.DataFrame | None = None,   # file, the recipe's target and split; None: a Learner without data
-    recipe: Recipe | None = None,        # how to train on; None: as the bundle was. Its network must be the same
-) -> Learner:                            # with the bundle's weights
-    "Go on from a bundle's weights"
+def from_bundle(bundle: str | Path, table: pd.DataFrame | None = None, recipe: Recipe | None = None) -> Learner:
+    """Go on from a bundle's weights
+
+    Parameters
+    ----------
+    bundle : str | Path
+        folder made by `export_bundle`
+    table : pd.DataFrame | None
+        file, the recipe's target and split; None: a Learner without data
+    recipe : Recipe | None
+        how to train on; None: as the bundle was. Its network must be the same
+
+    Returns
+    -------
+    Learner
+        with the bundle's weights
+    """
     config, recipe = read_config(bundle), (recipe or bundle_recipe(bundle)).replace(weights=None)
     labels, task = config["labels"], find_task(recipe.task)
     dls, measured = _loaders(table, recipe, labels), _known(config)

@@ -62,8 +62,14 @@ def _load_best(run: Run, model: nn.Module) -> nn.Module:
     return model
 
 @patch
-def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
-    "The best model; nothing is downloaded"
+def model(self: Run) -> nn.Module:
+    """The best model; nothing is downloaded
+
+    Returns
+    -------
+    nn.Module
+        (B, C, H, W) float32, normalised, to answers; on the CPU, in evaluation mode
+    """
     recipe = self.recipe.replace(weights=None)
     model = _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
     if self.task.output == "label": model.reads = self.preprocess  # for whoever feeds it another model's batches
@@ -71,8 +77,14 @@ def model(self: Run) -> nn.Module:  # (B, C, H, W) float32, normalised, to answe
 
 # %% ../../nbs/runs/02_run.ipynb #4b81b035
 @patch
-def learner(self: Run) -> Learner:  # with loaders of the last stage's size
-    "A fastai Learner with the best weights, to go on from or to look into"
+def learner(self: Run) -> Learner:
+    """A fastai Learner with the best weights, to go on from or to look into
+
+    Returns
+    -------
+    Learner
+        with loaders of the last stage's size
+    """
     recipe, (mean, std) = self.recipe, input_stats(self.recipe)
     dls = make_loaders(self.table, recipe, recipe.stages[-1], self.task, self.labels, mean, std)
     learn = make_learner(recipe.replace(weights=None), dls, self.labels, self.measured, self.folder)
@@ -82,21 +94,39 @@ def learner(self: Run) -> Learner:  # with loaders of the last stage's size
 
 # %% ../../nbs/runs/02_run.ipynb #20891bf8
 @patch
-def predictions(
-    self: Run,
-    split: str = "valid",  # train, valid or test; a read of test is counted
-    tta: int = 0,          # views a picture, 0 .. 12
-) -> pd.DataFrame:         # a predictions table, as trained (the temperature is not applied)
-    "What the best model says about a split; answered once and kept in the folder"
+def predictions(self: Run, split: str = "valid", tta: int = 0) -> pd.DataFrame:
+    """What the best model says about a split; answered once and kept in the folder
+
+    Parameters
+    ----------
+    split : str
+        train, valid or test; a read of test is counted
+    tta : int
+        views a picture, 0 .. 12
+
+    Returns
+    -------
+    pd.DataFrame
+        a predictions table, as trained (the temperature is not applied)
+    """
     return predict_split(self, split, tta, answers_with_offsets if self.recipe.offsets == "valid" else None)
 
 # %% ../../nbs/runs/02_run.ipynb #8f7c8d14
 @patch
-def answers(
-    self: Run,
-    files: list,  # pictures
-) -> np.ndarray:  # float64 (N, labels): probabilities, at the run's temperature; NaN for a file that can't be read; of numbers middles and spreads (N, 2n)
-    "What the run's `learn` says of any pictures, as `BundleModel.answers` tells it"
+def answers(self: Run, files: list) -> np.ndarray:
+    """What the run's `learn` says of any pictures, as `BundleModel.answers` tells it
+
+    Parameters
+    ----------
+    files : list
+        pictures
+
+    Returns
+    -------
+    np.ndarray
+        float64 (N, labels): probabilities, at the run's temperature; NaN for a file that can't be read; of numbers
+        middles and spreads (N, 2n)
+    """
     if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
     loader = make_loader(rows, recipe, self.task, self.labels, *input_stats(recipe), recipe.last_size)
@@ -106,11 +136,19 @@ def answers(
     return to_probabilities(outputs, self.temperature)
 
 @patch
-def masks(
-    self: Run,
-    files: list,           # pictures
-) -> list[np.ndarray]:     # int (H, W) each: class numbers, 255 where every band is missing; of the presized picture
-    "What the best model draws, with the run's threshold and post-processing; of a task of masks"
+def masks(self: Run, files: list) -> list[np.ndarray]:
+    """What the best model draws, with the run's threshold and post-processing; of a task of masks
+
+    Parameters
+    ----------
+    files : list
+        pictures
+
+    Returns
+    -------
+    list[np.ndarray]
+        int (H, W) each: class numbers, 255 where every band is missing; of the presized picture
+    """
     if self.task.output != "mask": raise ValueError(f"{self.name} answers with {self.task.output}s: run.answers(files)")
     rows = pd.DataFrame({"file": [str(file) for file in files]})
     return [said for _, _, said in answer_masks(self.learner(), rows, self.recipe, self.labels)]
@@ -122,13 +160,23 @@ def facts(self: Run) -> dict:
 
 # %% ../../nbs/runs/02_run.ipynb #6f0ccfef
 @patch
-def report(
-    self: Run,
-    split: str | None = None,  # "valid" or "test"; None: test where there is one
-    tta: int = 0,              # views a picture, 0 .. 12
-    baseline: str | None = None,  # of numbers: also "ridge", "svr" or "forest" on the frozen backbone's features
-) -> Report:                   # also printed, and in report.md with its plots
-    "Print the page about this run; use \"valid\" while things still change, since test should be read once"
+def report(self: Run, split: str | None = None, tta: int = 0, baseline: str | None = None) -> Report:
+    """Print the page about this run; use "valid" while things still change, since test should be read once
+
+    Parameters
+    ----------
+    split : str | None
+        "valid" or "test"; None: test where there is one
+    tta : int
+        views a picture, 0 .. 12
+    baseline : str | None
+        of numbers: also "ridge", "svr" or "forest" on the frozen backbone's features
+
+    Returns
+    -------
+    Report
+        also printed, and in report.md with its plots
+    """
     page = write_report(self, split, tta, baseline)
     print_text(page)
     return page
@@ -145,19 +193,37 @@ def strangeness(self: Run) -> Strangeness | None:
     return run_strangeness(self)
 
 @patch
-def fit_rules(
-    self: Run,
-    risk: float = .05,           # share of wrong answers allowed among those said
-    coverage: float = .9,        # share of pictures whose set must hold the truth
-    sets: str = "lac",           # how sets are made: lac (shortest) or raps
-    kept: float = .95,           # share of known pictures that must not be called strangers
-    given: tuple[str, ...] | None = None,  # columns that may be given beside a picture; None: country and the like
-    ranks: tuple[str, ...] | None = None,  # columns to roll up to, finest first; None: genus, family ... that are there
-    danger: str | None = None,   # column that says what is dangerous; None: venomous and the like
-    costs: pd.DataFrame | dict | None = None,  # a matrix (rows truth, columns said), or e.g. dict(miss=100)
-    confidence: float = .9,      # that no more than `risk` of what is said are wrong
-) -> dict:                       # the rules; the next bundle ships them
-    "Fit the rules anew on validation, with promises of your own"
+def fit_rules(self: Run, risk: float = .05, coverage: float = .9, sets: str = "lac", kept: float = .95,
+              given: tuple[str, ...] | None = None, ranks: tuple[str, ...] | None = None, danger: str | None = None,
+              costs: pd.DataFrame | dict | None = None, confidence: float = .9) -> dict:
+    """Fit the rules anew on validation, with promises of your own
+
+    Parameters
+    ----------
+    risk : float
+        share of wrong answers allowed among those said
+    coverage : float
+        share of pictures whose set must hold the truth
+    sets : str
+        how sets are made: lac (shortest) or raps
+    kept : float
+        share of known pictures that must not be called strangers
+    given : tuple[str, ...] | None
+        columns that may be given beside a picture; None: country and the like
+    ranks : tuple[str, ...] | None
+        columns to roll up to, finest first; None: genus, family ... that are there
+    danger : str | None
+        column that says what is dangerous; None: venomous and the like
+    costs : pd.DataFrame | dict | None
+        a matrix (rows truth, columns said), or e.g. dict(miss=100)
+    confidence : float
+        that no more than `risk` of what is said are wrong
+
+    Returns
+    -------
+    dict
+        the rules; the next bundle ships them
+    """
     return write_rules(self, risk, coverage, sets, kept, given, ranks, danger, costs, confidence)
 
 @patch(nm="measure_strangers")
@@ -171,14 +237,28 @@ def _measure_strangers(
     return measure_strangers(self, strangers, name, split)
 
 # %% ../../nbs/runs/02_run.ipynb #1ea57dfd
-def train(
-    table: pd.DataFrame,             # file, the recipe's target, and maybe split and group
-    recipe: Recipe = Recipe(),       # what to train and how
-    runs: str | Path = "runs",       # where runs are kept
-    name: str | None = None,         # of the run's folder; None: `run_name`
-    cbs: Sequence[Callback] = (),    # further fastai callbacks, which are no part of the recipe
-) -> Run:                            # finished
-    "Train by a recipe and keep everything in a folder; goes on with an unfinished run, returns a finished one"
+def train(table: pd.DataFrame, recipe: Recipe = Recipe(), runs: str | Path = "runs", name: str | None = None,
+          cbs: Sequence[Callback] = ()) -> Run:
+    """Train by a recipe and keep everything in a folder; goes on with an unfinished run, returns a finished one
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        file, the recipe's target, and maybe split and group
+    recipe : Recipe
+        what to train and how
+    runs : str | Path
+        where runs are kept
+    name : str | None
+        of the run's folder; None: `run_name`
+    cbs : Sequence[Callback]
+        further fastai callbacks, which are no part of the recipe
+
+    Returns
+    -------
+    Run
+        finished
+    """
     check_input(table, recipe)
     join_processes()
     folder = Path(runs)/(name or run_name(table, recipe))
@@ -203,11 +283,21 @@ def _same_run(folder: Path, table: pd.DataFrame, recipe: Recipe) -> Run:
 def _prepare_once(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
     if not (folder/"recipe.json").exists(): prepare_run(table, recipe, folder)
 
-def resume(
-    run: Run,                      # finished or not
-    cbs: Sequence[Callback] = (),  # further fastai callbacks
-) -> Run:                          # the same, finished
-    "Go on with a run until it is finished"
+def resume(run: Run, cbs: Sequence[Callback] = ()) -> Run:
+    """Go on with a run until it is finished
+
+    Parameters
+    ----------
+    run : Run
+        finished or not
+    cbs : Sequence[Callback]
+        further fastai callbacks
+
+    Returns
+    -------
+    Run
+        the same, finished
+    """
     join_processes()
     if first_says(partial(getattr, run, "finished")): return run
     with hold_folder(run.folder): return _train_on(run, cbs)

@@ -15,17 +15,35 @@ from torch import nn
 from ..core.processes import average, world_size
 
 # %% ../../nbs/train/09_accumulate.ipynb #fc5d2e62
-def counted(
-    learn: Learner,  # after the loss of a batch
-) -> float:          # pictures, or the sum of their weights
-    "What the mean loss of a batch was divided by"
+def counted(learn: Learner) -> float:
+    """What the mean loss of a batch was divided by
+
+    Parameters
+    ----------
+    learn : Learner
+        after the loss of a batch
+
+    Returns
+    -------
+    float
+        pictures, or the sum of their weights
+    """
     own = getattr(learn.loss_func, "counts", None)
     return float(own(learn.yb[0])) if own and len(learn.yb) == 1 else find_bs(learn.yb)
 
-def not_summed(
-    learn: Learner,  # with the model in training mode
-) -> str:            # e.g. "batch norms"; "": a step of several batches is the step of one
-    "What a step of several batches takes over each batch alone"
+def not_summed(learn: Learner) -> str:
+    """What a step of several batches takes over each batch alone
+
+    Parameters
+    ----------
+    learn : Learner
+        with the model in training mode
+
+    Returns
+    -------
+    str
+        e.g. "batch norms"; "": a step of several batches is the step of one
+    """
     norms = any(isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in learn.model.modules())
     mixing = any(type(callback).__module__.endswith(".train.mix") for callback in learn.cbs)
     names = [getattr(learn.loss_func, "pooled", ""), "batch norms" if norms else "", "mixing" if mixing else ""]
@@ -36,9 +54,12 @@ class GradAccum(Callback):
     "One optimiser step every so many batches, equal to the step of one big batch for a loss that is a (weighted) mean"
     order, run_valid = 6, False  # after mixing (3), before mixed precision (10)
 
-    def __init__(self,
-        batches: int,  # batches a step, 1 or more
-    ):
+    def __init__(self, batches: int):
+        """Parameters
+        ----------
+        batches : int
+            batches a step, 1 or more
+        """
         if batches < 1: raise ValueError(f"batches={batches} makes no step: use 1 or more")
         self.batches, self.count, self.samples = batches, 0, 0
 
@@ -67,10 +88,14 @@ class GradAccum(Callback):
 
     def _sums(self) -> bool: return getattr(self.learn.loss_func, "reduction", "mean") == "sum"
 
-def mean_of_all(
-    count: float,  # this process's
-) -> float:
-    "The mean over processes that train together"
+def mean_of_all(count: float) -> float:
+    """The mean over processes that train together
+
+    Parameters
+    ----------
+    count : float
+        this process's
+    """
     if world_size() == 1: return count
     told = torch.tensor([count], dtype=torch.float64, device=default_device() if torch.cuda.is_available() else "cpu")
     average([told])

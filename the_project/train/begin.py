@@ -30,10 +30,12 @@ from .track import metric_text
 class Decisions:
     "Choices of a run, kept in its folder"
 
-    def __init__(
-        self,
-        folder: str | Path,  # the run's folder
-    ):
+    def __init__(self, folder: str | Path):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder
+        """
         self.file = Path(folder)/"progress.json"
         self.made = read_json(self.file) if self.file.exists() else {}
 
@@ -45,17 +47,35 @@ class Decisions:
             say(f"{self.file.name} could not be written ({error.strerror or error}): training goes on")
 
 # %% ../../nbs/train/11_begin.ipynb #aaf7dfc5
-def formats_of(
-    folder: str | Path,  # a run's folder
-) -> str:                # e.g. "bf16, channels_last"; "" where it isn't known
-    "Number format and memory layout that a run was trained in"
+def formats_of(folder: str | Path) -> str:
+    """Number format and memory layout that a run was trained in
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+
+    Returns
+    -------
+    str
+        e.g. "bf16, channels_last"; "" where it isn't known
+    """
     made = Decisions(folder).made
     return f"{made['precision']}, {made['memory_format']}" if {"precision", "memory_format"} <= made.keys() else ""
 
-def unlike_formats(
-    runs: dict[str, list[str | Path]],  # what each side is called -> folders of its runs
-) -> str:                               # one sentence; "" where they are alike, or not known
-    "Say that trainings which are compared differ in their formats"
+def unlike_formats(runs: dict[str, list[str | Path]]) -> str:
+    """Say that trainings which are compared differ in their formats
+
+    Parameters
+    ----------
+    runs : dict[str, list[str | Path]]
+        what each side is called -> folders of its runs
+
+    Returns
+    -------
+    str
+        one sentence; "" where they are alike, or not known
+    """
     sides = {name: " and ".join(sorted(set(filter(None, map(formats_of, folders))))) for name, folders in runs.items()}
     known = {name: told for name, told in sides.items() if told}
     if len(set(known.values())) < 2 and not any(" and " in told for told in known.values()): return ""
@@ -66,25 +86,37 @@ def unlike_formats(
 class StageLoaders:
     "Makes the loaders of a phase when it comes; validation always has the last stage's size"
 
-    def __init__(
-        self,
-        recipe: Recipe,           # what to train
-        table: pd.DataFrame,      # file, target, split
-        task: Task,               # how the table is read
-        labels: list[str],        # what the model answers with
-        folder: str | Path,       # of the cached pictures
-        device: str | torch.device | None = None,  # None: a GPU when there is one
-    ):
+    def __init__(self, recipe: Recipe, table: pd.DataFrame, task: Task, labels: list[str], folder: str | Path,
+                 device: str | torch.device | None = None):
+        """Parameters
+        ----------
+        recipe : Recipe
+            what to train
+        table : pd.DataFrame
+            file, target, split
+        task : Task
+            how the table is read
+        labels : list[str]
+            what the model answers with
+        folder : str | Path
+            of the cached pictures
+        device : str | torch.device | None
+            None: a GPU when there is one
+        """
         self.recipe, self.table, self.task, self.labels = recipe, table, task, labels
         self.folder, self.device, self.stats, self.made = folder, device, input_stats(recipe), (None, None)
         self.earlier = set()  # training files that could not be read, of stages before this one
 
-    def get(
-        self,
-        phase: Phase,     # where in the run
-        batch_size: int,  # pictures a batch
-    ) -> DataLoaders:
-        "The loaders of a phase"
+    def get(self, phase: Phase, batch_size: int) -> DataLoaders:
+        """The loaders of a phase
+
+        Parameters
+        ----------
+        phase : Phase
+            where in the run
+        batch_size : int
+            pictures a batch
+        """
         if self.made[0] != (phase.stage, batch_size):
             self.earlier.update(self.replaced())
             recipe = self.recipe.replace(batch_size=min(self.recipe.batch_size, batch_size))  # for validation
@@ -100,26 +132,40 @@ class StageLoaders:
         return sorted(self.earlier | set(now or ()))
 
 # %% ../../nbs/train/11_begin.ipynb #a8fad630
-def plain_loader(
-    loaders: StageLoaders,  # of the run
-    split: str,             # "train" or "valid"
-    rows: int = 20_000,     # at the most; more are drawn by the recipe's seed
-) -> PictureLoader:
-    "Rows of a split in order, prepared as for serving, at the last stage's size"
+def plain_loader(loaders: StageLoaders, split: str, rows: int = 20_000) -> PictureLoader:
+    """Rows of a split in order, prepared as for serving, at the last stage's size
+
+    Parameters
+    ----------
+    loaders : StageLoaders
+        of the run
+    split : str
+        "train" or "valid"
+    rows : int
+        at the most; more are drawn by the recipe's seed
+    """
     recipe, table = loaders.recipe, loaders.table[loaders.table["split"] == split]
     if len(table) > rows: table = table.sample(rows, random_state=seed_for(recipe.seed, "probe") % 2**32).sort_index()
     return make_loader(table, recipe, loaders.task, loaders.labels, *loaders.stats, recipe.last_size,
                        folder=loaders.folder, device=loaders.device)
 
 # %% ../../nbs/train/11_begin.ipynb #a44ab98f
-def start_from_probe(
-    learn: Learner,         # with the pretrained model
-    recipe: Recipe,         # its linear_probe and weights
-    loaders: StageLoaders,  # of the run
-    decisions: Decisions,   # the chosen penalty and its score are written there
-    task: Task,             # its `start`, where it has one
-) -> None:
-    "Give a pretrained model's head its first weights by a linear probe"
+def start_from_probe(learn: Learner, recipe: Recipe, loaders: StageLoaders, decisions: Decisions, task: Task) -> None:
+    """Give a pretrained model's head its first weights by a linear probe
+
+    Parameters
+    ----------
+    learn : Learner
+        with the pretrained model
+    recipe : Recipe
+        its linear_probe and weights
+    loaders : StageLoaders
+        of the run
+    decisions : Decisions
+        the chosen penalty and its score are written there
+    task : Task
+        its `start`, where it has one
+    """
     wanted = recipe.linear_probe and recipe.weights is not None
     if not wanted or not isinstance(learn.model, PictureModel): return
     train, valid = (plain_loader(loaders, split) for split in ("train", "valid"))
@@ -140,10 +186,14 @@ def _keep_probe(learn: Learner) -> float:
     return value
 
 # %% ../../nbs/train/11_begin.ipynb #d5e4d41d
-def settle_best(
-    learn: Learner,  # with the run's SaveBestCallback; gets the best weights
-) -> None:
-    "The probe is the best model where no epoch was better"
+def settle_best(learn: Learner) -> None:
+    """The probe is the best model where no epoch was better
+
+    Parameters
+    ----------
+    learn : Learner
+        with the run's SaveBestCallback; gets the best weights
+    """
     best, file = learn.save_best, learn.save_best.file.with_name("probe.safetensors")
     probe, trained = read_best(file), read_best(best.file)
     if probe is None or trained and not is_better(probe["value"], trained["value"], best.mode): return

@@ -26,13 +26,20 @@ from ..core.recipe import nearest
 # %% ../../nbs/train/01_best.ipynb #eecf2e2b
 MODES = ("max", "min")
 
-def is_better(
-    value: float | None,   # this epoch's value; None, NaN and infinity never win
-    best: float | None,    # the best so far; None when there is none yet
-    mode: str,             # "max": higher is better, "min": lower is better
-    min_delta: float = 0,  # by how much it must be better, 0 or more, in the metric's unit
-) -> bool:
-    "Whether `value` improves on `best`"
+def is_better(value: float | None, best: float | None, mode: str, min_delta: float = 0) -> bool:
+    """Whether `value` improves on `best`
+
+    Parameters
+    ----------
+    value : float | None
+        this epoch's value; None, NaN and infinity never win
+    best : float | None
+        the best so far; None when there is none yet
+    mode : str
+        "max": higher is better, "min": lower is better
+    min_delta : float
+        by how much it must be better, 0 or more, in the metric's unit
+    """
     if mode not in MODES:
         raise ValueError(f"mode={mode!r} is not known: use 'max' (higher is better) or 'min' (lower is better)")
     if value is None or not math.isfinite(value): return False
@@ -40,20 +47,34 @@ def is_better(
     return value > best + min_delta if mode == "max" else value < best - min_delta
 
 # %% ../../nbs/train/01_best.ipynb #ce5f9324
-def epoch_values(
-    recorder: Recorder,  # after validation: `learn.recorder`
-) -> dict:               # name -> value as the metric gave it; `train_loss` first, without epoch and time
-    "This epoch's losses and metrics by name, also when a part of the epoch was cut short"
+def epoch_values(recorder: Recorder) -> dict:
+    """This epoch's losses and metrics by name, also when a part of the epoch was cut short
+
+    Parameters
+    ----------
+    recorder : Recorder
+        after validation: `learn.recorder`
+
+    Returns
+    -------
+    dict
+        name -> value as the metric gave it; `train_loss` first, without epoch and time
+    """
     names = [name for name in recorder.metric_names if name not in ("epoch", "time")]
     if recorder.cancel_train: names = [name for name in names if not name.startswith("train_")]
     return dict(zip(names, recorder.log[1:]))
 
 # %% ../../nbs/train/01_best.ipynb #eaa1988b
-def check_monitor(
-    monitor: str,          # the wished metric
-    names: Iterable[str],  # the recorder's names
-) -> None:
-    "Refuse a metric that the recorder doesn't have"
+def check_monitor(monitor: str, names: Iterable[str]) -> None:
+    """Refuse a metric that the recorder doesn't have
+
+    Parameters
+    ----------
+    monitor : str
+        the wished metric
+    names : Iterable[str]
+        the recorder's names
+    """
     usable = [name for name in names if name not in ("epoch", "time")]
     if monitor not in usable:
         raise ValueError(f"no metric {monitor!r} to watch: the Learner has {', '.join(usable)}"
@@ -71,11 +92,16 @@ class WatchMetric(TrackerCallback):
     "Follow one metric in a stated direction, through epochs that trained and validated"
     order = 61
 
-    def __init__(self,
-        monitor: str,          # a name in the recorder, e.g. "f1_macro" or "valid_loss"
-        mode: str,             # "max" or "min", said and never guessed
-        min_delta: float = 0,  # smaller improvements don't count; 0 or more
-    ):
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0):
+        """Parameters
+        ----------
+        monitor : str
+            a name in the recorder, e.g. "f1_macro" or "valid_loss"
+        mode : str
+            "max" or "min", said and never guessed
+        min_delta : float
+            smaller improvements don't count; 0 or more
+        """
         is_better(None, None, mode)
         if min_delta < 0: raise ValueError(f"min_delta={min_delta} is negative: use 0 or more")
         super().__init__(monitor, comp=np.greater if mode == "max" else np.less, reset_on_fit=False)
@@ -83,10 +109,14 @@ class WatchMetric(TrackerCallback):
 
     def start_fit(self): "Called once a fit, before its first training epoch"
 
-    def follow(self,
-        value: float | None,  # this epoch's value
-    ):
-        "Take note of one epoch"
+    def follow(self, value: float | None):
+        """Take note of one epoch
+
+        Parameters
+        ----------
+        value : float | None
+            this epoch's value
+        """
         self.new_best = is_better(value, self.best, self.mode, self.min_delta)
         if self.new_best: self.best = value
 
@@ -108,10 +138,19 @@ class WatchMetric(TrackerCallback):
     def after_epoch(self): "Nothing: fastai's own would compare a second time"
 
 # %% ../../nbs/train/01_best.ipynb #5223177a
-def read_best(
-    file: str | Path,  # a `best.safetensors`
-) -> dict | None:      # monitor, mode, value, epoch and more; None when there is no such file
-    "What the weights in `file` were chosen by, from the file's own header"
+def read_best(file: str | Path) -> dict | None:
+    """What the weights in `file` were chosen by, from the file's own header
+
+    Parameters
+    ----------
+    file : str | Path
+        a `best.safetensors`
+
+    Returns
+    -------
+    dict | None
+        monitor, mode, value, epoch and more; None when there is no such file
+    """
     from safetensors import SafetensorError, safe_open
     if not Path(file).exists(): return None
     try:
@@ -122,11 +161,16 @@ def read_best(
     return json.loads(note)
 
 # %% ../../nbs/train/01_best.ipynb #4ddd2c74
-def check_weights(
-    file: str | Path,  # a safetensors file
-    model: nn.Module,  # the model they are meant for
-) -> None:
-    "Refuse a file whose names or shapes are not the model's"
+def check_weights(file: str | Path, model: nn.Module) -> None:
+    """Refuse a file whose names or shapes are not the model's
+
+    Parameters
+    ----------
+    file : str | Path
+        a safetensors file
+    model : nn.Module
+        the model they are meant for
+    """
     from safetensors import safe_open
     with safe_open(file, "pt") as f: there = {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}
     here = {name: tuple(tensor.shape) for name, tensor in _weights(model).items()}
@@ -139,12 +183,23 @@ def _weights(model: nn.Module) -> dict:
     return {name: value for name, value in get_model(model).state_dict().items() if isinstance(value, Tensor)}
 
 # %% ../../nbs/train/01_best.ipynb #d1d031fb
-def write_best(
-    file: str | Path,  # a `best.safetensors`
-    model: nn.Module,  # its weights as they are now
-    record: dict,      # plain JSON: monitor, mode, value, epoch
-) -> bool:             # False when the disk refused; the file is then as it was
-    "Write weights and what they were chosen by, whole or not at all"
+def write_best(file: str | Path, model: nn.Module, record: dict) -> bool:
+    """Write weights and what they were chosen by, whole or not at all
+
+    Parameters
+    ----------
+    file : str | Path
+        a `best.safetensors`
+    model : nn.Module
+        its weights as they are now
+    record : dict
+        plain JSON: monitor, mode, value, epoch
+
+    Returns
+    -------
+    bool
+        False when the disk refused; the file is then as it was
+    """
     if not is_finite(model):
         say(f"{Path(file).name} was not written: the model's weights are not finite, whatever its score says")
         return False
@@ -153,10 +208,19 @@ def write_best(
     _written(write_json, Path(file).with_suffix(".json"), record)
     return True
 
-def is_finite(
-    model: nn.Module,  # any model
-) -> bool:             # False: NaN or infinity in a weight, or in a running statistic
-    "Whether a model's weights are numbers"
+def is_finite(model: nn.Module) -> bool:
+    """Whether a model's weights are numbers
+
+    Parameters
+    ----------
+    model : nn.Module
+        any model
+
+    Returns
+    -------
+    bool
+        False: NaN or infinity in a weight, or in a running statistic
+    """
     floats = (value for value in _weights(model).values() if value.is_floating_point())
     return all(bool(value.isfinite().all()) for value in floats)
 
@@ -172,14 +236,23 @@ class SaveBestCallback(WatchMetric, SaveModelCallback):
     "Keep the weights of the best epoch in `folder`, over several fits and restarts, and reload them at the end"
     order = 61
 
-    def __init__(self,
-        monitor: str = "f1_macro",         # a name in the recorder
-        mode: str | None = None,           # "max" or "min"; may be left out for "f1_macro" alone
-        folder: str | Path | None = None,  # where the files go; None: `learn.path/learn.model_dir`, as fastai does
-        name: str = "best",                # files are `name`.safetensors and `name`.json
-        at_end: bool = True,               # reload the best weights when a fit ends
-        keep: bool = True,                 # go on from the best in the folder; False: start anew, write over it
-    ):
+    def __init__(self, monitor: str = "f1_macro", mode: str | None = None, folder: str | Path | None = None,
+                 name: str = "best", at_end: bool = True, keep: bool = True):
+        """Parameters
+        ----------
+        monitor : str
+            a name in the recorder
+        mode : str | None
+            "max" or "min"; may be left out for "f1_macro" alone
+        folder : str | Path | None
+            where the files go; None: `learn.path/learn.model_dir`, as fastai does
+        name : str
+            files are `name`.safetensors and `name`.json
+        at_end : bool
+            reload the best weights when a fit ends
+        keep : bool
+            go on from the best in the folder; False: start anew, write over it
+        """
         if mode is None and monitor != "f1_macro":
             raise ValueError(f"monitor={monitor!r} needs a mode: 'max' when higher is better, 'min' when lower is")
         super().__init__(monitor, mode or "max")
@@ -187,7 +260,12 @@ class SaveBestCallback(WatchMetric, SaveModelCallback):
         self.every_epoch, self.with_opt, self.last_saved_path, self.record, self.tried = False, False, None, None, False
 
     @property
-    def file(self) -> Path:  # where the best weights are
+    def file(self) -> Path:
+        """Returns
+        -------
+        Path
+            where the best weights are
+        """
         folder = self.learn.path/self.learn.model_dir if self.folder is None else Path(self.folder)
         return folder/f"{self.fname}.safetensors"
 

@@ -27,10 +27,19 @@ from ..models.heads import param_groups
 from ..models.optim import make_opt_func
 
 # %% ../../nbs/train/00_learner.ipynb #755f4cbc
-def model_device(
-    model: nn.Module,  # any model
-) -> torch.device:     # the CPU when it has no weights
-    "Where a model's first weight lies"
+def model_device(model: nn.Module) -> torch.device:
+    """Where a model's first weight lies
+
+    Parameters
+    ----------
+    model : nn.Module
+        any model
+
+    Returns
+    -------
+    torch.device
+        the CPU when it has no weights
+    """
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 # %% ../../nbs/train/00_learner.ipynb #a8e3bddc
@@ -111,10 +120,19 @@ class TrimMemory(Callback):
     def after_epoch(self): trim_memory()
 
 # %% ../../nbs/train/00_learner.ipynb #dd733ada
-def align_optimiser(
-    opt,       # a torch optimiser, or fastai's wrapper of one
-) -> int:      # tensors that had to be rearranged
-    "Give optimiser state the memory layout of its weights"
+def align_optimiser(opt) -> int:
+    """Give optimiser state the memory layout of its weights
+
+    Parameters
+    ----------
+    opt
+        a torch optimiser, or fastai's wrapper of one
+
+    Returns
+    -------
+    int
+        tensors that had to be rearranged
+    """
     moved, states = 0, getattr(getattr(opt, "opt", opt), "state", {})
     for weight, state in states.items():
         for name, tensor in state.items():
@@ -169,11 +187,14 @@ class Precision(_LossScale):
     "Train in bf16 or fp16 and in channels_last, on a CPU or a GPU"
     order, rehearses = 10, True  # after whatever mixes or changes the batch
 
-    def __init__(
-        self,
-        precision: str = "float32",    # float32, bf16 or (GPU only) fp16
-        memory_format: str = "plain",  # channels_last, or plain: pictures are left as the loader gives them
-    ):
+    def __init__(self, precision: str = "float32", memory_format: str = "plain"):
+        """Parameters
+        ----------
+        precision : str
+            float32, bf16 or (GPU only) fp16
+        memory_format : str
+            channels_last, or plain: pictures are left as the loader gives them
+        """
         self.cast, self.in_training, self.inside = None, False, False
         self.choose(precision, memory_format)
 
@@ -183,7 +204,12 @@ class Precision(_LossScale):
         self.number_format, self.layout = precision, memory_format
 
     def before_fit(self): _begin(self, model_device(self.model))
-    def before_train(self): self.in_training = True  # `validate` and `get_preds` announce a fit too, but never this
+    def before_train(self):
+        """Returns
+        -------
+        `validate` and `get_preds` announce a fit too, but never this
+        """
+        self.in_training = True
 
     def before_batch(self):
         self.learn.xb = tuple(_as_wanted(x, self.layout) for x in self.learn.xb)
@@ -247,14 +273,28 @@ class LonePicture(Callback):
     def after_error(self): self.after_pred()
 
 # %% ../../nbs/train/00_learner.ipynb #fcf101df
-def make_learner(
-    recipe: Recipe,                     # what to train and how
-    dls: DataLoaders,                   # loaders of the first stage; any fastai DataLoaders
-    labels: list[str],                  # what the model answers with, in the order of its outputs
-    measured: object = None,            # what `Task.measure` found in the training rows
-    folder: str | Path | None = None,   # where fastai's own `learn.save` would write; None: where the loaders say
-) -> QuickLearner:                      # a fastai Learner, ready for `fit`
-    "Model, loss, metrics, optimiser and layer groups of a recipe, as a fastai Learner"
+def make_learner(recipe: Recipe, dls: DataLoaders, labels: list[str], measured: object = None,
+                 folder: str | Path | None = None) -> QuickLearner:
+    """Model, loss, metrics, optimiser and layer groups of a recipe, as a fastai Learner
+
+    Parameters
+    ----------
+    recipe : Recipe
+        what to train and how
+    dls : DataLoaders
+        loaders of the first stage; any fastai DataLoaders
+    labels : list[str]
+        what the model answers with, in the order of its outputs
+    measured : object
+        what `Task.measure` found in the training rows
+    folder : str | Path | None
+        where fastai's own `learn.save` would write; None: where the loaders say
+
+    Returns
+    -------
+    QuickLearner
+        a fastai Learner, ready for `fit`
+    """
     task = find_task(recipe.task)
     tune_allocator()
     set_seed(seed_for(recipe.seed, "weights"))

@@ -18,12 +18,18 @@ from ..core.recipe import Recipe
 from ..data.mixture import Mixture, draw_cutmix, draw_mixup, mix_pictures, mix_targets
 
 # %% ../../nbs/train/03_mix.ipynb #00ac70d1
-def takes_shares(
-    loss_func: object,     # a loss: (predictions, targets) -> Tensor
-    n: int,                # classes
-    device: object = "cpu",  # where the loss keeps its weights
-) -> bool:
-    "Whether a loss gives the same for class ids and for the same ids as (B, n) shares"
+def takes_shares(loss_func: object, n: int, device: object = "cpu") -> bool:
+    """Whether a loss gives the same for class ids and for the same ids as (B, n) shares
+
+    Parameters
+    ----------
+    loss_func : object
+        a loss: (predictions, targets) -> Tensor
+    n : int
+        classes
+    device : object
+        where the loss keeps its weights
+    """
     ids = torch.arange(2*n, device=device) % n
     logits = torch.linspace(-1, 1, 2*n*n, device=device).view(2*n, n).sin()
     try: by_id, by_share = loss_func(logits, ids), loss_func(logits, one_hot(ids, n).float())
@@ -81,15 +87,25 @@ def after_fit(self: _Mix):
     self.epochs_here, self.buffer = 0, None
 
 @patch
-def state_dict(self: _Mix) -> dict:  # epochs of the run before this fit
-    "What a restart must know"
+def state_dict(self: _Mix) -> dict:
+    """What a restart must know
+
+    Returns
+    -------
+    dict
+        epochs of the run before this fit
+    """
     return dict(epochs_before=self.epochs_before)
 
 @patch
-def load_state_dict(self: _Mix,
-    state: dict,  # what `state_dict` gave
-):
-    "Go on in the middle of a run"
+def load_state_dict(self: _Mix, state: dict):
+    """Go on in the middle of a run
+
+    Parameters
+    ----------
+    state : dict
+        what `state_dict` gave
+    """
     self.epochs_before = state["epochs_before"]
 
 # %% ../../nbs/train/03_mix.ipynb #b989139e
@@ -129,38 +145,71 @@ def _count_classes(self: _Mix, y: Tensor) -> int:  # 0 when the loss takes no sh
 # %% ../../nbs/train/03_mix.ipynb #d5177168
 class MixUp(_Mix):
     "Whole pictures mixed ([Zhang 2018](https://arxiv.org/abs/1710.09412)), in training alone"
-    def __init__(self,
-        alpha: float = .4,             # of the Beta distribution, above 0
-        p: float = 1.,                 # share of the batches that are mixed, 0 to 1
-        on_epochs: int | None = None,  # mix in the first so many epochs of the run; None: in all
-        seed: int = 0,                 # with epoch and batch it decides every mixture
-    ): super().__init__((alpha, 1.), 0., p, on_epochs, seed)
+    def __init__(self, alpha: float = .4, p: float = 1., on_epochs: int | None = None, seed: int = 0):
+        """Parameters
+        ----------
+        alpha : float
+            of the Beta distribution, above 0
+        p : float
+            share of the batches that are mixed, 0 to 1
+        on_epochs : int | None
+            mix in the first so many epochs of the run; None: in all
+        seed : int
+            with epoch and batch it decides every mixture
+        """
+        super().__init__((alpha, 1.), 0., p, on_epochs, seed)
 
 class CutMix(_Mix):
     "A patch of another picture ([Yun 2019](https://arxiv.org/abs/1905.04899)), in training alone"
-    def __init__(self,
-        alpha: float = 1.,             # of the Beta distribution, above 0; 1: patches of any size alike
-        p: float = 1.,                 # share of the batches that are mixed, 0 to 1
-        on_epochs: int | None = None,  # mix in the first so many epochs of the run; None: in all
-        seed: int = 0,                 # with epoch and batch it decides every mixture
-    ): super().__init__((1., alpha), 1., p, on_epochs, seed)
+    def __init__(self, alpha: float = 1., p: float = 1., on_epochs: int | None = None, seed: int = 0):
+        """Parameters
+        ----------
+        alpha : float
+            of the Beta distribution, above 0; 1: patches of any size alike
+        p : float
+            share of the batches that are mixed, 0 to 1
+        on_epochs : int | None
+            mix in the first so many epochs of the run; None: in all
+        seed : int
+            with epoch and batch it decides every mixture
+        """
+        super().__init__((1., alpha), 1., p, on_epochs, seed)
 
 class MixBoth(_Mix):
     "MixUp or CutMix, drawn for each batch"
-    def __init__(self,
-        mixup: float = .4,             # alpha of MixUp, above 0
-        cutmix: float = 1.,            # alpha of CutMix, above 0
-        switch: float = .5,            # share of the mixed batches that are CutMix's, 0 to 1
-        p: float = 1.,                 # share of the batches that are mixed, 0 to 1
-        on_epochs: int | None = None,  # mix in the first so many epochs of the run; None: in all
-        seed: int = 0,                 # with epoch and batch it decides every mixture
-    ): super().__init__((mixup, cutmix), switch, p, on_epochs, seed)
+    def __init__(self, mixup: float = .4, cutmix: float = 1., switch: float = .5, p: float = 1.,
+                 on_epochs: int | None = None, seed: int = 0):
+        """Parameters
+        ----------
+        mixup : float
+            alpha of MixUp, above 0
+        cutmix : float
+            alpha of CutMix, above 0
+        switch : float
+            share of the mixed batches that are CutMix's, 0 to 1
+        p : float
+            share of the batches that are mixed, 0 to 1
+        on_epochs : int | None
+            mix in the first so many epochs of the run; None: in all
+        seed : int
+            with epoch and batch it decides every mixture
+        """
+        super().__init__((mixup, cutmix), switch, p, on_epochs, seed)
 
 # %% ../../nbs/train/03_mix.ipynb #91137482
-def make_mix(
-    recipe: Recipe,  # mixup, cutmix, mix_prob, mix_off_epochs, seed
-) -> list[Callback]:  # one callback, or none
-    "The mixing that a recipe asks for"
+def make_mix(recipe: Recipe) -> list[Callback]:
+    """The mixing that a recipe asks for
+
+    Parameters
+    ----------
+    recipe : Recipe
+        mixup, cutmix, mix_prob, mix_off_epochs, seed
+
+    Returns
+    -------
+    list[Callback]
+        one callback, or none
+    """
     on_epochs = recipe.total_epochs - recipe.mix_off_epochs
     options = dict(p=recipe.mix_prob, on_epochs=on_epochs, seed=recipe.seed)
     if recipe.mixup and recipe.cutmix: return [MixBoth(recipe.mixup, recipe.cutmix, **options)]

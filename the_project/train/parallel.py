@@ -116,10 +116,14 @@ def _first_rows(rows: object, n: int) -> object:
 
 # %% ../../nbs/train/10_parallel.ipynb #2ce3d2ef
 @contextmanager
-def own_folder(
-    folder: str | Path,  # the run's, seen by all processes
-) -> Iterator[Path]:
-    "Where this process writes: the run's folder for the first one, and for one that is alone"
+def own_folder(folder: str | Path) -> Iterator[Path]:
+    """Where this process writes: the run's folder for the first one, and for one that is alone
+
+    Parameters
+    ----------
+    folder : str | Path
+        the run's, seen by all processes
+    """
     folder = Path(folder)
     if rank() == 0:
         wait_for_all()

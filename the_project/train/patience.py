@@ -46,12 +46,19 @@ class EarlyStop(_Patient):
     "End the fit when a metric has not improved for `patience` epochs"
     order = 110
 
-    def __init__(self,
-        monitor: str,          # a name in the recorder
-        mode: str,             # "max" or "min"
-        patience: int = 3,     # epochs without improvement, 1 or more
-        min_delta: float = 0,  # smaller improvements don't count
-    ): super().__init__(monitor, mode, patience, min_delta)
+    def __init__(self, monitor: str, mode: str, patience: int = 3, min_delta: float = 0):
+        """Parameters
+        ----------
+        monitor : str
+            a name in the recorder
+        mode : str
+            "max" or "min"
+        patience : int
+            epochs without improvement, 1 or more
+        min_delta : float
+            smaller improvements don't count
+        """
+        super().__init__(monitor, mode, patience, min_delta)
 
     def start_fit(self):
         super().start_fit()
@@ -67,14 +74,23 @@ class ReduceOnPlateau(_Patient):
     "Lower the learning rate when a metric has not improved for `patience` epochs"
     order = 62  # after the schedule (60) has set its rate, and after the recorder (50) has read ours
 
-    def __init__(self,
-        monitor: str,           # a name in the recorder
-        mode: str,              # "max" or "min"
-        factor: float = .1,     # the rate is multiplied by it, between 0 and 1
-        patience: int = 3,      # epochs without improvement, 1 or more
-        min_delta: float = 0,   # smaller improvements don't count
-        min_lr: float = 0,      # no group goes below it
-    ):
+    def __init__(self, monitor: str, mode: str, factor: float = .1, patience: int = 3, min_delta: float = 0,
+                 min_lr: float = 0):
+        """Parameters
+        ----------
+        monitor : str
+            a name in the recorder
+        mode : str
+            "max" or "min"
+        factor : float
+            the rate is multiplied by it, between 0 and 1
+        patience : int
+            epochs without improvement, 1 or more
+        min_delta : float
+            smaller improvements don't count
+        min_lr : float
+            no group goes below it
+        """
         super().__init__(monitor, mode, patience, min_delta)
         if not 0 < factor < 1:
             raise ValueError(f"factor={factor} would not lower the rate: use a number between 0 and 1")
@@ -98,14 +114,24 @@ class ReduceOnPlateau(_Patient):
         if self.plain_lrs: self.opt.set_hyper("lr", self.plain_lrs)
         self.plain_lrs = None
 
-    def state_dict(self) -> dict:  # best, wait and the scale of the learning rate
-        "What a restart must know"
+    def state_dict(self) -> dict:
+        """What a restart must know
+
+        Returns
+        -------
+        dict
+            best, wait and the scale of the learning rate
+        """
         return dict(super().state_dict(), scale=self.scale)
 
-    def load_state_dict(self,
-        state: dict,  # what `state_dict` gave
-    ):
-        "Go on in the middle of a fit"
+    def load_state_dict(self, state: dict):
+        """Go on in the middle of a fit
+
+        Parameters
+        ----------
+        state : dict
+            what `state_dict` gave
+        """
         super().load_state_dict(state)
         self.scale = state["scale"]
 
@@ -114,9 +140,13 @@ class StopDiverged(Callback):
     "Leave out a batch whose loss is not finite; end the fit when the weights are not finite either"
     order, run_valid, diverged = 4, False, False  # after mixing (3), before gradients are gathered (6)
 
-    def __init__(self,
-        most: int = 10,  # bad batches in a row that end the fit too, 1 or more
-    ): self.most, self.row, self.told = most, 0, False
+    def __init__(self, most: int = 10):
+        """Parameters
+        ----------
+        most : int
+            bad batches in a row that end the fit too, 1 or more
+        """
+        self.most, self.row, self.told = most, 0, False
 
     def before_fit(self): self.row, self.told, self.diverged = 0, False, False
 

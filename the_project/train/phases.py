@@ -18,12 +18,23 @@ from ..core.env import rng_for, seed_for, set_seed
 from ..core.recipe import RESIZE_MODES, Recipe, Stage, mean_side, nearest, size_text
 
 # %% ../../nbs/train/02_phases.ipynb #9623ea54
-def batch_size_for(
-    recipe: Recipe,  # its `batch_size` holds at the last stage's size
-    stage: Stage,    # its own `batch_size`, if it has one, decides
-    rows: int,       # training rows, 1 or more
-) -> int:            # pictures a batch; never more than there are rows
-    "Pictures a batch at this stage"
+def batch_size_for(recipe: Recipe, stage: Stage, rows: int) -> int:
+    """Pictures a batch at this stage
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its `batch_size` holds at the last stage's size
+    stage : Stage
+        its own `batch_size`, if it has one, decides
+    rows : int
+        training rows, 1 or more
+
+    Returns
+    -------
+    int
+        pictures a batch; never more than there are rows
+    """
     if stage.batch_size is not None: return min(stage.batch_size, rows)
     room = recipe.batch_size * min(2, (mean_side(recipe.last_size) / mean_side(stage.size)) ** 2)
     wished = max(recipe.batch_size, min(int(room), rows // 24))
@@ -32,7 +43,27 @@ def batch_size_for(
 # %% ../../nbs/train/02_phases.ipynb #98b93a64
 @dataclass(frozen=True)
 class Phase:
-    "Epochs of one size in which the same layers learn"
+    """Epochs of one size in which the same layers learn
+
+    Parameters
+    ----------
+    number : int
+        0 .. in the order of the run
+    stage : int
+        index of its stage in the recipe
+    size : int | tuple[int, int]
+        of a training picture, pixels: a side, or height and width
+    frozen : bool
+        True: only the head learns
+    epochs : int
+        1 or more
+    before : int
+        epochs of the run that come before it
+    batch_size : int
+        pictures a step
+    lr : float | None
+        peak learning rate of the head; None: the recipe's
+    """
     number: int       # 0 .. in the order of the run
     stage: int        # index of its stage in the recipe
     size: int | tuple[int, int]  # of a training picture, pixels: a side, or height and width
@@ -50,11 +81,21 @@ class Phase:
         return f"{size_text(self.size)} px, {what}, {self.epochs} epoch{'s' * (self.epochs > 1)}, batches of {self.batch_size}"
 
 # %% ../../nbs/train/02_phases.ipynb #70405ec6
-def plan_phases(
-    recipe: Recipe,  # its stages
-    rows: int,       # training rows, 1 or more
-) -> list[Phase]:    # in order; a stage gives one or two
-    "The phases of a recipe"
+def plan_phases(recipe: Recipe, rows: int) -> list[Phase]:
+    """The phases of a recipe
+
+    Parameters
+    ----------
+    recipe : Recipe
+        its stages
+    rows : int
+        training rows, 1 or more
+
+    Returns
+    -------
+    list[Phase]
+        in order; a stage gives one or two
+    """
     if rows < 1: raise ValueError("there is no training row: check the table's split column")
     phases, before = [], 0
     for index, stage in enumerate(recipe.stages):
@@ -70,11 +111,15 @@ class SeedEpochs(Callback):
     "Name each epoch's chance by the recipe's seed and the epoch's number in the run"
     order = -50
 
-    def __init__(
-        self,
-        seed: int,        # the recipe's
-        before: int = 0,  # epochs of the run before this fit
-    ): self.seed, self.before = seed, before
+    def __init__(self, seed: int, before: int = 0):
+        """Parameters
+        ----------
+        seed : int
+            the recipe's
+        before : int
+            epochs of the run before this fit
+        """
+        self.seed, self.before = seed, before
 
     def before_train(self):
         epoch = self.before + self.epoch
@@ -86,14 +131,24 @@ class FollowSchedule(Callback):
     "Set learning rates (and momentum) from the position in the fit alone"
     order, run_valid = 60, False
 
-    def __init__(
-        self,
-        factor: Callable,                    # (share of the fit done, 0..1) -> factor of the peak rate
-        lrs: Sequence[float],                # peak rate of each layer group, body first
-        momentum: Callable | None = None,    # (share done) -> momentum (Adam's first beta), or None to leave it alone
-    ): self.factor, self.lrs, self.momentum = factor, list(lrs), momentum
+    def __init__(self, factor: Callable, lrs: Sequence[float], momentum: Callable | None = None):
+        """Parameters
+        ----------
+        factor : Callable
+            (share of the fit done, 0..1) -> factor of the peak rate
+        lrs : Sequence[float]
+            peak rate of each layer group, body first
+        momentum : Callable | None
+            (share done) -> momentum (Adam's first beta), or None to leave it alone
+        """
+        self.factor, self.lrs, self.momentum = factor, list(lrs), momentum
 
-    def before_fit(self): self.opt.set_hyper("lr", self.lrs)  # says so if there is not a rate for each group
+    def before_fit(self):
+        """Returns
+        -------
+        says so if there is not a rate for each group
+        """
+        self.opt.set_hyper("lr", self.lrs)
 
     def before_batch(self):
         learn = self.learn
@@ -107,14 +162,20 @@ class ProgressiveResize(Callback):
     "Train on small pictures first: batches grow to their full size, epoch by epoch; validation is never touched"
     order, run_valid = 5, False
 
-    def __init__(
-        self,
-        start: int,            # side of the first epoch's pictures, pixels, 8 or more
-        growing: float = .7,   # share of the epochs after which pictures have their full size, 0 to 1
-        step: int = 16,        # sizes in between are multiples of it, pixels
-        mode: str = "resize",  # "resize": the whole picture made smaller; "crop": a random part at full scale
-        seed: int = 0,         # of the crops' places
-    ):
+    def __init__(self, start: int, growing: float = .7, step: int = 16, mode: str = "resize", seed: int = 0):
+        """Parameters
+        ----------
+        start : int
+            side of the first epoch's pictures, pixels, 8 or more
+        growing : float
+            share of the epochs after which pictures have their full size, 0 to 1
+        step : int
+            sizes in between are multiples of it, pixels
+        mode : str
+            "resize": the whole picture made smaller; "crop": a random part at full scale
+        seed : int
+            of the crops' places
+        """
         if start < 8: raise ValueError(f"start={start} is too small: use 8 pixels or more")
         if not 0 <= growing <= 1: raise ValueError(f"growing={growing} is no share of the epochs: use 0 to 1")
         if step < 1: raise ValueError(f"step={step}: use 1 pixel or more")
@@ -123,13 +184,23 @@ class ProgressiveResize(Callback):
                              f"{' or '.join(RESIZE_MODES)}{nearest(mode, RESIZE_MODES)}")
         self.start, self.growing, self.step, self.mode, self.seed = start, growing, step, mode, seed
 
-    def size_at(
-        self,
-        epoch: int,    # 0 .. n_epoch - 1
-        n_epoch: int,  # epochs of the fit
-        full: int,     # side of the loader's pictures, pixels
-    ) -> int:          # pixels
-        "The side of an epoch's training pictures"
+    def size_at(self, epoch: int, n_epoch: int, full: int) -> int:
+        """The side of an epoch's training pictures
+
+        Parameters
+        ----------
+        epoch : int
+            0 .. n_epoch - 1
+        n_epoch : int
+            epochs of the fit
+        full : int
+            side of the loader's pictures, pixels
+
+        Returns
+        -------
+        int
+            pixels
+        """
         last = self.growing * n_epoch
         if epoch >= last or epoch == n_epoch - 1 or full <= self.start: return full
         size = self.start + (full - self.start) * epoch / last

@@ -35,19 +35,32 @@ from ..core.recipe import MEMORY_FORMATS, Recipe
 from .learner import Precision, model_device
 
 # %% ../../nbs/train/06_rehearsal.ipynb #159f85fa
-def rehearses(
-    callback: Callback,  # any callback
-) -> bool:               # False: it only mixes, saves, stops, logs or draws
-    "Whether a callback takes part when formats and learning rates are tried out"
+def rehearses(callback: Callback) -> bool:
+    """Whether a callback takes part when formats and learning rates are tried out
+
+    Parameters
+    ----------
+    callback : Callback
+        any callback
+
+    Returns
+    -------
+    bool
+        False: it only mixes, saves, stops, logs or draws
+    """
     if isinstance(callback, (MixHandler, TrackerCallback, ProgressCallback)): return False
     return getattr(type(callback), "rehearses", not type(callback).__module__.startswith("the_project.train."))
 
 # %% ../../nbs/train/06_rehearsal.ipynb #5a5c2530
 @contextmanager
-def untouched(
-    learn: Learner,  # any fastai Learner
-):
-    "Whatever happens inside, the Learner's weights, optimiser, modes and chance come back to the last bit"
+def untouched(learn: Learner):
+    """Whatever happens inside, the Learner's weights, optimiser, modes and chance come back to the last bit
+
+    Parameters
+    ----------
+    learn : Learner
+        any fastai Learner
+    """
     model, opt, chance = learn.model, learn.opt, rng_state()
     tensors = [(t, t.detach().clone()) for t in [*model.parameters(), *model.buffers()]]
     learning, modes = [(p, p.requires_grad) for p in model.parameters()], [(m, m.training) for m in model.modules()]
@@ -68,10 +81,14 @@ def untouched(
 
 # %% ../../nbs/train/06_rehearsal.ipynb #f19a3283
 @contextmanager
-def rehearsal(
-    learn: Learner,  # any fastai Learner
-):
-    "An `untouched` Learner without the callbacks that sit out, silent"
+def rehearsal(learn: Learner):
+    """An `untouched` Learner without the callbacks that sit out, silent
+
+    Parameters
+    ----------
+    learn : Learner
+        any fastai Learner
+    """
     everyone, dls = list(learn.cbs), learn.dls
     learn.remove_cbs([callback for callback in everyone if not rehearses(callback)])
     try:
@@ -82,10 +99,14 @@ def rehearsal(
         learn.dls = dls
 
 # %% ../../nbs/train/06_rehearsal.ipynb #8745252c
-def out_of_memory(
-    error: BaseException,  # what was raised
-) -> bool:
-    "Whether an error says that memory ran out, on a GPU or a CPU"
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or a CPU
+
+    Parameters
+    ----------
+    error : BaseException
+        what was raised
+    """
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text))
@@ -136,14 +157,23 @@ class Choice(NamedTuple):
     memory_format: str
     line: str
 
-def choose_precision(
-    learn: Learner,                     # a Learner with its first stage's loaders
-    batch: tuple,                       # one batch (x, y) as the loader gives it
-    recipe: Recipe,                     # its `precision` and `memory_format` fix what is not "auto"
-    memory: str | Path | None = None,   # a folder that remembers answers, e.g. `choices_folder()`; None: always try
-    agreed: str | Path | None = None,   # a folder that machines share: the first of them chooses for all
-) -> Choice:
-    "Try two training steps in each format on this machine and take the fastest"
+def choose_precision(learn: Learner, batch: tuple, recipe: Recipe, memory: str | Path | None = None,
+                     agreed: str | Path | None = None) -> Choice:
+    """Try two training steps in each format on this machine and take the fastest
+
+    Parameters
+    ----------
+    learn : Learner
+        a Learner with its first stage's loaders
+    batch : tuple
+        one batch (x, y) as the loader gives it
+    recipe : Recipe
+        its `precision` and `memory_format` fix what is not "auto"
+    memory : str | Path | None
+        a folder that remembers answers, e.g. `choices_folder()`; None: always try
+    agreed : str | Path | None
+        a folder that machines share: the first of them chooses for all
+    """
     formats = _formats(recipe, model_device(learn.model))
     if len(formats) == 1: return Choice(*formats[0], f"precision: {formats[0][0]}, {formats[0][1]} (set by the recipe)")
     shared = agreed and Path(agreed)/f"{_recipe_key(recipe, batch)}.json"
@@ -217,10 +247,19 @@ def _tell(seconds: dict) -> Choice:
 # %% ../../nbs/train/06_rehearsal.ipynb #48e884f0
 LR_BOUNDS = dict(sgd=(1e-3, .3), rmsprop=(1e-5, 3e-3), lion=(1e-5, 1e-3), lamb=(3e-4, 3e-2))
 
-def lr_bounds(
-    optimiser: str,          # a name of `core.recipe.OPTIMISERS`
-) -> tuple[float, float]:    # lowest and highest sane rate; Adam's for names not listed
-    "Between which rates a finder's answer is believed"
+def lr_bounds(optimiser: str) -> tuple[float, float]:
+    """Between which rates a finder's answer is believed
+
+    Parameters
+    ----------
+    optimiser : str
+        a name of `core.recipe.OPTIMISERS`
+
+    Returns
+    -------
+    tuple[float, float]
+        lowest and highest sane rate; Adam's for names not listed
+    """
     return LR_BOUNDS.get(optimiser, (1e-4, 1e-2))
 
 # %% ../../nbs/train/06_rehearsal.ipynb #d068cfdf
@@ -253,12 +292,23 @@ def _smooth(losses: Sequence[float], width: float = 2.) -> np.ndarray:  # a bell
     bell = np.exp(-.5 * ((at[:, None] - at) / width) ** 2)
     return bell @ np.asarray(losses) / bell.sum(1)
 
-def suggest_lr(
-    rates: Sequence[float],   # tried, rising
-    losses: Sequence[float],  # at each
-    bounds: tuple[float, float] = (1e-4, 1e-2),  # between which the answer is believed
-) -> float:                   # within the bounds
-    "The middle of the valley; a tenth of the rate at which the loss rises, where there is no valley"
+def suggest_lr(rates: Sequence[float], losses: Sequence[float], bounds: tuple[float, float] = (1e-4, 1e-2)) -> float:
+    """The middle of the valley; a tenth of the rate at which the loss rises, where there is no valley
+
+    Parameters
+    ----------
+    rates : Sequence[float]
+        tried, rising
+    losses : Sequence[float]
+        at each
+    bounds : tuple[float, float]
+        between which the answer is believed
+
+    Returns
+    -------
+    float
+        within the bounds
+    """
     if len(rates) < 6: return bounds[0]  # it ran away at once
     smooth = _smooth(losses)
     first, end = np.median(smooth[:max(3, len(smooth) // 5)]), int(np.argmin(smooth))
@@ -269,15 +319,30 @@ def suggest_lr(
     return float(np.clip(found, *bounds))
 
 # %% ../../nbs/train/06_rehearsal.ipynb #a03542c1
-def find_lr(
-    learn: Learner,                # any fastai Learner
-    bounds: tuple[float, float] = (1e-4, 1e-2),  # between which the answer is believed; see `lr_bounds`
-    steps: int = 50,               # training steps at most; a small set is gone through several times
-    low: float = 1e-5,             # first rate
-    high: float = 1.,              # last rate, if the loss hasn't run away before
-    shares: Sequence[float] | None = None,  # each layer group's share of the rate, e.g. from `layer_lrs`; None: all 1
-) -> float:                        # of the head, within the bounds
-    "Try rising learning rates, suggest one, and leave the Learner as it was"
+def find_lr(learn: Learner, bounds: tuple[float, float] = (1e-4, 1e-2), steps: int = 50, low: float = 1e-5,
+            high: float = 1., shares: Sequence[float] | None = None) -> float:
+    """Try rising learning rates, suggest one, and leave the Learner as it was
+
+    Parameters
+    ----------
+    learn : Learner
+        any fastai Learner
+    bounds : tuple[float, float]
+        between which the answer is believed; see `lr_bounds`
+    steps : int
+        training steps at most; a small set is gone through several times
+    low : float
+        first rate
+    high : float
+        last rate, if the loss hasn't run away before
+    shares : Sequence[float] | None
+        each layer group's share of the rate, e.g. from `layer_lrs`; None: all 1
+
+    Returns
+    -------
+    float
+        of the head, within the bounds
+    """
     if not len(learn.dls.train):
         raise ValueError("the training loader has no batch: make the batch smaller than the training set")
     if steps < 16: raise ValueError(f"steps={steps} is too few to see a valley: use 16 or more")

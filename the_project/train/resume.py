@@ -21,10 +21,19 @@ from ..core.files import load_state, save_state
 from .learner import align_optimiser
 
 # %% ../../nbs/train/04_resume.ipynb #dfa894fe
-def learner_state(
-    learn: Learner,  # any fastai Learner
-) -> dict:           # tensors, numbers and text only
-    "Everything that decides how a training goes on from here"
+def learner_state(learn: Learner) -> dict:
+    """Everything that decides how a training goes on from here
+
+    Parameters
+    ----------
+    learn : Learner
+        any fastai Learner
+
+    Returns
+    -------
+    dict
+        tensors, numbers and text only
+    """
     loaders = [dl.rng.getstate() for dl in learn.dls.loaders if isinstance(getattr(dl, "rng", None), random.Random)]
     smooth = getattr(getattr(learn, "recorder", None), "smooth_loss", None)
     return dict(model=dict(learn.model.state_dict()), optimiser=_optimiser_state(learn.opt), chance=rng_state(),
@@ -51,11 +60,16 @@ def _load_optimiser(opt, saved: dict) -> None:
     align_optimiser(opt)
 
 # %% ../../nbs/train/04_resume.ipynb #1469f2d7
-def load_weights(
-    model: nn.Module,  # built as the one was that had the weights
-    weights: dict,     # name -> tensor
-) -> None:
-    "Put weights into a model; all of them or a line that says which doesn't fit"
+def load_weights(model: nn.Module, weights: dict) -> None:
+    """Put weights into a model; all of them or a line that says which doesn't fit
+
+    Parameters
+    ----------
+    model : nn.Module
+        built as the one was that had the weights
+    weights : dict
+        name -> tensor
+    """
     try: model.load_state_dict(weights)
     except RuntimeError as error:
         what = str(error).splitlines()[1].strip()
@@ -63,11 +77,16 @@ def load_weights(
                          "another folder") from error
 
 # %% ../../nbs/train/04_resume.ipynb #65c16400
-def load_learner_state(
-    learn: Learner,  # built as the one was that gave the state
-    state: dict,     # what `learner_state` gave
-) -> None:
-    "Put a Learner where another one stood"
+def load_learner_state(learn: Learner, state: dict) -> None:
+    """Put a Learner where another one stood
+
+    Parameters
+    ----------
+    learn : Learner
+        built as the one was that gave the state
+    state : dict
+        what `learner_state` gave
+    """
     load_weights(learn.model, state["model"])
     if state["optimiser"]:
         if learn.opt is None: learn.create_opt()
@@ -85,12 +104,17 @@ class Checkpoint(Callback):
     "Write everything needed to go on, after each epoch, whole or not at all"
     order = 100  # after the best was saved and the history written
 
-    def __init__(
-        self,
-        folder: str | Path,      # the run's folder
-        name: str = "state",     # the file is `name`.safetensors
-        note: dict | None = None,  # plain values kept with the state, e.g. which phase this fit is
-    ): self.folder, self.file_name, self.note, self.trained, self.smooth = Path(folder), name, note or {}, False, None
+    def __init__(self, folder: str | Path, name: str = "state", note: dict | None = None):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder
+        name : str
+            the file is `name`.safetensors
+        note : dict | None
+            plain values kept with the state, e.g. which phase this fit is
+        """
+        self.folder, self.file_name, self.note, self.trained, self.smooth = Path(folder), name, note or {}, False, None
 
     @property
     def file(self) -> Path: return self.folder/f"{self.file_name}.safetensors"
@@ -102,14 +126,25 @@ class Checkpoint(Callback):
         self.smooth = None
 
     def before_epoch(self): self.trained = False
-    def after_train(self): self.trained = True  # an epoch that was skipped, or only validated, is none
+    def after_train(self):
+        """Returns
+        -------
+        an epoch that was skipped, or only validated, is none
+        """
+        self.trained = True
 
     def after_epoch(self):
         if self.trained: self.save(self.epoch + 1)
         self.trained = False
 
-    def save(self, epoch: int) -> bool:  # False: it could not be written
-        "Write the state with which epoch number `epoch` of this fit begins"
+    def save(self, epoch: int) -> bool:
+        """Write the state with which epoch number `epoch` of this fit begins
+
+        Returns
+        -------
+        bool
+            False: it could not be written
+        """
         if rank(): return True  # of processes that train together the first one writes
         state = learner_state(self.learn) | dict(epoch=epoch, note=self.note)
         if epoch == 0: state["smooth"] = None  # that of the fit before
@@ -122,12 +157,23 @@ class Checkpoint(Callback):
         return True
 
 # %% ../../nbs/train/04_resume.ipynb #1df1e707
-def restore(
-    learn: Learner,        # built as the one was that wrote the checkpoint
-    folder: str | Path,    # the run's folder
-    name: str = "state",   # as for `Checkpoint`
-) -> int:                  # epoch to go on with, for `fit(..., start_epoch=)`; 0: there is no checkpoint
-    "Put a Learner where its checkpoint stands"
+def restore(learn: Learner, folder: str | Path, name: str = "state") -> int:
+    """Put a Learner where its checkpoint stands
+
+    Parameters
+    ----------
+    learn : Learner
+        built as the one was that wrote the checkpoint
+    folder : str | Path
+        the run's folder
+    name : str
+        as for `Checkpoint`
+
+    Returns
+    -------
+    int
+        epoch to go on with, for `fit(..., start_epoch=)`; 0: there is no checkpoint
+    """
     file = Path(folder)/f"{name}.safetensors"
     if not file.exists(): return 0
     state = load_state(file)

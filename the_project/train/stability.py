@@ -19,9 +19,12 @@ class ClipGrad(Callback):
     "Shorten the gradient of all weights together to `max_norm`, where it is longer"
     order, run_valid = 12, False
 
-    def __init__(self,
-        max_norm: float = 1.,  # greatest length of the gradient, above 0
-    ):
+    def __init__(self, max_norm: float = 1.):
+        """Parameters
+        ----------
+        max_norm : float
+            greatest length of the gradient, above 0
+        """
         if not max_norm > 0: raise ValueError(f"max_norm={max_norm} would stop all learning: use a number above 0")
         self.max_norm, self.norm = max_norm, None
 
@@ -33,11 +36,16 @@ class EMA(Callback):
     "Keep a moving average of the weights, validate with it, and leave it in the model at the end"
     order = 58  # in `after_epoch` the weights are back before the best is reloaded (61) and a checkpoint written (100)
 
-    def __init__(self,
-        decay: float = .999,   # share of the average that stays at each step, 0 to below 1
-        warm_up: bool = True,  # a smaller decay in the first steps
-        at_end: bool = True,   # leave the average in the model when a fit ends; False: the weights it was trained to
-    ):
+    def __init__(self, decay: float = .999, warm_up: bool = True, at_end: bool = True):
+        """Parameters
+        ----------
+        decay : float
+            share of the average that stays at each step, 0 to below 1
+        warm_up : bool
+            a smaller decay in the first steps
+        at_end : bool
+            leave the average in the model when a fit ends; False: the weights it was trained to
+        """
         if not 0 <= decay < 1:
             raise ValueError(f"decay={decay} is no share that stays: use 0 or more, below 1, e.g. 0.999")
         self.decay, self.warm_up, self.at_end = decay, warm_up, at_end
@@ -55,7 +63,12 @@ class EMA(Callback):
         self._lay_out()
         self.fresh, self.trained, self.due = False, True, True
 
-    def after_cancel_step(self): self.skipped = True  # a scaler refused the step: after_step is called all the same
+    def after_cancel_step(self):
+        """Returns
+        -------
+        a scaler refused the step: after_step is called all the same
+        """
+        self.skipped = True
 
     def after_step(self):
         if self.trained and not self.skipped: self._update()
@@ -67,7 +80,12 @@ class EMA(Callback):
 
     def after_epoch(self): self._swap_out()
 
-    def after_error(self): self._swap_out()  # of `QuickLearner`, when a fit breaks; fastai's own tells nobody
+    def after_error(self):
+        """Returns
+        -------
+        of `QuickLearner`, when a fit breaks; fastai's own tells nobody
+        """
+        self._swap_out()
 
     def after_fit(self):
         self._swap_out()
@@ -117,16 +135,26 @@ def _swap_out(self: EMA):
 
 # %% ../../nbs/train/12_stability.ipynb #489cd0ae
 @patch
-def state_dict(self: EMA) -> dict:  # count, averages, and a mark of the weights they belong to
-    "What a restart must know; to be taken when the trained weights are in the model, as they are at an epoch's end"
+def state_dict(self: EMA) -> dict:
+    """What a restart must know; to be taken when the trained weights are in the model, as they are at an epoch's end
+
+    Returns
+    -------
+    dict
+        count, averages, and a mark of the weights they belong to
+    """
     left = _fingerprint(self.live) if self.trained else self.left
     return dict(count=self.count, averages={name: tensor.clone() for name, tensor in self.averages.items()}, left=left)
 
 @patch
-def load_state_dict(self: EMA,
-    state: dict,  # what `state_dict` gave
-):
-    "Go on, if the next fit starts from the weights that the state was saved with"
+def load_state_dict(self: EMA, state: dict):
+    """Go on, if the next fit starts from the weights that the state was saved with
+
+    Parameters
+    ----------
+    state : dict
+        what `state_dict` gave
+    """
     here = _float_tensors(self.learn.model)
     if state["averages"] and state["averages"].keys() != here.keys():
         odd = sorted(state["averages"].keys() ^ here.keys())[0]
@@ -139,10 +167,12 @@ class FrozenNorm(Callback):
     "Batch norms use their running statistics in training too, and don't change them"
     order = 1  # right after fastai has put the model into training mode
 
-    def __init__(
-        self,
-        part: str = "",  # dotted name of the part of the model, e.g. "backbone"; "": all of it
-    ):
+    def __init__(self, part: str = ""):
+        """Parameters
+        ----------
+        part : str
+            dotted name of the part of the model, e.g. "backbone"; "": all of it
+        """
         self.part = part
 
     def before_train(self):
@@ -151,10 +181,19 @@ class FrozenNorm(Callback):
             if isinstance(layer, nn.modules.batchnorm._BatchNorm): layer.eval()
 
 # %% ../../nbs/train/12_stability.ipynb #6f7ebfce
-def make_stability(
-    recipe: Recipe,  # accumulate, clip, ema, batch_norm and weights
-) -> list[Callback]:  # none for a recipe that asks for none
-    "Accumulation, clipping, averaging and frozen batch norms as a recipe asks for them"
+def make_stability(recipe: Recipe) -> list[Callback]:
+    """Accumulation, clipping, averaging and frozen batch norms as a recipe asks for them
+
+    Parameters
+    ----------
+    recipe : Recipe
+        accumulate, clip, ema, batch_norm and weights
+
+    Returns
+    -------
+    list[Callback]
+        none for a recipe that asks for none
+    """
     stays = recipe.batch_norm == "frozen" or recipe.batch_norm == "auto" and recipe.weights is not None
     frozen = [FrozenNorm("backbone")] if stays else []
     accumulate = [GradAccum(recipe.accumulate)] if recipe.accumulate > 1 else []

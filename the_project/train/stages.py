@@ -169,17 +169,35 @@ def _keep_last(learn: QuickLearner) -> None:
                          "clip=1 or precision=float32, and look for targets that are no numbers")
 
 # %% ../../nbs/train/13_stages.ipynb #e71890bd
-def run_stages(
-    recipe: Recipe,                       # what to train and how
-    table: pd.DataFrame,                  # file, the recipe's target, split (train and valid are used)
-    task: Task | None = None,             # None: the recipe's
-    folder: str | Path | None = None,     # the run's, gone on with if it holds a checkpoint; None: nothing is kept
-    labels: list[str] | None = None,      # what the model answers with; None: read from the training rows
-    measured: object = None,              # what the task measured on the training rows; None: measured now
-    cbs: Sequence[Callback] = (),         # further fastai callbacks
-    device: str | torch.device | None = None,  # None: a GPU when there is one
-) -> QuickLearner:                        # with the best weights and the last stage's loaders
-    "Train all stages of a recipe, or what is left of them"
+def run_stages(recipe: Recipe, table: pd.DataFrame, task: Task | None = None, folder: str | Path | None = None,
+               labels: list[str] | None = None, measured: object = None, cbs: Sequence[Callback] = (),
+               device: str | torch.device | None = None) -> QuickLearner:
+    """Train all stages of a recipe, or what is left of them
+
+    Parameters
+    ----------
+    recipe : Recipe
+        what to train and how
+    table : pd.DataFrame
+        file, the recipe's target, split (train and valid are used)
+    task : Task | None
+        None: the recipe's
+    folder : str | Path | None
+        the run's, gone on with if it holds a checkpoint; None: nothing is kept
+    labels : list[str] | None
+        what the model answers with; None: read from the training rows
+    measured : object
+        what the task measured on the training rows; None: measured now
+    cbs : Sequence[Callback]
+        further fastai callbacks
+    device : str | torch.device | None
+        None: a GPU when there is one
+
+    Returns
+    -------
+    QuickLearner
+        with the best weights and the last stage's loaders
+    """
     if folder is None:
         with tempfile.TemporaryDirectory() as place:
             return run_stages(recipe, table, task, Path(place)/"run", labels, measured, cbs, device)

@@ -27,10 +27,19 @@ from .best import epoch_values
 # %% ../../nbs/train/05_track.ipynb #77b2218b
 PLACE = ("stage", "size", "phase", "epoch")
 
-def read_history(
-    folder: str | Path,  # a run's folder
-) -> pd.DataFrame:       # a row an epoch: stage, size, phase, epoch, lr, train_loss, valid_loss, metrics, seconds
-    "The history of a run"
+def read_history(folder: str | Path) -> pd.DataFrame:
+    """The history of a run
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+
+    Returns
+    -------
+    pd.DataFrame
+        a row an epoch: stage, size, phase, epoch, lr, train_loss, valid_loss, metrics, seconds
+    """
     file = Path(folder)/"history.json"
     if not file.exists(): raise FileNotFoundError(f"{file} does not exist: no epoch of this run has ended yet")
     rows = read_json(file)
@@ -42,11 +51,16 @@ def _columns(rows: list[dict]) -> list[str]:
     return [name for name in names if name != "seconds"] + ["seconds"]
 
 # %% ../../nbs/train/05_track.ipynb #4ec887b6
-def write_history(
-    folder: str | Path,  # a run's folder
-    rows: list[dict],    # a row an epoch, plain JSON
-) -> None:
-    "Write `history.json` and `history.csv`, each whole or not at all"
+def write_history(folder: str | Path, rows: list[dict]) -> None:
+    """Write `history.json` and `history.csv`, each whole or not at all
+
+    Parameters
+    ----------
+    folder : str | Path
+        a run's folder
+    rows : list[dict]
+        a row an epoch, plain JSON
+    """
     names = _columns(rows)
     write_json(Path(folder)/"history.json", rows)
     atomic_write(Path(folder)/"history.csv", csv_rows([names, *([row.get(name) for name in names] for row in rows)]))
@@ -56,10 +70,15 @@ class History(Callback):
     "Write `history.csv` and `history.json` into a run's folder after each epoch, going on where they ended"
     order = 55  # after the recorder (50)
 
-    def __init__(self,
-        folder: str | Path,           # the run's folder
-        context: dict | None = None,  # stage, size, phase of the next fit; may be set anew before each
-    ): self.folder, self.context, self.rows, self.stage = Path(folder), context or {}, None, None
+    def __init__(self, folder: str | Path, context: dict | None = None):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder
+        context : dict | None
+            stage, size, phase of the next fit; may be set anew before each
+        """
+        self.folder, self.context, self.rows, self.stage = Path(folder), context or {}, None, None
 
     def before_fit(self): self.fresh, self.trained = True, False
 
@@ -86,25 +105,49 @@ class History(Callback):
         try: write_history(self.folder, self.rows)
         except OSError as e: say(f"the history could not be written ({e.strerror or e}): the next epoch tries again")
 
-def epoch_numbers(
-    learn: Learner,  # at the end of an epoch
-) -> dict:           # lr, train_loss, valid_loss, metrics
-    "What the recorder knows of this epoch"
+def epoch_numbers(learn: Learner) -> dict:
+    """What the recorder knows of this epoch
+
+    Parameters
+    ----------
+    learn : Learner
+        at the end of an epoch
+
+    Returns
+    -------
+    dict
+        lr, train_loss, valid_loss, metrics
+    """
     return dict(lr=learn.recorder.lrs[-1] if learn.recorder.lrs else None, **epoch_values(learn.recorder))
 
 # %% ../../nbs/train/05_track.ipynb #ff0313a8
-def metric_text(
-    value: float,  # of a metric or loss, in its own unit
-) -> str:          # "0.8123"; "238,028" where decimals tell nothing
-    "A metric as a line of training shows it"
+def metric_text(value: float) -> str:
+    """A metric as a line of training shows it
+
+    Parameters
+    ----------
+    value : float
+        of a metric or loss, in its own unit
+
+    Returns
+    -------
+    str
+        "0.8123"; "238,028" where decimals tell nothing
+    """
     return f"{value:.4f}" if not abs(value) >= 1000 else f"{value:,.0f}"
 
-def epoch_line(
-    row: dict,          # of the history
-    n_epoch: int,       # epochs of this fit
-    best: bool = False,  # mark it as the best so far
-) -> str:
-    "A row of the history as one line of text"
+def epoch_line(row: dict, n_epoch: int, best: bool = False) -> str:
+    """A row of the history as one line of text
+
+    Parameters
+    ----------
+    row : dict
+        of the history
+    n_epoch : int
+        epochs of this fit
+    best : bool
+        mark it as the best so far
+    """
     size = [f"{row['size']} px"] if row.get("size") else []
     phase = [f"{row['phase']:8}"] if row.get("phase") else []
     numbers = [f"{name} {metric_text(value)}" if isinstance(value, float) else f"{name} {'-' if value is None else value}"
@@ -141,11 +184,21 @@ class TerminalLine(Callback):
     def after_fit(self): self.learn.logger = self.old_logger
 
 # %% ../../nbs/train/05_track.ipynb #e9180604
-def draw_curves(
-    rows: list[dict],               # of the history
-    metric: str | None = None,      # drawn on the right; None: the first one that is no loss
-) -> "matplotlib.figure.Figure":    # losses on the left axis, the metric on the right one
-    "The curves of a training so far"
+def draw_curves(rows: list[dict], metric: str | None = None) -> "matplotlib.figure.Figure":
+    """The curves of a training so far
+
+    Parameters
+    ----------
+    rows : list[dict]
+        of the history
+    metric : str | None
+        drawn on the right; None: the first one that is no loss
+
+    Returns
+    -------
+    "matplotlib.figure.Figure"
+        losses on the left axis, the metric on the right one
+    """
     from the_project.core.figure import PlainFigure
     names = [name for name in _columns(rows) if name not in (*PLACE, "lr", "seconds", "train_loss", "valid_loss")]
     metric, epochs = metric or (names[0] if names else None), range(1, len(rows) + 1)
@@ -172,9 +225,13 @@ class LiveCurves(Callback):
     "Draw the curves of a run below the cell, and redraw them after each epoch; reads the rows of `History`"
     order = 66  # after the bar's own (60)
 
-    def __init__(self,
-        metric: str | None = None,  # drawn beside the losses; None: the first metric
-    ): self.metric, self.place = metric, None
+    def __init__(self, metric: str | None = None):
+        """Parameters
+        ----------
+        metric : str | None
+            drawn beside the losses; None: the first metric
+        """
+        self.metric, self.place = metric, None
 
     def before_fit(self): self.trained = False
     def before_train(self): self.trained = not hasattr(self.learn, "lr_finder")
@@ -191,23 +248,44 @@ def _display(figure: "matplotlib.figure.Figure"):
     return display(figure, display_id=True)
 
 # %% ../../nbs/train/05_track.ipynb #75cd4499
-def add_output(
-    learn: Learner,                # any fastai Learner
-    notebook: bool | None = None,  # None: see for yourself
-) -> Learner:                      # the same
-    "Give a Learner bars and live curves in a notebook, one line an epoch anywhere else"
+def add_output(learn: Learner, notebook: bool | None = None) -> Learner:
+    """Give a Learner bars and live curves in a notebook, one line an epoch anywhere else
+
+    Parameters
+    ----------
+    learn : Learner
+        any fastai Learner
+    notebook : bool | None
+        None: see for yourself
+
+    Returns
+    -------
+    Learner
+        the same
+    """
     notebook = in_notebook() if notebook is None else notebook
     if not notebook: return learn.add_cb(TerminalLine())
     if not hasattr(learn, "progress"): learn.add_cb(ProgressCallback())
     return learn.add_cb(LiveCurves())
 
 # %% ../../nbs/train/05_track.ipynb #5dab190f
-def draw_answers(
-    pictures: np.ndarray,     # (n, H, W, 3) uint8
-    truth: list[str],         # n names
-    prediction: list[str],    # n names
-) -> np.ndarray:              # (height, width, 3) uint8
-    "Pictures in a row, each under what it is and what it was taken for"
+def draw_answers(pictures: np.ndarray, truth: list[str], prediction: list[str]) -> np.ndarray:
+    """Pictures in a row, each under what it is and what it was taken for
+
+    Parameters
+    ----------
+    pictures : np.ndarray
+        (n, H, W, 3) uint8
+    truth : list[str]
+        n names
+    prediction : list[str]
+        n names
+
+    Returns
+    -------
+    np.ndarray
+        (height, width, 3) uint8
+    """
     from the_project.core.figure import PlainFigure
     figure = PlainFigure(figsize=(1.5*len(pictures), 1.9), dpi=100, layout="constrained")
     for i, axis in enumerate(figure.subplots(1, len(pictures), squeeze=False).flat):
@@ -217,12 +295,23 @@ def draw_answers(
         axis.set_axis_off()
     return _pixels(figure)
 
-def draw_confusion(
-    truth: np.ndarray,       # (n,) class ids
-    prediction: np.ndarray,  # (n,) class ids
-    labels: list[str],       # names of the classes
-) -> np.ndarray:             # (height, width, 3) uint8
-    "The confusion matrix in shares of each true class; numbers too while they can be read"
+def draw_confusion(truth: np.ndarray, prediction: np.ndarray, labels: list[str]) -> np.ndarray:
+    """The confusion matrix in shares of each true class; numbers too while they can be read
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        (n,) class ids
+    prediction : np.ndarray
+        (n,) class ids
+    labels : list[str]
+        names of the classes
+
+    Returns
+    -------
+    np.ndarray
+        (height, width, 3) uint8
+    """
     from the_project.core.figure import PlainFigure
     n = len(labels)
     counts = np.bincount(truth*n + prediction, minlength=n*n).reshape(n, n)

@@ -60,16 +60,28 @@ class MlflowTracker(ProcessTracker):
     "Mirror a run to MLflow, from a process of its own"
     needs = "mlflow"
 
-    def __init__(self,
-        folder: str | Path,             # the run's folder
-        config: dict | None = None,     # parameters of the run, e.g. `recipe.to_dict()`
-        project: str = "the_project",   # MLflow's experiment
-        name: str | None = None,        # of the run; None: the folder's
-        uri: str | None = None,         # a server or database; None: `MLFLOW_TRACKING_URI`, or `mlflow` beside the run
-        timeout: float = 20,            # seconds that `finish` waits at most
-        answer_timeout: int = 10,       # seconds for a server to answer a call
-        shows: int = 2,                 # how many times a fit pictures are sent
-    ):
+    def __init__(self, folder: str | Path, config: dict | None = None, project: str = "the_project",
+                 name: str | None = None, uri: str | None = None, timeout: float = 20, answer_timeout: int = 10,
+                 shows: int = 2):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder
+        config : dict | None
+            parameters of the run, e.g. `recipe.to_dict()`
+        project : str
+            MLflow's experiment
+        name : str | None
+            of the run; None: the folder's
+        uri : str | None
+            a server or database; None: `MLFLOW_TRACKING_URI`, or `mlflow` beside the run
+        timeout : float
+            seconds that `finish` waits at most
+        answer_timeout : int
+            seconds for a server to answer a call
+        shows : int
+            how many times a fit pictures are sent
+        """
         super().__init__(folder, timeout, shows)
         place, self.answer_timeout = self.folder.resolve().parent/"mlflow", answer_timeout
         given = uri or os.environ.get("MLFLOW_TRACKING_URI")
@@ -118,14 +130,23 @@ class TrackioTracker(ProcessTracker):
     "Mirror a run to trackio, from a process of its own"
     needs = "trackio"
 
-    def __init__(self,
-        folder: str | Path,             # the run's folder
-        config: dict | None = None,     # shown beside the run, e.g. `recipe.to_dict()`
-        project: str = "the_project",   # trackio's project
-        name: str | None = None,        # of the run; None: the folder's
-        timeout: float = 20,            # seconds that `finish` waits at most
-        shows: int = 2,                 # how many times a fit pictures are sent
-    ):
+    def __init__(self, folder: str | Path, config: dict | None = None, project: str = "the_project",
+                 name: str | None = None, timeout: float = 20, shows: int = 2):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder
+        config : dict | None
+            shown beside the run, e.g. `recipe.to_dict()`
+        project : str
+            trackio's project
+        name : str | None
+            of the run; None: the folder's
+        timeout : float
+            seconds that `finish` waits at most
+        shows : int
+            how many times a fit pictures are sent
+        """
         super().__init__(folder, timeout, shows)
         self.run_names = dict(project=project, name=name or self.folder.resolve().name, config=plain(config or {}))
 
@@ -136,11 +157,16 @@ class TrackioTracker(ProcessTracker):
 # %% ../../nbs/train/15_track_others.ipynb #73cee719
 _TRACKERS = dict(wandb=WandbTracker, mlflow=MlflowTracker, trackio=TrackioTracker)
 
-def make_trackers(
-    recipe: Recipe,      # trackers: wandb, tensorboard, mlflow, trackio
-    folder: str | Path,  # the run's folder
-) -> list[Tracker]:
-    "The trackers that a recipe names, and of masks pictures in the run's folder; a missing package is told at once"
+def make_trackers(recipe: Recipe, folder: str | Path) -> list[Tracker]:
+    """The trackers that a recipe names, and of masks pictures in the run's folder; a missing package is told at once
+
+    Parameters
+    ----------
+    recipe : Recipe
+        trackers: wandb, tensorboard, mlflow, trackio
+    folder : str | Path
+        the run's folder
+    """
     made = [PlotTracker(folder, shows=3)] if find_task(recipe.task).output == "mask" else []
     made += [kind(folder, recipe.to_dict()) for name, kind in _TRACKERS.items() if name in recipe.trackers]
     return made + ([TensorBoardTracker(folder)] if "tensorboard" in recipe.trackers else [])

@@ -19,11 +19,21 @@ from .trackers import ProcessTracker
 # %% ../../nbs/train/14_track_wandb.ipynb #418784f1
 WANDB_URL = "https://api.wandb.ai"
 
-def wandb_mode(
-    base_url: str,      # the server, e.g. "https://api.wandb.ai"
-    environment: dict,  # `os.environ`
-) -> str:               # online, offline or disabled
-    "How wandb is to be run, from its own variables and whether there is an account"
+def wandb_mode(base_url: str, environment: dict) -> str:
+    """How wandb is to be run, from its own variables and whether there is an account
+
+    Parameters
+    ----------
+    base_url : str
+        the server, e.g. "https://api.wandb.ai"
+    environment : dict
+        `os.environ`
+
+    Returns
+    -------
+    str
+        online, offline or disabled
+    """
     if mode := environment.get("WANDB_MODE"): return dict(dryrun="offline", run="online").get(mode, mode)
     if environment.get("WANDB_API_KEY"): return "online"
     file = Path(environment.get("NETRC", "~/.netrc")).expanduser()
@@ -68,17 +78,30 @@ class WandbTracker(ProcessTracker):
     "Mirror a run to wandb, from a process of its own; offline without an account"
     needs = "wandb"
 
-    def __init__(self,
-        folder: str | Path,             # the run's folder; wandb's files go to its `wandb`
-        config: dict | None = None,     # shown beside the run, e.g. `recipe.to_dict()`
-        project: str = "the_project",   # wandb's project
-        name: str | None = None,        # of the run; None: the folder's
-        mode: str | None = None,        # online, offline or disabled; None: see `wandb_mode`
-        base_url: str | None = None,    # the server; None: `WANDB_BASE_URL` or wandb's own
-        timeout: float = 20,            # seconds that `finish` waits at most
-        init_timeout: float = 30,       # seconds for the server to answer, then offline
-        shows: int = 2,                 # how many times a fit pictures are sent
-    ):
+    def __init__(self, folder: str | Path, config: dict | None = None, project: str = "the_project",
+                 name: str | None = None, mode: str | None = None, base_url: str | None = None, timeout: float = 20,
+                 init_timeout: float = 30, shows: int = 2):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder; wandb's files go to its `wandb`
+        config : dict | None
+            shown beside the run, e.g. `recipe.to_dict()`
+        project : str
+            wandb's project
+        name : str | None
+            of the run; None: the folder's
+        mode : str | None
+            online, offline or disabled; None: see `wandb_mode`
+        base_url : str | None
+            the server; None: `WANDB_BASE_URL` or wandb's own
+        timeout : float
+            seconds that `finish` waits at most
+        init_timeout : float
+            seconds for the server to answer, then offline
+        shows : int
+            how many times a fit pictures are sent
+        """
         super().__init__(folder, timeout, shows)
         if mode not in (None, "online", "offline", "disabled"):
             raise ValueError(f"mode={mode!r} is not known: use online, offline or disabled")

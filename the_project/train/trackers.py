@@ -41,11 +41,16 @@ class Tracker(Callback):
     order, remove_on_fetch, needs = 57, True, None  # after the history (55)
     rehearses = False  # what is tried out before a training is no epoch to tell
 
-    def __init__(self,
-        folder: str | Path,   # the run's folder
-        timeout: float = 20,  # seconds that `finish` waits at most, above 0
-        shows: int = 2,       # how many times a fit pictures are sent; 0: never
-    ):
+    def __init__(self, folder: str | Path, timeout: float = 20, shows: int = 2):
+        """Parameters
+        ----------
+        folder : str | Path
+            the run's folder
+        timeout : float
+            seconds that `finish` waits at most, above 0
+        shows : int
+            how many times a fit pictures are sent; 0: never
+        """
         if not timeout > 0: raise ValueError(f"timeout={timeout}: give `finish` some seconds")
         if self.needs and importlib.util.find_spec(self.needs) is None: require(self.needs, self.needs)
         self.folder, self.timeout, self.shows = Path(folder), timeout, shows
@@ -58,24 +63,38 @@ class Tracker(Callback):
     def close(self): "End well; `self.done` says whether the training did"
     def kill(self): "End at once; called by `finish` when the time is over"
 
-    def log(self,
-        row: dict,                     # plain JSON
-        step: int,                     # number of the epoch in the run
-        material: tuple | dict | None = None,  # (uint8 pictures, truth, prediction, labels); of masks: see below
-    ):
-        "Hand over one epoch; returns at once"
+    def log(self, row: dict, step: int, material: tuple | dict | None = None):
+        """Hand over one epoch; returns at once
+
+        Parameters
+        ----------
+        row : dict
+            plain JSON
+        step : int
+            number of the epoch in the run
+        material : tuple | dict | None
+            (uint8 pictures, truth, prediction, labels); of masks: see below
+        """
         self._put(self._show, step, row, material)
 
-    def log_scores(self,
-        scores: dict,  # scores.json of a run
-    ):
-        "Hand over what came of the run; returns at once"
+    def log_scores(self, scores: dict):
+        """Hand over what came of the run; returns at once
+
+        Parameters
+        ----------
+        scores : dict
+            scores.json of a run
+        """
         self._put(self.send_scores, final_numbers(scores))
 
-    def finish(self,
-        done: bool = True,  # the training ended well
-    ):
-        "Let the tracker end, for `timeout` seconds at most"
+    def finish(self, done: bool = True):
+        """Let the tracker end, for `timeout` seconds at most
+
+        Parameters
+        ----------
+        done : bool
+            the training ended well
+        """
         if self.thread is None: return
         self.done = done
         self.items.put(None)
@@ -91,10 +110,19 @@ class Tracker(Callback):
             self.told = True
 
 # %% ../../nbs/train/08_trackers.ipynb #3c7d13f1
-def final_numbers(
-    scores: dict,       # scores.json of a run
-) -> dict[str, float]:  # e.g. final/f1_macro, final/f1_macro_low, final/f1_macro_high, final/seconds
-    "The numbers of scores.json that a tracker shows beside a run; of validation, the test is not among them"
+def final_numbers(scores: dict) -> dict[str, float]:
+    """The numbers of scores.json that a tracker shows beside a run; of validation, the test is not among them
+
+    Parameters
+    ----------
+    scores : dict
+        scores.json of a run
+
+    Returns
+    -------
+    dict[str, float]
+        e.g. final/f1_macro, final/f1_macro_low, final/f1_macro_high, final/seconds
+    """
     known = {key: scores.get(key) for key in ("temperature", "seconds", "memory_mb", "epochs")}
     for name, (value, low, high) in scores.get("valid", {}).items():
         known |= {name: value, f"{name}_low": low, f"{name}_high": high}
@@ -232,7 +260,13 @@ class ProcessTracker(Tracker):
     def setup(self) -> dict: "The first line that it reads, plain JSON"
 
     @property
-    def log_file(self) -> Path: return self.folder/self.needs/"tracker.log"  # what the library said
+    def log_file(self) -> Path:
+        """Returns
+        -------
+        Path
+            what the library said
+        """
+        return self.folder/self.needs/"tracker.log"
 
     def open(self):
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +278,13 @@ class ProcessTracker(Tracker):
                 env=self.environment(), start_new_session=True)
         self._write(self.setup())
 
-    def environment(self) -> dict: return dict(os.environ)  # of the process
+    def environment(self) -> dict:
+        """Returns
+        -------
+        dict
+            of the process
+        """
+        return dict(os.environ)
 
     def send(self, step: int, row: dict, pictures: dict):
         self._write(dict(step=step, row=row, pictures={name: _png(pixels) for name, pixels in pictures.items()}))
@@ -269,14 +309,26 @@ def _write(self: ProcessTracker, message: dict):
     except BrokenPipeError as e: raise RuntimeError(f"{self.needs}'s process ended: {self.last_words()}") from e
 
 @patch
-def told_line(self: ProcessTracker) -> str | None:  # what the process wants the user to know
-    "The first line of the log that begins with `told:`"
+def told_line(self: ProcessTracker) -> str | None:
+    """The first line of the log that begins with `told:`
+
+    Returns
+    -------
+    str | None
+        what the process wants the user to know
+    """
     lines = self.log_file.read_text(errors="replace").splitlines()
     return next((line.removeprefix("told:").strip() for line in lines if line.startswith("told:")), None)
 
 @patch
-def last_words(self: ProcessTracker) -> str:  # one line
-    "What the process told, else the last line it wrote"
+def last_words(self: ProcessTracker) -> str:
+    """What the process told, else the last line it wrote
+
+    Returns
+    -------
+    str
+        one line
+    """
     lines = [line for line in self.log_file.read_text(errors="replace").splitlines() if line.strip()]
     return self.told_line() or (lines[-1] if lines else "without a word")
 

@@ -28,11 +28,21 @@ from ...models.losses import make_loss
 from ...models.probe import start_head
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #721380ec
-def read_labels(
-    rows: pd.DataFrame,  # training rows
-    recipe: Recipe,      # its `target` names the column
-) -> list[str]:          # sorted; the position is the class number
-    "The classes of a table"
+def read_labels(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
+    """The classes of a table
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    recipe : Recipe
+        its `target` names the column
+
+    Returns
+    -------
+    list[str]
+        sorted; the position is the class number
+    """
     if recipe.target not in rows:
         raise ValueError(f"the table has no column {recipe.target!r}: it has {', '.join(map(str, rows.columns))}")
     labels = sorted({str(label) for label in rows[recipe.target]})
@@ -41,24 +51,46 @@ def read_labels(
     return labels
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #142090fc
-def read_target(
-    row: dict,          # one row of the table
-    labels: list[str],  # what `read_labels` gave
-    recipe: Recipe,     # its `target` names the column
-) -> int:               # class number
-    "The class number of a row"
+def read_target(row: dict, labels: list[str], recipe: Recipe) -> int:
+    """The class number of a row
+
+    Parameters
+    ----------
+    row : dict
+        one row of the table
+    labels : list[str]
+        what `read_labels` gave
+    recipe : Recipe
+        its `target` names the column
+
+    Returns
+    -------
+    int
+        class number
+    """
     label = str(row[recipe.target])
     if label in labels: return labels.index(label)
     raise ValueError(f"{row.get('file')}: {recipe.target} {label!r} is not among the {len(labels)} classes of the "
                      "training rows: give it a training picture or drop the row")
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #f2bce8e1
-def count_labels(
-    rows: pd.DataFrame,  # training rows
-    labels: list[str],   # what `read_labels` gave
-    recipe: Recipe,      # its `target` names the column
-) -> list[int]:          # of each label
-    "How many training rows each label has"
+def count_labels(rows: pd.DataFrame, labels: list[str], recipe: Recipe) -> list[int]:
+    """How many training rows each label has
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    labels : list[str]
+        what `read_labels` gave
+    recipe : Recipe
+        its `target` names the column
+
+    Returns
+    -------
+    list[int]
+        of each label
+    """
     counts = rows[recipe.target].astype(str).value_counts()
     return [int(counts.get(label, 0)) for label in labels]
 
@@ -79,7 +111,12 @@ class F1Macro(Metric):
         self.counts = counts if self.counts is None else self.counts + counts
 
     @property
-    def value(self) -> float | None:  # 0 .. 1; NaN when an answer was
+    def value(self) -> float | None:
+        """Returns
+        -------
+        float | None
+            0 .. 1; NaN when an answer was
+        """
         if self.counts is None or not self.finite: return None if self.finite else math.nan
         counts = self.counts.double().cpu()
         support, said = counts.sum(1), counts.sum(0)
@@ -93,7 +130,11 @@ class F1Macro(Metric):
 class TopK(Metric):
     "Share of rows whose truth is among the `k` likeliest; recorded as `accuracy` (k = 1) or `top_<k>`"
 
-    def __init__(self, k: int = 1):  # 1 or more; with fewer classes, all of them
+    def __init__(self, k: int = 1):
+        """Returns
+        -------
+        1 or more; with fewer classes, all of them
+        """
         if k < 1: raise ValueError(f"k={k}: use 1 or more")
         self.k = k
 
@@ -108,7 +149,12 @@ class TopK(Metric):
         self.rows, self.finite = self.rows + len(learn.y), self.finite and bool(learn.pred.isfinite().all())
 
     @property
-    def value(self) -> float | None:  # 0 .. 1; NaN when an answer was
+    def value(self) -> float | None:
+        """Returns
+        -------
+        float | None
+            0 .. 1; NaN when an answer was
+        """
         if not self.finite: return math.nan
         return float(self.hits) / self.rows if self.rows else None
 
@@ -117,11 +163,21 @@ class TopK(Metric):
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #aa8c568c
 @torch.no_grad()
-def answer_batches(
-    model: nn.Module,  # any classifier
-    dl: object,        # loader of (x, y) batches
-) -> tuple[np.ndarray, np.ndarray]:  # log-probabilities float64 (N, n), class numbers int (N,)
-    "The model's answer to every row of a loader, in float32 and evaluation mode; the model is left as it was"
+def answer_batches(model: nn.Module, dl: object) -> tuple[np.ndarray, np.ndarray]:
+    """The model's answer to every row of a loader, in float32 and evaluation mode; the model is left as it was
+
+    Parameters
+    ----------
+    model : nn.Module
+        any classifier
+    dl : object
+        loader of (x, y) batches
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        log-probabilities float64 (N, n), class numbers int (N,)
+    """
     device, was_training = next(model.parameters()).device, model.training
     answers, truths = [], []
     model.eval()
@@ -135,12 +191,23 @@ def answer_batches(
     return torch.cat(answers).numpy(), torch.cat(truths).numpy().astype(int)
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #cd9eeed5
-def collect_predictions(
-    learn: Learner,     # its model answers
-    dl: object,         # loader of (x, y) batches; its `table`, if any, names files and groups
-    labels: list[str],  # names in class order
-) -> pd.DataFrame:      # file, truth, prediction, probability, loss, group if known, p:<label> ...
-    "The predictions table of a loader's rows"
+def collect_predictions(learn: Learner, dl: object, labels: list[str]) -> pd.DataFrame:
+    """The predictions table of a loader's rows
+
+    Parameters
+    ----------
+    learn : Learner
+        its model answers
+    dl : object
+        loader of (x, y) batches; its `table`, if any, names files and groups
+    labels : list[str]
+        names in class order
+
+    Returns
+    -------
+    pd.DataFrame
+        file, truth, prediction, probability, loss, group if known, p:<label> ...
+    """
     answers, truth = answer_batches(learn.model, dl)
     if answers.shape[1] != len(labels):
         raise ValueError(f"the model answers with {answers.shape[1]} classes but {len(labels)} labels were given: "
@@ -154,12 +221,23 @@ def collect_predictions(
     return pd.concat([pd.DataFrame(columns | known), shares], axis=1)
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #badae623
-def decode_prediction(
-    row: dict | pd.Series,  # one row of a predictions table
-    labels: list[str],      # names in class order
-    k: int = 3,             # how many names, 1 or more
-) -> dict:                  # label, probability, top: [[label, probability], ...] likeliest first; plain JSON
-    "One answer in plain JSON"
+def decode_prediction(row: dict | pd.Series, labels: list[str], k: int = 3) -> dict:
+    """One answer in plain JSON
+
+    Parameters
+    ----------
+    row : dict | pd.Series
+        one row of a predictions table
+    labels : list[str]
+        names in class order
+    k : int
+        how many names, 1 or more
+
+    Returns
+    -------
+    dict
+        label, probability, top: [[label, probability], ...] likeliest first; plain JSON
+    """
     if k < 1: raise ValueError(f"k={k}: use 1 or more")
     p = np.array([float(row[f"p:{label}"]) for label in labels])
     order = np.argsort(-p, kind="stable")[:k]
@@ -167,11 +245,21 @@ def decode_prediction(
     return dict(label=top[0][0], probability=top[0][1], top=top)
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #f92edbd6
-def show_answer(
-    picture: Image.Image | np.ndarray,  # RGB
-    decoded: dict,                      # what `decode_prediction` gave
-) -> Figure:                            # the picture, its names and how likely they are
-    "A picture beside its likeliest names"
+def show_answer(picture: Image.Image | np.ndarray, decoded: dict) -> Figure:
+    """A picture beside its likeliest names
+
+    Parameters
+    ----------
+    picture : Image.Image | np.ndarray
+        RGB
+    decoded : dict
+        what `decode_prediction` gave
+
+    Returns
+    -------
+    Figure
+        the picture, its names and how likely they are
+    """
     figure, right = picture_beside(picture)
     names, p = zip(*decoded["top"])
     right.barh(range(len(p)), p, color=["#0072b2"] + ["#9ecae1"] * (len(p) - 1), height=.34)

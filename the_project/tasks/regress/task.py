@@ -29,11 +29,21 @@ from ...models.numbers import NumberLoss, number_loss_name, start_numbers
 from ...answer.numbers import decode_numbers, from_scale, number_intervals, told_number
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #6efb7b99
-def read_names(
-    rows: pd.DataFrame,  # training rows
-    recipe: Recipe,      # its `target` names the columns
-) -> list[str]:          # the columns, in the order they are named
-    "What is learned"
+def read_names(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
+    """What is learned
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    recipe : Recipe
+        its `target` names the columns
+
+    Returns
+    -------
+    list[str]
+        the columns, in the order they are named
+    """
     number_loss_name(recipe)
     for row in as_numbers(rows, recipe.targets)[["file", *recipe.targets]].to_dict("records"): _check(row, recipe)
     return list(recipe.targets)
@@ -51,21 +61,43 @@ def _check(row: dict, recipe: Recipe) -> list[float]:  # the row's numbers
     return numbers
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #c8363af4
-def read_numbers(
-    row: dict,          # one row of the table
-    labels: list[str],  # what `read_names` gave
-    recipe: Recipe,     # its target, scale and bounds
-) -> list[float]:       # in their own units
-    "The numbers of a row"
+def read_numbers(row: dict, labels: list[str], recipe: Recipe) -> list[float]:
+    """The numbers of a row
+
+    Parameters
+    ----------
+    row : dict
+        one row of the table
+    labels : list[str]
+        what `read_names` gave
+    recipe : Recipe
+        its target, scale and bounds
+
+    Returns
+    -------
+    list[float]
+        in their own units
+    """
     return _check(row, recipe)
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #d707e6da
-def measure_numbers(
-    rows: pd.DataFrame,  # training rows
-    labels: list[str],   # what `read_names` gave
-    recipe: Recipe,      # scale, head, bounds, bins, tolerance, coverage
-) -> dict:               # names, head, loss, log, mean, std, low, high, bins, counts, tolerance, coverage, rows
-    "What must be known of the training numbers"
+def measure_numbers(rows: pd.DataFrame, labels: list[str], recipe: Recipe) -> dict:
+    """What must be known of the training numbers
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    labels : list[str]
+        what `read_names` gave
+    recipe : Recipe
+        scale, head, bounds, bins, tolerance, coverage
+
+    Returns
+    -------
+    dict
+        names, head, loss, log, mean, std, low, high, bins, counts, tolerance, coverage, rows
+    """
     values, log = as_numbers(rows, tuple(labels))[labels].to_numpy(), recipe.target_scale == "log"
     learnt = np.log(values) if log else values
     flat = [name for name, column in zip(labels, learnt.T) if np.ptp(column) == 0]
@@ -94,21 +126,36 @@ def _bounds(learnt: np.ndarray, recipe: Recipe, log: bool) -> tuple[np.ndarray, 
     return low, high
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #55012139
-def count_outputs(
-    labels: list[str],  # what `read_names` gave
-    recipe: Recipe,     # head, loss, bins
-) -> int:
-    "One output a number; two with its variance; one a bin, or an edge"
+def count_outputs(labels: list[str], recipe: Recipe) -> int:
+    """One output a number; two with its variance; one a bin, or an edge
+
+    Parameters
+    ----------
+    labels : list[str]
+        what `read_names` gave
+    recipe : Recipe
+        head, loss, bins
+    """
     name = number_loss_name(recipe)
     if recipe.head == "bins": return len(labels) * (recipe.bins - (name == "ordinal"))
     return len(labels) * (1 + (name == "gaussian"))
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #2d2256b3
-def merge_views(
-    outputs: torch.Tensor,  # (views, B, n_out)
-    recipe: Recipe,         # head, loss
-) -> torch.Tensor:          # (B, n_out)
-    "One output from several"
+def merge_views(outputs: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """One output from several
+
+    Parameters
+    ----------
+    outputs : torch.Tensor
+        (views, B, n_out)
+    recipe : Recipe
+        head, loss
+
+    Returns
+    -------
+    torch.Tensor
+        (B, n_out)
+    """
     if recipe.head != "bins": return outputs.mean(0)
     if number_loss_name(recipe) == "ordinal": return outputs.sigmoid().mean(0).clamp(1e-7, 1 - 1e-7).logit()
     bins = outputs.unflatten(-1, (-1, recipe.bins))
@@ -117,7 +164,12 @@ def merge_views(
 # %% ../../../nbs/tasks/regress/03_task.ipynb #0651c6b5
 class NumberMetric(Metric):
     "Keeps an epoch's numbers and what was said of them"
-    def __init__(self, name: str): self.kind = name  # of METRICS
+    def __init__(self, name: str):
+        """Returns
+        -------
+        of METRICS
+        """
+        self.kind = name
     def reset(self) -> None: self.said, self.true = [], []
 
     def accumulate(self, learn: Learner) -> None:
@@ -140,8 +192,14 @@ class NumberMetric(Metric):
 def mean_error(said: np.ndarray, true: np.ndarray) -> float: return np.abs(said - true).mean()
 def root_mean_square(said: np.ndarray, true: np.ndarray) -> float: return np.sqrt(np.square(said - true).mean())
 
-def explained(said: np.ndarray, true: np.ndarray) -> float:  # 1: all, 0: no better than always saying the mean
-    "R2, the mean of several numbers'"
+def explained(said: np.ndarray, true: np.ndarray) -> float:
+    """R2, the mean of several numbers'
+
+    Returns
+    -------
+    float
+        1: all, 0: no better than always saying the mean
+    """
     gap, spread = np.square(said - true).sum(0), np.square(true - true.mean(0)).sum(0)
     return (1 - gap / np.maximum(spread, 1e-300)).mean()
 
@@ -149,12 +207,23 @@ METRICS = dict(mae=mean_error, rmse=root_mean_square, r2=explained)
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #377fbd65
 @torch.no_grad()
-def answer_batches(
-    model: nn.Module,      # any network of numbers
-    loss: NumberLoss,      # that it was trained with
-    dl: object,            # loader of (x, y) batches
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # outputs (N, n_out), truth (N, n), loss (N,), all float64
-    "The model's raw output for every row of a loader, in float32 and evaluation mode; the model is left as it was"
+def answer_batches(model: nn.Module, loss: NumberLoss, dl: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The model's raw output for every row of a loader, in float32 and evaluation mode; the model is left as it was
+
+    Parameters
+    ----------
+    model : nn.Module
+        any network of numbers
+    loss : NumberLoss
+        that it was trained with
+    dl : object
+        loader of (x, y) batches
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray, np.ndarray]
+        outputs (N, n_out), truth (N, n), loss (N,), all float64
+    """
     device, was_training = next(model.parameters()).device, model.training
     outputs, truths, costs, reduction = [], [], [], loss.reduction
     model.eval()
@@ -172,13 +241,25 @@ def answer_batches(
     return tuple(torch.cat(part).double().cpu().numpy() for part in (outputs, truths, costs))
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #f033ad74
-def number_table(
-    files: list[str],      # one a row
-    truth: np.ndarray,     # (N, n), in their own units
-    outputs: np.ndarray,   # (N, n_out): the model's
-    numbers: dict,         # what `measure_numbers` gave
-) -> pd.DataFrame:         # file, then truth, prediction, low, high, spread of each number
-    "Answers put together into a predictions table, without their losses"
+def number_table(files: list[str], truth: np.ndarray, outputs: np.ndarray, numbers: dict) -> pd.DataFrame:
+    """Answers put together into a predictions table, without their losses
+
+    Parameters
+    ----------
+    files : list[str]
+        one a row
+    truth : np.ndarray
+        (N, n), in their own units
+    outputs : np.ndarray
+        (N, n_out): the model's
+    numbers : dict
+        what `measure_numbers` gave
+
+    Returns
+    -------
+    pd.DataFrame
+        file, then truth, prediction, low, high, spread of each number
+    """
     middle, spread = decode_numbers(outputs, numbers)
     ends, table = number_intervals(middle, spread, numbers), dict(file=list(files))
     for i, name in enumerate(numbers["names"]):
@@ -188,12 +269,23 @@ def number_table(
         table |= {f"{column}{suffix}": values for column, values in columns.items()}
     return pd.DataFrame(table)
 
-def collect_predictions(
-    learn: Learner,     # its model answers, its loss_func decodes
-    dl: object,         # loader of (x, y) batches; its `table`, if any, names files and groups
-    labels: list[str],  # what `read_names` gave
-) -> pd.DataFrame:      # see `number_table`; loss, and group if known
-    "The predictions table of a loader's rows"
+def collect_predictions(learn: Learner, dl: object, labels: list[str]) -> pd.DataFrame:
+    """The predictions table of a loader's rows
+
+    Parameters
+    ----------
+    learn : Learner
+        its model answers, its loss_func decodes
+    dl : object
+        loader of (x, y) batches; its `table`, if any, names files and groups
+    labels : list[str]
+        what `read_names` gave
+
+    Returns
+    -------
+    pd.DataFrame
+        see `number_table`; loss, and group if known
+    """
     loss = learn.loss_func
     if loss.numbers["names"] != list(labels):
         raise ValueError(f"the model answers {', '.join(loss.numbers['names'])}, not {', '.join(labels)}: use its own "
@@ -203,22 +295,43 @@ def collect_predictions(
     return number_table(known.pop("file"), truth, outputs, loss.numbers).assign(loss=costs, **known)
 
 # %% ../../../nbs/tasks/regress/03_task.ipynb #614fc95e
-def decode_prediction(
-    row: dict | pd.Series,  # one row of a predictions table
-    labels: list[str],      # what `read_names` gave
-    k: int = 3,             # not used
-) -> dict:                  # numbers: name -> value, low, high; plain JSON
-    "One answer in plain JSON"
+def decode_prediction(row: dict | pd.Series, labels: list[str], k: int = 3) -> dict:
+    """One answer in plain JSON
+
+    Parameters
+    ----------
+    row : dict | pd.Series
+        one row of a predictions table
+    labels : list[str]
+        what `read_names` gave
+    k : int
+        not used
+
+    Returns
+    -------
+    dict
+        numbers: name -> value, low, high; plain JSON
+    """
     suffix = {name: f":{name}" if len(labels) > 1 else "" for name in labels}
     parts = dict(value="prediction", low="low", high="high")
     return dict(numbers={name: {part: float(row[column + suffix[name]]) for part, column in parts.items()}
                          for name in labels})
 
-def show_answer(
-    picture: Image.Image | np.ndarray,  # RGB
-    decoded: dict,                      # what `decode_prediction` gave
-) -> Figure:                            # the picture, its numbers and how sure they are
-    "A picture beside its numbers"
+def show_answer(picture: Image.Image | np.ndarray, decoded: dict) -> Figure:
+    """A picture beside its numbers
+
+    Parameters
+    ----------
+    picture : Image.Image | np.ndarray
+        RGB
+    decoded : dict
+        what `decode_prediction` gave
+
+    Returns
+    -------
+    Figure
+        the picture, its numbers and how sure they are
+    """
     figure, right = picture_beside(picture)
     right.set_axis_off()
     lines = decoded["numbers"].items()
@@ -228,13 +341,25 @@ def show_answer(
         right.text(0, y, f"{told_number(told['low'])} to {told_number(told['high'])}", fontsize=9, va="top", color="#5d646e")
     return figure
 
-def bundle_fields(
-    labels: list[str],  # what `read_names` gave
-    recipe: Recipe,     # head, loss, bins
-    measured: dict,     # what `measure_numbers` gave
-    scores: dict,       # a run's: margin, if it was fitted
-) -> dict:              # numbers: as `answer.numbers.decode_numbers` takes them
-    "What a predictor must know"
+def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dict) -> dict:
+    """What a predictor must know
+
+    Parameters
+    ----------
+    labels : list[str]
+        what `read_names` gave
+    recipe : Recipe
+        head, loss, bins
+    measured : dict
+        what `measure_numbers` gave
+    scores : dict
+        a run's: margin, if it was fitted
+
+    Returns
+    -------
+    dict
+        numbers: as `answer.numbers.decode_numbers` takes them
+    """
     told = {name: value for name, value in measured.items() if name != "counts"}
     return dict(numbers=told | dict(margin=scores.get("margin"), outputs=count_outputs(labels, recipe)))
 

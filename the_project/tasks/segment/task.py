@@ -35,11 +35,21 @@ from ...models.unet import build_mask_model
 from ...answer.tiles import NOT_JUDGED
 
 # %% ../../../nbs/tasks/segment/03_task.ipynb #bac2ec1e
-def measure_scenes(
-    rows: pd.DataFrame,  # training rows
-    recipe: Recipe,      # bands, indices
-) -> dict:               # bands, their mean, std, min, max, q01, q99 and share_missing, indices, classes, pixels, rows
-    "What must be known of the training rows' bands and masks"
+def measure_scenes(rows: pd.DataFrame, recipe: Recipe) -> dict:
+    """What must be known of the training rows' bands and masks
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        training rows
+    recipe : Recipe
+        bands, indices
+
+    Returns
+    -------
+    dict
+        bands, their mean, std, min, max, q01, q99 and share_missing, indices, classes, pixels, rows
+    """
     measured = measure_bands(rows, recipe)
     if not recipe.indices: return measured
     return measure_bands(rows, recipe, IndexPixels(recipe.indices, measured["bands"], reflectance_unit(measured)))
@@ -63,7 +73,12 @@ class PixelCounts:
 
 class MaskMetric(Metric):
     "A score of pooled pixels"
-    def __init__(self, name: str, counts: PixelCounts): self.kind, self.pixels = name, counts  # name: of METRICS
+    def __init__(self, name: str, counts: PixelCounts):
+        """Returns
+        -------
+        name: of METRICS
+        """
+        self.kind, self.pixels = name, counts
     def reset(self) -> None: self.pixels.reset()
     def accumulate(self, learn: Learner) -> None: self.pixels.add(learn)
 
@@ -80,8 +95,14 @@ def _over_classes(above: np.ndarray, below: np.ndarray) -> float:  # each (K,); 
     if np.isnan(below).any(): return float("nan")
     return float((above[below > 0] / below[below > 0]).mean()) if (below > 0).any() else 0.
 
-def iou(counts: np.ndarray) -> float:  # (K, K): rows are truth
-    "Intersection over union"
+def iou(counts: np.ndarray) -> float:
+    """Intersection over union
+
+    Returns
+    -------
+    float
+        (K, K): rows are truth
+    """
     return _over_classes(counts.diagonal(), counts.sum(0) + counts.sum(1) - counts.diagonal())
 
 def dice(counts: np.ndarray) -> float: return _over_classes(2 * counts.diagonal(), counts.sum(0) + counts.sum(1))
@@ -89,8 +110,14 @@ def pixel_accuracy(counts: np.ndarray) -> float: return counts.trace() / np.maxi
 
 METRICS = dict(iou=iou, dice=dice, pixel_accuracy=pixel_accuracy)
 
-def make_metrics() -> list[Metric]:  # recorder names iou, dice, pixel_accuracy
-    "What is measured after every epoch"
+def make_metrics() -> list[Metric]:
+    """What is measured after every epoch
+
+    Returns
+    -------
+    list[Metric]
+        recorder names iou, dice, pixel_accuracy
+    """
     counts = PixelCounts()
     return [MaskMetric(name, counts) for name in METRICS]
 
@@ -102,12 +129,23 @@ def _outline(inside: np.ndarray, judged: np.ndarray) -> np.ndarray:  # bool (H, 
     kept = cv2.erode((inside | ~judged).astype(np.uint8), _CROSS, borderValue=1)
     return inside & judged & (kept == 0)
 
-def edge_score(
-    truth: np.ndarray,  # int (H, W): classes, 255: not judged
-    said: np.ndarray,   # int (H, W)
-    value: int,         # the class
-) -> float:             # 0 to 1; NaN where neither has an outline
-    "Boundary F1: outlines agree that are at most 2 pixels apart ([Csurka 2013](https://doi.org/10.5244/C.27.32))"
+def edge_score(truth: np.ndarray, said: np.ndarray, value: int) -> float:
+    """Boundary F1: outlines agree that are at most 2 pixels apart ([Csurka 2013](https://doi.org/10.5244/C.27.32))
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        int (H, W): classes, 255: not judged
+    said : np.ndarray
+        int (H, W)
+    value : int
+        the class
+
+    Returns
+    -------
+    float
+        0 to 1; NaN where neither has an outline
+    """
     judged = truth != NOT_JUDGED
     lines = [_outline(mask == value, judged) for mask in (truth, said)]
     if not any(line.any() for line in lines): return float("nan")
@@ -118,13 +156,25 @@ def edge_score(
 # %% ../../../nbs/tasks/segment/03_task.ipynb #e3a47986
 _BINS = (np.arange(1, 101) / 100).astype(np.float32)
 
-def describe_answer(
-    truth: np.ndarray,   # uint8 (H, W): classes, 255: not judged
-    said: np.ndarray,    # uint8 (H, W): classes, 255: no value in any band
-    second: np.ndarray,  # float32 (H, W): probability of the second class; used with two classes
-    labels: list[str],   # names of the classes
-) -> dict:               # truth and prediction (percent, JSON), height, width, n:, edge:, yes, no
-    "What is kept of one scene's answer"
+def describe_answer(truth: np.ndarray, said: np.ndarray, second: np.ndarray, labels: list[str]) -> dict:
+    """What is kept of one scene's answer
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        uint8 (H, W): classes, 255: not judged
+    said : np.ndarray
+        uint8 (H, W): classes, 255: no value in any band
+    second : np.ndarray
+        float32 (H, W): probability of the second class; used with two classes
+    labels : list[str]
+        names of the classes
+
+    Returns
+    -------
+    dict
+        truth and prediction (percent, JSON), height, width, n:, edge:, yes, no
+    """
     k, judged = len(labels), (truth != NOT_JUDGED) & (said != NOT_JUDGED)
     counts = np.bincount(truth[judged].astype(int) * k + said[judged], minlength=k * k).reshape(k, k)
     row = {name: _percent(mask, labels) for name, mask in (("truth", truth), ("prediction", said))}
@@ -142,12 +192,23 @@ def _percent(mask: np.ndarray, labels: list[str]) -> str:  # of the pixels that 
 
 # %% ../../../nbs/tasks/segment/03_task.ipynb #0ae34c0d
 @torch.no_grad()
-def collect_predictions(
-    learn: Learner,     # its model answers, its loss_func decodes
-    dl: object,         # loader of (x, y) batches; its `table`, if any, names files and groups
-    labels: list[str],  # names of the classes
-) -> pd.DataFrame:      # file, loss, group if known, and what `describe_answer` tells
-    "The predictions table of a loader's rows"
+def collect_predictions(learn: Learner, dl: object, labels: list[str]) -> pd.DataFrame:
+    """The predictions table of a loader's rows
+
+    Parameters
+    ----------
+    learn : Learner
+        its model answers, its loss_func decodes
+    dl : object
+        loader of (x, y) batches; its `table`, if any, names files and groups
+    labels : list[str]
+        names of the classes
+
+    Returns
+    -------
+    pd.DataFrame
+        file, loss, group if known, and what `describe_answer` tells
+    """
     model, loss, was_training, was = learn.model, learn.loss_func, learn.model.training, learn.loss_func.reduction
     rows = []
     model.eval()
@@ -168,12 +229,23 @@ def collect_predictions(
     if not rows: raise ValueError("this loader holds no rows: give it a table with at least one picture")
     return pd.DataFrame(rows).assign(**answered_rows(dl, len(rows)))[lambda table: _ordered(table)]
 
-def crop_scene(
-    values: torch.Tensor,  # (..., H, W): of one row's padded scene
-    dl: object,            # its loader
-    row: int,              # position in the loader's table
-) -> torch.Tensor:         # (..., h, w): without the padding
-    "The scene itself"
+def crop_scene(values: torch.Tensor, dl: object, row: int) -> torch.Tensor:
+    """The scene itself
+
+    Parameters
+    ----------
+    values : torch.Tensor
+        (..., H, W): of one row's padded scene
+    dl : object
+        its loader
+    row : int
+        position in the loader's table
+
+    Returns
+    -------
+    torch.Tensor
+        (..., h, w): without the padding
+    """
     data = getattr(dl, "dataset", None)
     if not isinstance(data, MaskRows) or data.train: return values
     data.padded_shape(row)
@@ -201,20 +273,41 @@ def _ordered(table: pd.DataFrame) -> list[str]:
     return [*first, *(name for name in table if name not in first)]
 
 # %% ../../../nbs/tasks/segment/03_task.ipynb #2024b1c1
-def decode_prediction(
-    row: dict | pd.Series,  # one row of a predictions table
-    labels: list[str],      # names of the classes
-    k: int = 3,             # not used
-) -> dict:                  # coverage: class -> percent; plain JSON
-    "One answer in plain JSON"
+def decode_prediction(row: dict | pd.Series, labels: list[str], k: int = 3) -> dict:
+    """One answer in plain JSON
+
+    Parameters
+    ----------
+    row : dict | pd.Series
+        one row of a predictions table
+    labels : list[str]
+        names of the classes
+    k : int
+        not used
+
+    Returns
+    -------
+    dict
+        coverage: class -> percent; plain JSON
+    """
     told = json.loads(row["prediction"])
     return dict(coverage={label: float(told[label]) for label in labels})
 
-def show_answer(
-    picture: Image.Image | np.ndarray,  # RGB
-    decoded: dict,                      # what `decode_prediction` gave
-) -> Figure:                            # the picture, and what covers it
-    "A picture beside the shares of its classes"
+def show_answer(picture: Image.Image | np.ndarray, decoded: dict) -> Figure:
+    """A picture beside the shares of its classes
+
+    Parameters
+    ----------
+    picture : Image.Image | np.ndarray
+        RGB
+    decoded : dict
+        what `decode_prediction` gave
+
+    Returns
+    -------
+    Figure
+        the picture, and what covers it
+    """
     figure, right = picture_beside(picture)
     names, shares = list(decoded["coverage"]), list(decoded["coverage"].values())
     colours = [colour[:7] if colour[7:] != "00" else "#d0d4da" for colour in mask_colours(names)]
@@ -225,13 +318,25 @@ def show_answer(
     right.spines[:].set_visible(False)
     return figure
 
-def bundle_fields(
-    labels: list[str],  # names of the classes
-    recipe: Recipe,     # bands, presize, min_object, max_hole
-    measured: dict,     # what `measure_scenes` gave
-    scores: dict,       # a run's: threshold, if one was chosen
-) -> dict:              # bands, mask: as `answer.masks` takes them
-    "What a predictor must know"
+def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dict) -> dict:
+    """What a predictor must know
+
+    Parameters
+    ----------
+    labels : list[str]
+        names of the classes
+    recipe : Recipe
+        bands, presize, min_object, max_hole
+    measured : dict
+        what `measure_scenes` gave
+    scores : dict
+        a run's: threshold, if one was chosen
+
+    Returns
+    -------
+    dict
+        bands, mask: as `answer.masks` takes them
+    """
     mask = dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.min_object,
                 max_hole=recipe.max_hole, threshold=scores.get("threshold", .5))
     return dict(bands=bands_spec(measured["file_bands"], recipe), mask=mask)
