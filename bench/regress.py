@@ -25,8 +25,8 @@ from the_project.core.plugs import find_task
 from the_project.data.loaders import make_loader
 from the_project.data.splits import kfold_table
 from the_project.data.table import read_table
-from the_project.evaluate.baseline import REGRESSORS
-from the_project.evaluate.numbers import apply_margin, fit_margin, mean_answers, number_scores
+from the_project.tasks.regress.baseline import REGRESSORS
+from the_project.tasks.regress.scores import apply_margin, fit_margin, mean_answers, number_scores
 from the_project.models.backbone import create_backbone, input_stats
 from the_project.models.numbers import NumberLoss, fit_numbers, scaled_error
 from the_project.models.probe import frozen_features

@@ -20,22 +20,22 @@ import torch
 from ..core.env import say
 from ..core.files import atomic_write, read_json
 from ..data.unreadable import unreadable_line
-from .answer_masks import plot_masks
-from .baseline import baseline_answers
-from .calibrate import apply_temperature, calibrate, plot_reliability, reliability
-from .doubt import first_answer, plot_risk, risk_coverage
-from .explain import plot_worst_heat
-from .mask_page import make_mask_report, save_mask_plots
-from .masks import fit_threshold, mask_scores, picture_scores
+from ..tasks.segment.show import plot_masks
+from ..tasks.regress.baseline import baseline_answers
+from ..tasks.classify.calibrate import apply_temperature, calibrate, plot_reliability, reliability
+from ..tasks.classify.doubt import first_answer, plot_risk, risk_coverage
+from ..tasks.classify.explain import plot_worst_heat
+from ..tasks.segment.page import make_mask_report, save_mask_plots
+from ..tasks.segment.scores import fit_threshold, mask_scores, picture_scores
 from .metrics import jackknife_mean, label_scores, worst_mistakes
-from .number_page import make_number_report, save_number_plots
-from .numbers import apply_margin, fit_margin, held, number_scores
+from ..tasks.regress.page import make_number_report, save_number_plots
+from ..tasks.regress.scores import apply_margin, fit_margin, held, number_scores
 from .plots import plot_history, save_plot, save_plots
-from .offsets import keep_offsets
+from ..tasks.classify.offsets import keep_offsets
 from .predictions import rows_answered
 from ..core.run import load_broken, read_scores, update_scores
 from .report import Report, Section, advice_from_history, count_lines, make_report, optimism_line, score_text
-from .rules import answer_section, score_rules
+from ..tasks.classify.rules import answer_section, score_rules
 from .slices import slice_section, slice_values
 
 # %% ../../nbs/evaluate/21_page.ipynb #cf2b8599
@@ -109,7 +109,7 @@ class Asked:
     reads : dict
         count and dates of reads of test
     baseline : str | None
-        of `evaluate.baseline.REGRESSORS`
+        of `tasks.regress.baseline.REGRESSORS`
     views : int
         that every picture was looked at in
     """
@@ -118,7 +118,7 @@ class Asked:
     rows: dict                         # counts: table, broken, train, valid, test
     valid: pd.DataFrame | None         # predictions of valid, beside those of test
     reads: dict                        # count and dates of reads of test
-    baseline: str | None = None        # of `evaluate.baseline.REGRESSORS`
+    baseline: str | None = None        # of `tasks.regress.baseline.REGRESSORS`
     views: int = 0                     # that every picture was looked at in
 
 # %% ../../nbs/evaluate/21_page.ipynb #d1851bc4

@@ -21,10 +21,10 @@ from ..core.plugs import Task, find_task
 from ..data.unreadable import join_answers, lost_files, unreadable_line
 from ..data.splits import find_units, kfold_table, split_table
 from ..data.table import for_task
-from ..evaluate.calibrate import apply_temperature, fit_temperature
+from ..tasks.classify.calibrate import apply_temperature, fit_temperature
 from ..evaluate.ensemble import SoftVote, model_latency
-from ..evaluate.masks import fit_threshold
-from ..evaluate.numbers import apply_margin, number_scores
+from ..tasks.segment.scores import fit_threshold
+from ..tasks.regress.scores import apply_margin, number_scores
 from ..evaluate.page import split_scores
 from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode
 from ..evaluate.predictions import (average_predictions, kept_answers, predict_table, read_predictions,

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ..core.files import atomic_write
 from ..answer.mask_view import visible
-from ..evaluate.masks import is_masks, picture_scores, pixel_confusion
+from ..tasks.segment.scores import is_masks, picture_scores, pixel_confusion
 from ..evaluate.metrics import confusion
 from ..evaluate.paired import align_predictions, mean_score, paired_difference
 from ..evaluate.plots import BLUE, GREEN, GREY, ORANGE, make_axes, set_title

@@ -27,15 +27,15 @@ from ..core.recipe_text import diff
 from ..core.run import RunFolder
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..data.unreadable import unreadable_rows
-from ..evaluate.answer_masks import answer_masks
+from ..tasks.segment.show import answer_masks
 from .facts import run_facts
 from ..train.track_others import make_trackers
 from ..evaluate.page import write_report, write_scores
-from ..evaluate.offsets import answers_with_offsets
+from ..tasks.classify.offsets import answers_with_offsets
 from ..evaluate.predictions import predict_split
 from ..evaluate.report import Report
-from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
-from ..evaluate.strangers import Strangeness
+from ..tasks.classify.rules import measure_strangers, read_rules, run_strangeness, write_rules
+from ..tasks.classify.strangers import Strangeness
 from .prepare import check_input, prepare_run, run_name
 from ..models.backbone import input_stats
 from ..answer.numbers import decode_numbers

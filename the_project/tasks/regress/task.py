@@ -23,7 +23,7 @@ from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows
 from ...data.image import picture_beside
 from ...evaluate.metrics import add_by_group
-from ...evaluate.numbers import gap_sums, scores_of_gaps
+from .scores import gap_sums, scores_of_gaps
 from ...models.heads import build_model
 from ...models.numbers import NumberLoss, number_loss_name, start_numbers
 from ...answer.numbers import decode_numbers, from_scale, number_intervals, told_number

@@ -27,7 +27,7 @@ from ...data.image import picture_beside
 from ...data.mask_files import bands_spec, mask_classes, mask_path
 from ...data.mask_measure import measure_bands
 from ...data.masks import MaskRows, mask_batch, no_mask
-from ...evaluate.masks import MASK_SCORES, mask_sums, scores_of_sums
+from .scores import MASK_SCORES, mask_sums, scores_of_sums
 from ...evaluate.metrics import add_by_group
 from ...models.band_input import IndexPixels, reflectance_unit
 from ...models.mask_loss import MaskLoss, decode_mask
