@@ -271,12 +271,88 @@ class _Judges:
         "Scores from sums over any choice of groups"
         return dict(loss=sums["loss"][:, 0] / sums["rows"][:, 0]) if "loss" in sums else {}
 
+# %% ../../nbs/core/03_plugs.ipynb #dfc324cb
+class _Settles:
+    text = ()       # columns of its predictions that are text, whatever they look like
+    views = ()      # ways to look at a picture again, see `evaluate.predictions.View`; (): one look has to do
+
+    def adjust(self, run: object, valid: pd.DataFrame) -> bool:
+        "Change a finished run's weights by its validation answers, once; whether they changed"
+        return False
+
+    def settle(self, run: object, valid: pd.DataFrame) -> dict:  # plain JSON, kept in scores.json
+        "What is fitted on validation answers"
+        return {}
+
+    def ready(self, learn: object, scores: dict) -> None:  # scores: the run's scores.json
+        "Give a learner what was settled"
+
+    def state(self, scores: dict) -> str:  # scores: the run's scores.json
+        "What was settled, as far as answers depend on it"
+        return ""
+
+    def calibrated(self, predictions: pd.DataFrame, scores: dict, measured: object = None) -> pd.DataFrame:
+        "Answers as trained with what was settled"
+        return predictions
+
+    def answer(self, run: object, rows: pd.DataFrame, split: str, tta: int) -> pd.DataFrame | None:
+        "A run's predictions of a split; None: those of `evaluate.predictions.predict_table`"
+        return None
+
+    def average(self, tables: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+        "One predictions table from several of the same rows"
+        raise ValueError(f"answers of task {self.name!r} have no average: compare its runs, or ship one of them")
+
+    def fused(self, model: torch.nn.Module, views: tuple, size: object, recipe: Recipe) -> torch.nn.Module | None:
+        "A model that looks at views and merges its answers; None: `evaluate.predictions.ManyViews`"
+        return None
+
+# %% ../../nbs/core/03_plugs.ipynb #4c92cdda
+class _Reports:
+    noun = "labels"   # what its labels are called
+    baselines = ()    # names of answers that a page can stand beside
+    explained = False # whether heat maps can say where the evidence for an answer lies
+
+    def scores(self, run: object, predictions: pd.DataFrame) -> dict | None:
+        "name -> (value, low, high) of a split, the one to look at first in front; None: the mean loss"
+        return None
+
+    def page(self, run: object, predictions: pd.DataFrame, asked: object) -> object:  # asked: `evaluate.page.Asked`
+        "The `evaluate.report.Report` about a split; None: rows, mean loss and advice"
+        return None
+
+    def plots(self, run: object, predictions: pd.DataFrame, asked: object) -> list | None:
+        "PNG files in the run's plots folder; None: the learning curves"
+        return None
+
+    def facts(self, predictions: pd.DataFrame) -> dict:  # plain JSON
+        "What a model card tells besides rows and scores"
+        return {}
+
+    def rules(self, run: object) -> dict | None:
+        "What a bundle decides by (`answer.decide`); None: its answers need no decision"
+        return None
+
+    def strangeness(self, run: object) -> object:
+        "What a bundle measures strangeness by; None: it doesn't"
+        return None
+
+    def sample(self, folder: object, n: int) -> pd.DataFrame | None:
+        "A table of rows that it can learn, for `check_task`; None: sample pictures of two species"
+        return None
+
+    def check_output(self, outputs: torch.Tensor, x: torch.Tensor, n_out: int) -> None:
+        "Raise for outputs of the model that this task can't read"
+
+    def check_answers(self, predictions: pd.DataFrame, labels: list[str]) -> None:
+        "Raise for a predictions table that lacks what its scores need"
+
 # %% ../../nbs/core/03_plugs.ipynb #066c33ca
 OUTPUTS = ("label", "number", "mask", "boxes", "image")
 MODES = ("max", "min")
 
 @dataclass(frozen=True)
-class Task(_Reads, _Learns, _Answers, _Judges):
+class Task(_Reads, _Learns, _Answers, _Judges, _Settles, _Reports):
     "What the library asks of one kind of answer: subclass it, and override what is different for yours"
     name = ""       # as in `Recipe.task`
     monitor = ""    # exact recorder name of the metric that chooses the best epoch

@@ -27,7 +27,7 @@ from ..tasks.segment.scores import fit_threshold
 from ..tasks.regress.scores import apply_margin, number_scores
 from ..evaluate.page import split_scores
 from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode
-from ..evaluate.predictions import (average_predictions, kept_answers, predict_table, read_predictions,
+from ..evaluate.predictions import (kept_answers, predict_table, read_predictions,
                                               save_predictions)
 from ..core.run import count_test_read, read_scores, update_scores
 from ..evaluate.report import number_text, score_text
@@ -205,7 +205,7 @@ class Together:
             learn.loss_func.threshold = self.scores.get("threshold", .5)
             return predict_table(learn, rows, self.recipe, self.labels, tta)
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
-        return average_predictions([_settled(table, self, run) for table, run in zip(tables, self.runs)])
+        return self.task.average([_settled(table, self, run) for table, run in zip(tables, self.runs)])
 
 # %% ../../nbs/experiments/02_crossval.ipynb #61eeec98
 class CrossVal:
@@ -309,7 +309,7 @@ def test(self: CrossVal, tta: int = 0) -> pd.DataFrame:
         if masks: save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
         update_scores(self.folder, dict(answered=key))
         kept = _kept(self, [self.folder/"predictions-test.csv"] if masks else paths, rows)
-    vote = kept[0] if masks else average_predictions(kept)
+    vote = kept[0] if masks else self.best.task.average(kept)
     save_predictions(vote, self.folder/"predictions-test.csv")
     own = number_scores(vote, self.best.measured) if self.together.task.output == "number" else None
     update_scores(self.folder, dict(test=own or split_scores(self.runs[0], vote), unreadable=lost_files(vote)))
@@ -344,7 +344,7 @@ def gain(self: CrossVal, tta: int = 0) -> dict:
         difference (a Difference, vote - best fold, on test), milliseconds of a picture: best, together
     """
     vote = self.test(tta)
-    best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv")
+    best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv", self.best.task.text)
     best.attrs["unreadable"] = lost_files(vote)  # by whichever fold
     models = dict(best=self.best.model(), together=self.together.model())
     channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.channels

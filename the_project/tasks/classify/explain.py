@@ -196,8 +196,8 @@ def explain(source, files: list, labels: str | list[str] | None = None, method: 
     list[Explained]
         one a picture
     """
-    if (output := getattr(getattr(source, "task", None), "output", "label")) != "label":
-        raise ValueError(f"heat maps explain labels, this run answers with a {output}: run.masks(files) shows masks")
+    if not getattr(getattr(source, "task", None), "explained", True):
+        raise ValueError(f"heat maps explain labels, and task {source.task.name!r} answers with none")
     model, names, preprocess, temperature = _asked(source)
     wanted = [labels] * len(files) if labels is None or isinstance(labels, str) else list(labels)
     if len(wanted) != len(files):

@@ -211,7 +211,7 @@ def shift_head(model: nn.Module, labels: list[str], offsets: dict[str, float]) -
     bias = layers[-1].bias
     with torch.no_grad(): bias += torch.tensor([offsets.get(label, 0.) for label in labels], device=bias.device)
 
-def keep_offsets(run, predictions: pd.DataFrame) -> None:
+def keep_offsets(run, predictions: pd.DataFrame) -> bool:
     """Choose offsets on valid and put them into a run's best weights, once
 
     Parameters
@@ -220,6 +220,11 @@ def keep_offsets(run, predictions: pd.DataFrame) -> None:
         a Run whose stages are done
     predictions : pd.DataFrame
         its validation answers
+
+    Returns
+    -------
+    bool
+        True: its answers may be others now
     """
     best, noted = run.folder/"best.safetensors", read_scores(run.folder).get("offsets")
     if noted is None:
@@ -227,10 +232,11 @@ def keep_offsets(run, predictions: pd.DataFrame) -> None:
         say(str(found))
         noted = asdict(found) | dict(weights=file_hash(best))
         update_scores(run.folder, dict(offsets=noted))
-    if noted["way"] == "none" or file_hash(best) != noted.get("weights"): return  # nothing gained, or done already
+    if noted["way"] == "none" or file_hash(best) != noted.get("weights"): return True  # nothing gained, or done already
     model = run.model()
     shift_head(model, run.labels, noted["offsets"])
     save_tensors(best, model.state_dict())
+    return True
 
 # %% ../../../nbs/tasks/classify/09_offsets.ipynb #ccbae876
 def _of_views(run, own: pd.DataFrame | None, tta: int) -> dict[str, float]:  # own: answers to valid in so many views

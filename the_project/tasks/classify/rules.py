@@ -265,20 +265,14 @@ def _valid_strangeness(run) -> np.ndarray | None:
     return seen.of(parts["valid"])
 
 # %% ../../../nbs/tasks/classify/08_rules.ipynb #d58a5732
-def read_rules(run) -> dict | None:
+def read_rules(run) -> dict:
     """A run's rules; fitted by `write_rules` when there are none for its weights
 
     Parameters
     ----------
     run
         finished
-
-    Returns
-    -------
-    dict | None
-        None: the run's task has no labels
     """
-    if run.task.output != "label": return None
     path = Path(run.folder)/"rules.json"
     kept = read_json(path) if path.exists() else {}
     return kept["rules"] if kept.get("weights") == _weights(run) else write_rules(run)

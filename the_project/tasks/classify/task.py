@@ -22,10 +22,16 @@ from torch import nn
 from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows, mean_probability
 from ...data.image import picture_beside
-from ...evaluate.metrics import label_sums, scores_of_labels
+from ...evaluate.contract import demand
+from ...evaluate.metrics import label_scores, label_sums, scores_of_labels
+from ...evaluate.predictions import VIEWS, average_predictions
 from ...models.heads import build_model
 from ...models.losses import make_loss
 from ...models.probe import start_head
+from .calibrate import apply_temperature, calibrate
+from .offsets import answers_with_offsets, keep_offsets
+from .page import class_facts, label_page, label_plots
+from .rules import read_rules, run_strangeness
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #721380ec
 def read_labels(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
@@ -300,6 +306,26 @@ class Classify(Task):
         return super().sums(predictions, codes) | label_sums(predictions, codes, k)
 
     def scores_of(self, sums): return scores_of_labels(sums) | super().scores_of(sums)
+
+    text, views, explained = ("truth", "prediction"), VIEWS, True
+
+    def adjust(self, run, valid): return run.recipe.offsets == "valid" and keep_offsets(run, valid)
+    def settle(self, run, valid): return calibrate(valid)
+    def calibrated(self, predictions, scores, measured=None): return apply_temperature(predictions, scores["temperature"])
+    def average(self, tables, weights=None): return average_predictions(tables, weights)
+    def scores(self, run, predictions): return label_scores(predictions)
+    def page(self, run, predictions, asked): return label_page(run, predictions, asked)
+    def plots(self, run, predictions, asked): return label_plots(run, predictions, asked)
+    def facts(self, predictions): return class_facts(predictions)
+    def rules(self, run): return read_rules(run)
+    def strangeness(self, run): return run_strangeness(run)
+
+    def answer(self, run, rows, split, tta):
+        return answers_with_offsets(run, rows, split, tta) if run.recipe.offsets == "valid" else None
+
+    def check_answers(self, predictions, labels):
+        columns = [name[2:] for name in predictions if name.startswith("p:")]
+        demand(columns == labels, f"collect has columns p:{columns[:3]}: give one p:<label> a label, in order")
 
     def start(self, learn, train, valid, labels):
         probe = start_head(learn.model, train, valid, len(labels))

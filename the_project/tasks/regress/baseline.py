@@ -77,9 +77,8 @@ def baseline_answers(run, split: str = "valid", method: str = "ridge") -> pd.Dat
     pd.DataFrame
         a predictions table, with intervals fitted on valid
     """
-    if run.task.output != "number":
-        raise ValueError(f"a regressor answers with numbers, task {run.task.name!r} with a {run.task.output}: use "
-                         "task='regress'")
+    if method in REGRESSORS and method not in run.task.baselines:
+        raise ValueError(f"a regressor answers with numbers, task {run.task.name!r} does not: use task='regress'")
     if method not in REGRESSORS:
         raise ValueError(f"there is no regressor {method!r}: use one of "
                          f"{', '.join(REGRESSORS)}{nearest(method, REGRESSORS)}")

@@ -5,7 +5,8 @@ plots behind it."""
 
 # %% auto #0
 __all__ = ['number_score_table', 'within_text', 'slice_section', 'worst_section', 'number_advice', 'make_number_report',
-           'plot_truth', 'plot_slices', 'plot_coverage', 'plot_worst_numbers', 'save_number_plots']
+           'plot_truth', 'plot_slices', 'plot_coverage', 'plot_worst_numbers', 'save_number_plots', 'settle_margin',
+           'number_page', 'number_plots']
 
 # %% ../../../nbs/tasks/regress/02_page.ipynb #74634b51
 from pathlib import Path
@@ -18,6 +19,9 @@ from matplotlib.figure import Figure
 from ...core.files import file_stems
 from ...core.recipe import Recipe
 from ...evaluate.metrics import group_codes
+from ...evaluate.page import Asked
+from ...evaluate.predictions import rows_answered
+from .baseline import baseline_answers
 from .scores import (apply_margin, fit_margin, held, mean_answers, number_columns, number_scores,
                                           slice_errors, worst_numbers)
 from ...evaluate.plots import (BLUE, GREY, INK, ORANGE, make_axes, plot_history, plot_tiles, save_plot,
@@ -366,3 +370,64 @@ def save_number_plots(folder: str | Path, predictions: pd.DataFrame, numbers: di
         paths.append(save_plot(plot_worst_numbers(told, numbers, name), worst_numbers(told, numbers, name), folder,
                                f"worst{end}"))
     return paths + [save_plot(*plot_coverage(predictions, numbers, valid), folder, "trust")]
+
+# %% ../../../nbs/tasks/regress/02_page.ipynb #4e706efb
+def settle_margin(run, valid: pd.DataFrame) -> dict:
+    """Fit the reach of the intervals
+
+    Parameters
+    ----------
+    run
+        with .measured
+    valid : pd.DataFrame
+        its validation answers
+
+    Returns
+    -------
+    dict
+        margin, coverage_before, coverage_after
+    """
+    margin = fit_margin(valid, run.measured)
+    before, after = (held(table, run.measured).mean() for table in (valid, apply_margin(valid, run.measured, margin)))
+    return dict(margin=margin, coverage_before=float(before), coverage_after=float(after))
+
+def number_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
+    """The page of a run
+
+    Parameters
+    ----------
+    run
+        of numbers
+    predictions : pd.DataFrame
+        of a split
+    asked : Asked
+        what the page is to be about
+    """
+    train, here = (run.table[run.table["split"] == split] for split in ("train", asked.split))
+    here = rows_answered(here, predictions)
+    named = {f"frozen features, {asked.baseline}": asked.baseline} if asked.baseline else {}
+    others = {name: baseline_answers(run, asked.split, method) for name, method in named.items()}
+    used = {"file", "split", "group", *run.labels}
+    few = [name for name in here if name not in used and not pd.api.types.is_float_dtype(here[name])
+           and 2 <= here[name].nunique() <= 8][:2]
+    return make_number_report(
+        predictions, run.measured, run.scores["margin"], train, asked.split, asked.title, asked.rows, asked.valid,
+        others, here[few].reset_index(drop=True) if few else None, run.history, run.recipe, asked.reads)
+
+def number_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
+    """The plots of a run
+
+    Parameters
+    ----------
+    run
+        these as in `number_page`
+    predictions : pd.DataFrame
+    asked : Asked
+
+    Returns
+    -------
+    list[Path]
+        PNG files
+    """
+    valid = predictions if asked.valid is None else asked.valid
+    return save_number_plots(run.folder/"plots", predictions, run.measured, run.scores["margin"], valid, run.history)

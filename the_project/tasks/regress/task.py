@@ -22,8 +22,12 @@ from ...core.problems import as_numbers
 from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows
 from ...data.image import picture_beside
+from ...evaluate.contract import demand
 from ...evaluate.metrics import add_by_group
-from .scores import gap_sums, scores_of_gaps
+from ...evaluate.predictions import VIEWS, average_numbers
+from .baseline import REGRESSORS
+from .page import number_page, number_plots, settle_margin
+from .scores import apply_margin, gap_sums, number_scores, scores_of_gaps
 from ...models.heads import build_model
 from ...models.numbers import NumberLoss, number_loss_name, start_numbers
 from ...answer.numbers import decode_numbers, from_scale, number_intervals, told_number
@@ -388,6 +392,20 @@ class Regress(Task):
 
     def sums(self, predictions, codes, name=None):
         return super().sums(predictions, codes) | dict(gaps=add_by_group(codes, gap_sums(predictions)))
+
+    views, noun, baselines = VIEWS, "numbers", tuple(REGRESSORS)
+
+    def settle(self, run, valid): return settle_margin(run, valid)
+    def calibrated(self, predictions, scores, measured=None): return apply_margin(predictions, measured, scores["margin"])
+    def average(self, tables, weights=None): return average_numbers(tables, weights)
+    def scores(self, run, predictions): return number_scores(predictions, run.measured, run.scores.get("margin"))
+    def page(self, run, predictions, asked): return number_page(run, predictions, asked)
+    def plots(self, run, predictions, asked): return number_plots(run, predictions, asked)
+
+    def check_answers(self, predictions, labels):
+        said = [f"{part}:{name}" for part in ("truth", "prediction") for name in labels if len(labels) > 1]
+        missing = [name for name in said if name not in predictions]
+        demand(not missing, f"collect gave a table without {', '.join(missing)}: give one of each number")
 
     def scores_of(self, sums): return (scores_of_gaps(sums["gaps"]) if "gaps" in sums else {}) | super().scores_of(sums)
     def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)

@@ -5,26 +5,31 @@
 # %% auto #0
 __all__ = ['constant_masks', 'mask_score_table', 'mask_class_section', 'mask_pairs', 'mask_pair_section', 'worst_mask_section',
            'mask_slice_section', 'mask_advice', 'make_mask_report', 'plot_class_iou', 'coverage_table', 'plot_coverage',
-           'plot_threshold', 'save_mask_plots']
+           'plot_threshold', 'save_mask_plots', 'settle_threshold', 'mask_page', 'mask_plots']
 
 # %% ../../../nbs/tasks/segment/02_page.ipynb #6f2841a5
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ...core.env import say
 from ...core.figure import shown_text
 from ...answer.mask_view import CLEAR, mask_colours
 from ...core.recipe import Recipe
-from .scores import (iou_of, mask_classes, mask_classes_table, mask_scores, over_classes,
+from .scores import (fit_threshold, iou_of, mask_classes, mask_classes_table, mask_scores, over_classes,
                                         picture_scores, pixel_confusion, pixel_counts, slice_masks, threshold_curve,
                                         worst_masks)
 from ...evaluate.metrics import group_codes
+from ...evaluate.page import Asked
 from ...evaluate.plots import (BLUE, GREEN, GREY, ORANGE, make_axes, plot_counts, plot_history, save_plot,
                                         set_title)
 from ...evaluate.report import (Report, Section, advice_from_history, count_lines, optimism_line, score_text,
                                         short_name)
+from ...evaluate.slices import slice_values
+from .show import plot_masks
 
 # %% ../../../nbs/tasks/segment/02_page.ipynb #4369d1dc
 def constant_masks(predictions: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -398,3 +403,68 @@ def save_mask_plots(folder: str | Path, predictions: pd.DataFrame, valid: pd.Dat
     paths.append(save_plot(plot_coverage(predictions), coverage_table(predictions), folder, "coverage"))
     if len(counts) > 2: return paths
     return [*paths, save_plot(plot_threshold(valid, threshold), threshold_curve(valid), folder, "threshold")]
+
+# %% ../../../nbs/tasks/segment/02_page.ipynb #5fce0227
+def settle_threshold(run, valid: pd.DataFrame) -> dict:
+    """Choose the threshold
+
+    Parameters
+    ----------
+    run
+        with .name
+    valid : pd.DataFrame
+        its validation answers
+
+    Returns
+    -------
+    dict
+        threshold, threshold_choice; {} unless there are two classes
+    """
+    if "yes" not in valid: return {}
+    found = fit_threshold(valid)
+    say(f"{run.name}: {found}")
+    return dict(threshold=found.value, threshold_choice=asdict(found))
+
+def mask_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
+    """The page of a run
+
+    Parameters
+    ----------
+    run
+        of masks
+    predictions : pd.DataFrame
+        of a split
+    asked : Asked
+        what the page is to be about
+    """
+    facts = predictions[["file"]].merge(run.table.drop_duplicates("file"), "left", "file")
+    used = {"file", "split", "fold", "group", *run.recipe.targets}
+    few = [name for name in facts.columns.difference(used, sort=False) if facts[name].nunique() > 1
+           and (facts[name].nunique() <= 8 or pd.api.types.is_numeric_dtype(facts[name]))]
+    slices = pd.DataFrame({name: slice_values(facts[name]) for name in few[:6]})
+    return make_mask_report(predictions, asked.split, asked.title, asked.rows, asked.valid,
+                            run.scores.get("threshold_choice"), slices, run.history, run.recipe, asked.reads)
+
+def mask_plots(run, predictions: pd.DataFrame, asked: Asked) -> list[Path]:
+    """The plots of a run
+
+    Parameters
+    ----------
+    run
+        these as in `mask_page`
+    predictions : pd.DataFrame
+    asked : Asked
+
+    Returns
+    -------
+    list[Path]
+        PNG files
+    """
+    valid = predictions if asked.valid is None else asked.valid
+    threshold, each = run.scores.get("threshold", .5), picture_scores(predictions)
+    paths = save_mask_plots(run.folder/"plots", predictions, valid, threshold, run.history)
+    try: figure = plot_masks(run, predictions, each["iou"])
+    except ValueError as error:  # pictures were moved since
+        say(f"the report shows no masks: {error}")
+        return paths
+    return [save_plot(figure, each, run.folder/"plots", "masks"), *paths]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METRICS', 'task', 'measure_scenes', 'PixelCounts', 'MaskMetric', 'iou', 'dice', 'pixel_accuracy', 'make_metrics',
            'edge_score', 'describe_answer', 'collect_predictions', 'crop_scene', 'decode_prediction', 'show_answer',
-           'bundle_fields', 'Segment']
+           'bundle_fields', 'check_counts', 'Segment']
 
 # %% ../../../nbs/tasks/segment/03_task.ipynb #bc4aa534
 import json
@@ -21,14 +21,18 @@ from PIL import Image
 from torch import nn
 
 from ...answer.mask_view import mask_colours
+from ...core.mask_sample import mask_table
 from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows, mean_probability
 from ...data.image import picture_beside
 from ...data.mask_files import bands_spec, mask_classes, mask_path
 from ...data.mask_measure import measure_bands
 from ...data.masks import MaskRows, mask_batch, no_mask
-from .scores import MASK_SCORES, mask_sums, scores_of_sums
+from ...evaluate.contract import demand
 from ...evaluate.metrics import add_by_group
+from .page import mask_page, mask_plots, settle_threshold
+from .scores import MASK_SCORES, mask_scores, mask_sums, scores_of_sums
+from .show import MASK_VIEWS, TurnedViews
 from ...models.band_input import IndexPixels, reflectance_unit
 from ...models.mask_loss import MaskLoss, decode_mask
 from ...models.unet import build_mask_model
@@ -341,6 +345,23 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
                 max_hole=recipe.max_hole, threshold=scores.get("threshold", .5))
     return dict(bands=bands_spec(measured["file_bands"], recipe), mask=mask)
 
+def check_counts(predictions: pd.DataFrame, labels: list[str]) -> None:
+    """Refuse a predictions table without outlines and counts of judged pixels
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        of masks
+    labels : list[str]
+        names of the classes
+    """
+    classes = [name.removeprefix("edge:") for name in predictions if name.startswith("edge:")]
+    demand(classes == labels, f"collect has columns edge:{classes[:3]}: give one edge:<class> a class, in order")
+    pixels = [f"n:{truth}:{said}" for truth in classes for said in classes]
+    demand(set(pixels) <= set(predictions), "collect gave no n:<truth>:<said> for each pair of classes")
+    judged = bool((predictions[pixels].sum(axis=1) <= predictions.height * predictions.width).all())
+    demand(judged, "collect counts more pixels than a picture has: count judged ones only, without padding")
+
 @dataclass(frozen=True)
 class Segment(Task):
     "A class for every pixel"
@@ -363,6 +384,26 @@ class Segment(Task):
 
     def sums(self, predictions, codes, name=None):
         return super().sums(predictions, codes) | dict(masks=add_by_group(codes, mask_sums(predictions)))
+
+    views, noun = MASK_VIEWS, "classes"
+
+    def fused(self, model, views, size, recipe): return TurnedViews(model, views, size, self.merge, recipe)
+    def settle(self, run, valid): return settle_threshold(run, valid)
+    def ready(self, learn, scores): learn.loss_func.threshold = scores.get("threshold", .5)
+    def state(self, scores): return "" if scores.get("threshold", .5) == .5 else f" at {scores['threshold']:g}"
+    def scores(self, run, predictions): return mask_scores(predictions)
+    def page(self, run, predictions, asked): return mask_page(run, predictions, asked)
+    def plots(self, run, predictions, asked): return mask_plots(run, predictions, asked)
+    def sample(self, folder, n): return mask_table(folder, n=n, size=64, classes=2, plant=False)
+    def check_answers(self, predictions, labels): check_counts(predictions, labels)
+
+    def average(self, tables, weights=None):
+        raise ValueError("answers of masks are kept as counts of pixels, which have no average: let the models answer "
+                         "as one, SoftVote(models)")
+
+    def check_output(self, outputs, x, n_out):
+        demand(outputs.shape[1:] == (n_out, *x.shape[2:]),
+               f"model gave {tuple(outputs.shape)} for pictures of {tuple(x.shape)}: give n_out numbers a pixel")
 
     def scores_of(self, sums):
         found = scores_of_sums(sums["masks"]) if "masks" in sums else {}
