@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import sidebar
 from docstrings import rewrite
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,12 +24,12 @@ PACKAGE = ROOT / "the_project"
 
 def snapshot() -> dict[str, bytes]:
     "Content of every notebook and every generated file"
-    paths = [*(ROOT / "nbs").rglob("*.ipynb"), *PACKAGE.rglob("*.py")]
+    paths = [*(ROOT / "nbs").rglob("*.ipynb"), *PACKAGE.rglob("*.py"), *(p for p in [sidebar.FILE] if p.exists())]
     return {str(p.relative_to(ROOT)): p.read_bytes() for p in paths if ".ipynb_checkpoints" not in p.parts}
 
 
 def export() -> None:
-    "Clean, empty the package, export"
+    "Clean, empty the package, export, write the site's sidebar"
     from nbdev.clean import nbdev_clean
     from nbdev.doclinks import nbdev_export
     nbdev_clean()
@@ -45,6 +46,7 @@ def export() -> None:
         lines.update(nbdev=text.count("\n"), docstrings=new.count("\n"))
     print(f"{len(modules)} modules of {lines['nbdev']} lines as nbdev writes them, {lines['docstrings']} with docstrings")
     for folder in {p.parent for p in PACKAGE.rglob("*.py")}: (folder / "__init__.py").touch()
+    sidebar.FILE.write_text(sidebar.sidebar(), encoding="utf-8")
 
 
 def count_lines() -> dict[str, int]:

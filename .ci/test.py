@@ -6,6 +6,7 @@ cells: passed (code cells of notebooks that ran through), failed (one a notebook
 A notebook fails too when a cell that ran shows another text than the committed one (.ci/outputs.py says what is compared).
 
     python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600]
+    python .ci/test.py --smoke     a handful of notebooks that touch everything, in under a minute
 
 Cells flagged `data` run where the real data lies (THE_PROJECT_DATA, or ../shared/data beside the checkout),
 `gpu` where there is one; `slow` and `net` when asked for, by --flags or in TEST_FLAGS.
@@ -13,6 +14,7 @@ Cells flagged `data` run where the real data lies (THE_PROJECT_DATA, or ../share
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -24,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 os.environ["TQDM_DISABLE"] = "1"
+SMOKE = ("core.recipe", "data.table", "models.heads", "answer.predict", "evaluate.report", "train.best", "bundle.card", "page.parts")
 sys.path[:0] = [str(ROOT), str(ROOT / ".ci")]
 
 
@@ -33,7 +36,18 @@ def find_notebooks(paths: list[str]) -> list[Path]:
     for path in map(Path, paths or [str(ROOT / "nbs")]):
         if not path.exists(): sys.exit(f"{path} does not exist: name a notebook or a folder of notebooks")
         found |= {path} if path.is_file() else {p for p in path.rglob("*.ipynb") if not any(s[0] in "._" for s in p.parts[1:])}
-    return sorted((p.resolve() for p in found), key=lambda p: ("studies" in p.parts, p))
+    return sorted((p.resolve() for p in found), key=lambda p: ("studies" in p.parts, p.name != "index.ipynb", p))
+
+
+def smoke() -> list[str]:
+    "The README's notebook, which goes from a table to a bundle, and a notebook of each folder that takes seconds"
+    made = {}
+    for path in (ROOT / "nbs").rglob("*.ipynb"):
+        exported = re.search(r'#\|\s*default_exp\s+([\w.]+)', path.read_text(encoding="utf-8"))
+        if exported: made[exported[1]] = str(path)
+    lost = [name for name in SMOKE if name not in made]
+    if lost: sys.exit(f"no notebook makes {', '.join(lost)}: mend SMOKE in .ci/test.py")
+    return [str(ROOT / "nbs/index.ipynb"), *(made[name] for name in SMOKE)]
 
 
 def available_flags() -> set[str]:
@@ -101,8 +115,9 @@ def main() -> int:
     parser.add_argument("--flags", default="", help="flagged cells to run besides those that can run here")
     parser.add_argument("--workers", type=int, default=2, help="notebooks at a time")
     parser.add_argument("--limit", type=float, default=600, help="seconds a notebook may take")
+    parser.add_argument("--smoke", action="store_true", help="the README's notebook and one quick notebook a folder")
     args = parser.parse_args()
-    notebooks = find_notebooks(args.paths)
+    notebooks = find_notebooks(smoke() if args.smoke else args.paths)
     from nbdev.config import get_config
     os.chdir(ROOT)
     skip = sorted(set(get_config().tst_flags.split()) - available_flags() - set(args.flags.split()))

@@ -29,18 +29,19 @@ def _audit_masks(args, recipe, out: Path) -> int:
 def _audit(args) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir(): raise ValueError(f"--out {args.out} is a file: name a folder")
-    if args.task or args.settings or args.recipe:
+    recipe = recipe_from(args) if args.task or args.settings or args.recipe else None
+    if recipe:
         from the_project.core.plugs import find_task
 
-        recipe = recipe_from(args)
         if find_task(recipe.task).output == "mask": return _audit_masks(args, recipe, out)
     from the_project.audit.audit import apply_fixes, audit_table
     from the_project.core.csv_text import csv_table
     from the_project.core.files import atomic_write
     from the_project.data.table import read_table
 
-    table = read_table(args.table, columns=column_names(args.column), root=args.root, target=None, bad_rows="keep",
-                       task=args.task)
+    table = read_table(args.table, columns=column_names(args.column), root=args.root, bad_rows="keep",
+                       target=recipe.targets[0] if recipe and recipe.targets[0] != "label" else None,
+                       task=recipe.task if recipe else None)
     if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
