@@ -3867,6 +3867,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'the_project/tasks/classify/task.py'),
                                                  'the_project.tasks.classify.task.answer_batches': ( 'tasks/classify/task.html#answer_batches',
                                                                                                      'the_project/tasks/classify/task.py'),
+                                                 'the_project.tasks.classify.task.check_shares': ( 'tasks/classify/task.html#check_shares',
+                                                                                                   'the_project/tasks/classify/task.py'),
                                                  'the_project.tasks.classify.task.collect_predictions': ( 'tasks/classify/task.html#collect_predictions',
                                                                                                           'the_project/tasks/classify/task.py'),
                                                  'the_project.tasks.classify.task.count_labels': ( 'tasks/classify/task.html#count_labels',

@@ -291,9 +291,9 @@ class _Settles:
         "What was settled, as far as answers depend on it"
         return ""
 
-    def calibrated(self, predictions: pd.DataFrame, scores: dict, measured: object = None) -> pd.DataFrame:
-        "Answers as trained with what was settled"
-        return predictions
+    def calibrated(self, table: pd.DataFrame, scores: dict, measured: object = None) -> pd.DataFrame:
+        "Predictions as trained with what was settled"
+        return table
 
     def answer(self, run: object, rows: pd.DataFrame, split: str, tta: int) -> pd.DataFrame | None:
         "A run's predictions of a split; None: those of `evaluate.predictions.predict_table`"

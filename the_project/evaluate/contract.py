@@ -267,7 +267,7 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
     recipe : Recipe | None
         its task and target at least; None: the smallest, over labels
     table : pd.DataFrame | None
-        6 to 12 rows that it can learn; None: `Task.sample`, or pictures of two species
+        6 to 12 rows that it can learn; None: `Task.sample`, or two species
 
     Returns
     -------

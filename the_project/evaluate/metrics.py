@@ -531,7 +531,8 @@ def label_sums(predictions: pd.DataFrame, codes: np.ndarray, k: int = 3) -> dict
     near = truth_ranks(truth, probability_matrix(predictions)) < k
     counted = dict(hits=(truth, hit), said=(said, one), support=(truth, one))
     sums = {name: sum_by_group(codes, column, values, n) for name, (column, values) in counted.items()}
-    return sums | {name: sum_by_group(codes, first, values, 1) for name, values in {"hit": hit, f"near_{k}": near}.items()}
+    shares = {"hit": hit, f"near_{k}": near}
+    return sums | {name: sum_by_group(codes, first, values, 1) for name, values in shares.items()}
 
 def scores_of_labels(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Scores from sums over any choice of groups

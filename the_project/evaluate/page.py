@@ -188,7 +188,7 @@ def write_report(run, split: str | None = None, tta: int = 0, baseline: str | No
     tta : int
         views a picture, 0 .. 12
     baseline : str | None
-        other answers to compare with, of `Task.baselines`; of numbers "ridge", "svr", "forest"
+        other answers to compare with, of `Task.baselines`
 
     Returns
     -------

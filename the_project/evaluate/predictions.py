@@ -339,7 +339,8 @@ def _answering(learn, model: nn.Module) -> Iterator[None]:  # for a while, `lear
     finally: learn.model = own
 
 def _check_views(tta: int, task: Task) -> None:
-    if tta > 1 and not task.views: raise ValueError(f"tta={tta}: answers of task {task.name!r} have no average, use tta=0")
+    if tta > 1 and not task.views:
+        raise ValueError(f"tta={tta}: answers of task {task.name!r} have no average, use tta=0")
     most = max(len(task.views), 1)
     if not 0 <= tta <= most: raise ValueError(f"tta={tta} views: use 0 (off) .. {most}")
 

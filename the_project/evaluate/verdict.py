@@ -233,7 +233,8 @@ def without_luck(tables: list[pd.DataFrame], metric: str | Score = "f1_macro", n
         weights = np.concatenate([*draw_weights(len(left), n, seed)])
         weights = weights[(weights == 0).any(1)]
         counts, draws = [_counts(table, score, codes) for table in tables], np.arange(len(weights))
-        drawn, rest = (np.stack([_score(one, score, w) for one in counts]) for w in (weights, (weights == 0).astype(float)))
+        unseen = (weights == 0).astype(float)
+        drawn, rest = (np.stack([_score(one, score, w) for one in counts]) for w in (weights, unseen))
         chosen = (sign * drawn).argmax(0)
         value = whole.mean() + np.nanmean(rest[chosen, draws] - rest.mean(0))
         spread = whole[chosen].var()

@@ -24,8 +24,8 @@ from ...evaluate.predictions import label_codes, label_names, probability_matrix
 from ...core.run import read_scores, update_scores
 from .priors import fit_priors, with_priors
 from ...evaluate.report import Section
-from .strangers import (Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness,
-                                            row_features, score_strangers)
+from .strangers import (
+    Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness, row_features, score_strangers)
 from ...answer.decide import check_rules
 from ...answer.config import genus_of
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['task', 'read_labels', 'read_target', 'count_labels', 'F1Macro', 'TopK', 'answer_batches', 'collect_predictions',
-           'decode_prediction', 'show_answer', 'Classify']
+           'decode_prediction', 'show_answer', 'check_shares', 'Classify']
 
 # %% ../../../nbs/tasks/classify/12_task.ipynb #8f6662b7
 import math
@@ -275,9 +275,23 @@ def show_answer(picture: Image.Image | np.ndarray, decoded: dict) -> Figure:
     right.spines[:].set_visible(False)
     return figure
 
-# %% ../../../nbs/tasks/classify/12_task.ipynb #a6f3355b
+# %% ../../../nbs/tasks/classify/12_task.ipynb #ce744cfc
 def _top(k: int) -> Score: return Score(f"top_{k}", words=f"top-{k}", parts=(f"near_{k}",))
 
+def check_shares(predictions: pd.DataFrame, labels: list[str]) -> None:
+    """Refuse a predictions table without a probability of each label
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    labels : list[str]
+        names in class order
+    """
+    columns = [name[2:] for name in predictions if name.startswith("p:")]
+    demand(columns == labels, f"collect has columns p:{columns[:3]}: give one p:<label> a label, in order")
+
+# %% ../../../nbs/tasks/classify/12_task.ipynb #a6f3355b
 @dataclass(frozen=True)
 class Classify(Task):
     "One label a picture"
@@ -299,7 +313,8 @@ class Classify(Task):
                  Score("accuracy", words="of the pictures", parts=("hit",)), _top(3), *Task.judged_by)
 
     def score(self, name=None):
-        return replace(_top(int(name[4:])), task=self) if re.fullmatch(r"top_[1-9]\d*", name or "") else super().score(name)
+        ranked = re.fullmatch(r"top_([1-9]\d*)", name or "")
+        return replace(_top(int(ranked[1])), task=self) if ranked else super().score(name)
 
     def sums(self, predictions, codes, name=None):
         k = int(name[4:]) if name and name.startswith("top_") else 3
@@ -311,7 +326,7 @@ class Classify(Task):
 
     def adjust(self, run, valid): return run.recipe.offsets == "valid" and keep_offsets(run, valid)
     def settle(self, run, valid): return calibrate(valid)
-    def calibrated(self, predictions, scores, measured=None): return apply_temperature(predictions, scores["temperature"])
+    def calibrated(self, table, scores, measured=None): return apply_temperature(table, scores["temperature"])
     def average(self, tables, weights=None): return average_predictions(tables, weights)
     def scores(self, run, predictions): return label_scores(predictions)
     def page(self, run, predictions, asked): return label_page(run, predictions, asked)
@@ -322,10 +337,7 @@ class Classify(Task):
 
     def answer(self, run, rows, split, tta):
         return answers_with_offsets(run, rows, split, tta) if run.recipe.offsets == "valid" else None
-
-    def check_answers(self, predictions, labels):
-        columns = [name[2:] for name in predictions if name.startswith("p:")]
-        demand(columns == labels, f"collect has columns p:{columns[:3]}: give one p:<label> a label, in order")
+    def check_answers(self, predictions, labels): check_shares(predictions, labels)
 
     def start(self, learn, train, valid, labels):
         probe = start_head(learn.model, train, valid, len(labels))

@@ -22,11 +22,12 @@ from ...evaluate.metrics import group_codes
 from ...evaluate.page import Asked
 from ...evaluate.predictions import rows_answered
 from .baseline import baseline_answers
-from .scores import (apply_margin, fit_margin, held, mean_answers, number_columns, number_scores,
-                                          slice_errors, worst_numbers)
+from .scores import (
+    apply_margin, fit_margin, held, mean_answers, number_columns, number_scores, slice_errors, worst_numbers)
 from ...evaluate.plots import (BLUE, GREY, INK, ORANGE, make_axes, plot_history, plot_tiles, save_plot,
                                         set_title)
-from ...evaluate.report import Report, Section, advice_from_history, count_lines, number_text, optimism_line, score_text
+from ...evaluate.report import (
+    Report, Section, advice_from_history, count_lines, number_text, optimism_line, score_text)
 
 # %% ../../../nbs/tasks/regress/02_page.ipynb #d2c7621a
 def number_score_table(scores: dict[str, dict], answers: dict[str, pd.DataFrame], numbers: dict) -> pd.DataFrame:

@@ -396,7 +396,7 @@ class Regress(Task):
     views, noun, baselines = VIEWS, "numbers", tuple(REGRESSORS)
 
     def settle(self, run, valid): return settle_margin(run, valid)
-    def calibrated(self, predictions, scores, measured=None): return apply_margin(predictions, measured, scores["margin"])
+    def calibrated(self, table, scores, measured=None): return apply_margin(table, measured, scores["margin"])
     def average(self, tables, weights=None): return average_numbers(tables, weights)
     def scores(self, run, predictions): return number_scores(predictions, run.measured, run.scores.get("margin"))
     def page(self, run, predictions, asked): return number_page(run, predictions, asked)

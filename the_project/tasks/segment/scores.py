@@ -234,7 +234,8 @@ def scores_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     return scores | {f"class_{name}": values for name, values in each.items()}
 
 # %% ../../../nbs/tasks/segment/00_scores.ipynb #542d68db
-MASK_SCORES = dict(iou="IoU", dice="Dice", boundary_f1="boundary F1", pixel_accuracy="of the pixels", picture_iou="mean IoU of a picture")
+MASK_SCORES = dict(iou="IoU", dice="Dice", boundary_f1="boundary F1", pixel_accuracy="of the pixels",
+                   picture_iou="mean IoU of a picture")
 
 def _flat(sums: np.ndarray) -> dict[str, np.ndarray]:  # a name a class too, by its number
     scores = scores_of_sums(sums)
