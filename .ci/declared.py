@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 POSIX = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 # Import name: what to install, where the two differ and the package may be absent here.
-NAMES = {"ray": "ray", "cleanlab": "cleanlab", "pytorch_optimizer": "pytorch_optimizer", "IPython": "ipython", "spaces": "spaces",
+NAMES = {"ray": "ray", "cleanlab": "cleanlab", "pytorch_optimizer": "pytorch_optimizer", "IPython": "ipython",
+         "spaces": "spaces",
          "pillow_heif": "pillow-heif", "tensorflow": "tensorflow", "diffusers": "diffusers", "mlflow": "mlflow-skinny"}
 # Comes only with what is declared: a notebook is run by ipykernel, and a Space brings spaces.
 ALONG = {"ipython", "spaces", "tensorflow", "diffusers"}
@@ -51,7 +52,8 @@ def main() -> int:
     for path in sorted((ROOT / "the_project").rglob("*.py")):
         for name, top in sorted(imports(path)):
             where = f"{path.relative_to(ROOT)}: {name}"
-            if top and name in POSIX: problems.append(f"{where} is not there on Windows: import it inside the function, with another way")
+            if top and name in POSIX:
+                problems.append(f"{where} is not there on Windows: import it inside the function, with another way")
             if name in sys.stdlib_module_names or name == "the_project": continue
             packages = {normal(package) for package in [*installed.get(name, []), NAMES.get(name, name)]}
             if not packages & (known | ALONG): problems.append(f"{where} is declared nowhere in settings.ini")
@@ -61,7 +63,8 @@ def main() -> int:
               "for module in pkgutil.walk_packages(the_project.__path__, 'the_project.'): importlib.import_module(module.name)\n")
     # what the library stands on may load those modules itself: it is imported first
     ready = "import sys, torch, fastai.vision.all, timm, sklearn, matplotlib.pyplot, pandas, multiprocessing.connection, subprocess, filelock, albumentations\n"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ready + script], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ready + script], cwd=ROOT, capture_output=True,
+                          text=True)
     if done.returncode: problems.append(f"without {', '.join(POSIX)}: {done.stderr.strip().splitlines()[-1]}")
     print("\n".join(problems) or f"every import is declared ({len(known)} packages), and none needs POSIX")
     return int(bool(problems))

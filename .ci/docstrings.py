@@ -21,7 +21,8 @@ class Source:
         self.text, self.lines, self.tree = text, text.splitlines(), ast.parse(text)
         self.tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
         self.places = {token.start: number for number, token in enumerate(self.tokens)}
-        self.comments = {t.start[0]: t.string.lstrip("# ") for t in self.tokens if t.type == tokenize.COMMENT and not t.string.startswith("#|")}
+        self.comments = {t.start[0]: t.string.lstrip("# ") for t in self.tokens if t.type == tokenize.COMMENT
+                         and not t.string.startswith("#|")}
 
     def alone(self, line: int) -> bool:
         "Whether a line holds a comment and nothing else"
@@ -56,7 +57,8 @@ def signature(tokens: list, indent: int) -> list[str]:
             if same_line: text += " " * min(1, token.start[1] - last.end[1])
             elif last.string not in "([{" and token.string not in ")]}": text += " "
         depth += token.type == tokenize.OP and token.string in "([{"
-        end = depth == 1 and token.string == "," and after is not None and after.string == ")"  # the comma after the last parameter
+        # the comma after the last parameter
+        end = depth == 1 and token.string == "," and after is not None and after.string == ")"
         text += "" if end else token.string
         depth -= token.type == tokenize.OP and token.string in ")]}"
         if depth == 1 and token.string == "," and not end: pieces, text, token = [*pieces, text], "", None
@@ -89,7 +91,8 @@ def comments_of(source: Source, places: dict[str, range], until: int) -> dict[st
 def section(title: str, entries: list[tuple[str, str]]) -> list[str]:
     "Lines of a section of a numpy-style docstring"
     if not entries: return []
-    return ["", title, "-" * len(title), *(line for head, text in entries for line in (head, *([f"    {text}"] if text else [])))]
+    return ["", title, "-" * len(title), *(line for head, text in entries
+                                           for line in (head, *([f"    {text}"] if text else [])))]
 
 
 def literal(lines: list[str], indent: int) -> list[str]:
@@ -98,7 +101,8 @@ def literal(lines: list[str], indent: int) -> list[str]:
     for number, line in enumerate(lines):
         inner = len(line) - len(line.lstrip())
         width = WIDTH - indent - 4 * (number == 0)
-        wrapped += textwrap.wrap(line, width, subsequent_indent=" " * inner, break_long_words=False, break_on_hyphens=False) or [""]
+        wrapped += textwrap.wrap(line, width, subsequent_indent=" " * inner, break_long_words=False,
+                                 break_on_hyphens=False) or [""]
     text = "\n".join(wrapped)
     if '"""' in text: raise ValueError(f"a docstring holds three quotes: {text[:80]}")
     prefix = "r" if "\\" in text else ""
@@ -135,11 +139,13 @@ def of_function(source: Source, node: ast.FunctionDef) -> tuple[list[str], list[
     shared = [name for name in places if sum(places[name] == other for other in places.values()) > 1]
     for name in shared[:-1]: places.pop(name)
     told = comments_of(source, places, of_return - 1)
-    answer = " ".join(source.comments[line] for line in range(of_return, max(end, node.body[0].lineno * (node.body[0].lineno == end)) + 1) if line in source.comments)
+    answer = " ".join(source.comments[line] for line in range(of_return,
+                                                              max(end, node.body[0].lineno * (node.body[0].lineno == end)) + 1) if line in source.comments)
     lines = summary(node)
     errors = raised(" ".join(lines))
     if not told and not answer and not errors: return None
-    parameters = [(f"{name} : {source.code(a.annotation)}" if a.annotation else name, told.get(name, "")) for name, a in named if name not in ("self", "cls") or name in told]
+    parameters = [(f"{name} : {source.code(a.annotation)}" if a.annotation else name, told.get(name, ""))
+                  for name, a in named if name not in ("self", "cls") or name in told]
     parameters = parameters if told else []
     kind = source.code(node.returns)
     if kind == "None" and answer: lines, answer = [*lines, *[""] * bool(lines), answer], ""
@@ -157,10 +163,13 @@ def body_indent(node: ast.AST) -> int:
 def of_class(source: Source, node: ast.ClassDef) -> list[str] | None:
     "New docstring of a dataclass whose fields are commented"
     if not any("dataclass" in source.code(decorator) for decorator in node.decorator_list): return None
-    fields = [part for part in node.body if isinstance(part, ast.AnnAssign) and not source.code(part.annotation).startswith("ClassVar")]
-    told = comments_of(source, {part.target.id: range(part.lineno, part.end_lineno + 1) for part in fields}, node.end_lineno)
+    fields = [part for part in node.body if isinstance(part, ast.AnnAssign)
+              and not source.code(part.annotation).startswith("ClassVar")]
+    told = comments_of(source, {part.target.id: range(part.lineno, part.end_lineno + 1) for part in fields},
+                       node.end_lineno)
     if not told: return None
-    entries = {title: [(f"{part.target.id} : {source.code(part.annotation)}", told.get(part.target.id, "")) for part in fields
+    entries = {title: [(f"{part.target.id} : {source.code(part.annotation)}", told.get(part.target.id, ""))
+                       for part in fields
                        if part.target.id[0] != "_" and ("init=False" in source.code(part.value)) == later]
                for title, later in (("Parameters", False), ("Attributes", True))}
     lines = summary(node) + [line for title, rows in entries.items() for line in section(title, rows)]
@@ -181,7 +190,8 @@ def edits(source: Source, nodes: list) -> list[tuple[int, int, list[str]]]:
         had = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
         if isinstance(node, ast.ClassDef):
             found += edits(source, node.body)
-            if doc := of_class(source, node): found.append((first.lineno, first.end_lineno if had else first.lineno - 1, doc))
+            if doc := of_class(source, node):
+                found.append((first.lineno, first.end_lineno if had else first.lineno - 1, doc))
             continue
         new = of_function(source, node)
         if new is None: continue
@@ -189,7 +199,8 @@ def edits(source: Source, nodes: list) -> list[tuple[int, int, list[str]]]:
         end = source.header(node)[-1].end
         if end[0] == first.lineno:  # a body on the line of the signature
             body = " " * body_indent(node) + source.lines[first.lineno - 1][first.col_offset:]
-            if first.end_lineno == first.lineno: body = body[:len(body) - len(source.lines[first.lineno - 1]) + first.end_col_offset]
+            if first.end_lineno == first.lineno:
+                body = body[:len(body) - len(source.lines[first.lineno - 1]) + first.end_col_offset]
             found.append((node.lineno, first.lineno, head + doc + [body] * (not had)))
         else: found.append((node.lineno, first.end_lineno if had else end[0], head + doc))
     return found
@@ -199,7 +210,8 @@ def without_docstrings(text: str) -> str:
     "The syntax tree of a module, docstrings left out"
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and ast.get_docstring(node, clean=False) is not None: node.body = node.body[1:]
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     return ast.dump(tree)
 
 
@@ -209,5 +221,6 @@ def rewrite(text: str, name: str) -> str:
     lines = source.lines
     for first, last, new in sorted(edits(source, source.tree.body), reverse=True): lines[first - 1:last] = new
     new = "\n".join(lines) + "\n" if text else text
-    if without_docstrings(new) != without_docstrings(text): raise ValueError(f"{name}: writing docstrings changed the code")
+    if without_docstrings(new) != without_docstrings(text):
+        raise ValueError(f"{name}: writing docstrings changed the code")
     return new

@@ -56,14 +56,16 @@ def count_lines() -> dict[str, int]:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "code" and re.search(r"(?m)^#\|\s*exports?\b", source):
-                found[path.parent.name] += len([line for line in source.strip().splitlines() if not line.startswith("#|")])
+                found[path.parent.name] += len([line for line in source.strip().splitlines()
+                                                if not line.startswith("#|")])
     return dict(sorted(found.items()))
 
 
 def main() -> int:
     if "--lines" in sys.argv:
         lines = count_lines()
-        print("\n".join(f"{count:6} {folder}" for folder, count in lines.items()), f"{sum(lines.values()):6} lines of export cells", sep="\n")
+        print("\n".join(f"{count:6} {folder}" for folder, count in lines.items()),
+              f"{sum(lines.values()):6} lines of export cells", sep="\n")
         return 0
     before = snapshot()
     backup = Path(tempfile.mkdtemp()) / "the_project"
@@ -74,7 +76,8 @@ def main() -> int:
         raise
     after = snapshot()
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    print(f"{'stale' if '--check' in sys.argv else 'changed'}: {', '.join(changed)}" if changed else "notebooks are clean and the export is fresh")
+    print(f"{'stale' if '--check' in sys.argv else 'changed'}: {', '.join(changed)}" if changed
+          else "notebooks are clean and the export is fresh")
     return int(bool(changed) and "--check" in sys.argv)
 
 

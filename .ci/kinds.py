@@ -24,7 +24,8 @@ TASKS = {"classify", "regress", "segment", "tag", "detect", "generate"}
 INPUTS = {"picture", "raster", "sound"}
 OUTPUTS = {"label", "labels", "number", "numbers", "mask", "masks", "tags", "boxes"}
 KINDS = TASKS | INPUTS | OUTPUTS
-COLUMNS = {"label", "labels", "mask", "masks", "number", "numbers", "picture", "tags", "boxes"}  # ordinary words and columns too
+# ordinary words and columns too
+COLUMNS = {"label", "labels", "mask", "masks", "number", "numbers", "picture", "tags", "boxes"}
 ASKED = ("task", "output", "input", "kind", "follow")  # with those, they are kinds when compared with one of these
 CLASSES = {"Classify", "Tag", "Regress", "Segment", "Detect", "Generate", "Picture", "Raster", "Sound"}
 OTHERS = {"args", "graph", "node"}  # their .output is a shell's option, or ONNX's
@@ -48,7 +49,8 @@ def last_name(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute): return node.attr
     if isinstance(node, ast.Name): return node.id
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant): return str(node.slice.value)
-    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant): return str(node.args[0].value)
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        return str(node.args[0].value)
     return ""
 
 
@@ -74,7 +76,8 @@ def asks(node: ast.AST) -> str:
     if isinstance(node, ast.MatchValue) and (found := words(node.value)): return f"matches {', '.join(sorted(found))}"
     if isinstance(node, ast.Attribute) and node.attr == "output" and isinstance(node.ctx, ast.Load):
         return "" if last_name(node.value) in OTHERS else "reads .output"
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and words_of_slice(node) == "output": return 'reads ["output"]'
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and words_of_slice(node) == "output":
+        return 'reads ["output"]'
     if isinstance(node, ast.Dict) and (found := keyed(node)): return f"a dict keyed by {', '.join(sorted(found))}"
     if not isinstance(node, ast.Call): return ""
     name = last_name(node.func) if not isinstance(node.func, ast.Call) else ""
@@ -82,7 +85,8 @@ def asks(node: ast.AST) -> str:
         classes = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
         found = {last_name(part) for part in classes} & CLASSES
         return f"{name} of {', '.join(sorted(found))}" if found else ""
-    if name == "get" and node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == "output": return 'reads .get("output")'
+    if name == "get" and node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == "output":
+        return 'reads .get("output")'
     if name == "dict" and not node.args and (found := keyed(node)): return f"a dict keyed by {', '.join(sorted(found))}"
     return ""
 
@@ -107,9 +111,11 @@ def look(root: Path) -> tuple[list[tuple[str, str]], list[str]]:
         if path.name[0] == "_" or len(module) < 2: continue
         lines = {}
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if by_name(node) and ".".join(module) not in BY_NAME: named.append(f"{path.relative_to(root)}:{node.lineno}: imports a module of ours by name")
+            if by_name(node) and ".".join(module) not in BY_NAME:
+                named.append(f"{path.relative_to(root)}:{node.lineno}: imports a module of ours by name")
             if not own(module) and (what := asks(node)): lines.setdefault(node.lineno, []).append(what)
-        found += [(module[0], f"{path.relative_to(root)}:{line}: {', '.join(sorted(set(what)))}") for line, what in sorted(lines.items())]
+        found += [(module[0], f"{path.relative_to(root)}:{line}: {', '.join(sorted(set(what)))}")
+                  for line, what in sorted(lines.items())]
     return found, named
 
 
@@ -122,14 +128,17 @@ def main() -> int:
     found, named = look(args.at.resolve())
     counts = Counter(folder for folder, _ in found)
     if args.list: print("\n".join([*(line for _, line in found), *named]))
-    print(", ".join(f"{folder} {n}" for folder, n in sorted(counts.items())) or "nowhere", f"| {len(found)} places ask which kind it is; {len(named)} imports of ours by name", sep=" ")
+    print(", ".join(f"{folder} {n}" for folder, n in sorted(counts.items())) or "nowhere",
+          f"| {len(found)} places ask which kind it is; {len(named)} imports of ours by name", sep=" ")
     if args.at != ROOT: return 0
     stored = json.loads(STORED.read_text()) if STORED.exists() else dict(places=len(found), by_name=len(named))
     now = dict(places=len(found), by_name=len(named), folders=dict(sorted(counts.items())))
     if args.update or not STORED.exists():
-        if now["places"] <= stored["places"] and now["by_name"] <= stored["by_name"]: STORED.write_text(json.dumps(now, indent=1) + "\n")
+        if now["places"] <= stored["places"] and now["by_name"] <= stored["by_name"]:
+            STORED.write_text(json.dumps(now, indent=1) + "\n")
     more = [name for name, count in (("places", len(found)), ("by_name", len(named))) if count > stored[name]]
-    for name in more: print(f"{name}: {now[name]}, {stored[name]} before: make it a method of the kind; --list shows where, {STORED.name} has the numbers by folder")
+    for name in more:
+        print(f"{name}: {now[name]}, {stored[name]} before: make it a method of the kind; --list shows where, {STORED.name} has the numbers by folder")
     return int(bool(more))
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "the_project"
-ORDER = ["answer", "core", "data", "models", "train", "evaluate", "tasks", "bundle", "page", "runs", "audit", "experiments", "commands", "all"]
-APART = {"tasks"}  # a folder in these never imports another of them
+ORDER = ["answer", "core", "data", "models", "inputs", "train", "evaluate", "tasks", "bundle", "page", "runs", "audit", "experiments", "commands", "all"]
+APART = {"inputs", "tasks"}  # one folder a kind, and kinds never import each other
 ANSWER = {*sys.stdlib_module_names, "numpy", "PIL"}
 LAZY = {"wandb", "gradio", "gradio_client", "optuna", "ray", "segmentation_models_pytorch", "diffusers", "onnx", "onnxruntime",
         "onnxscript", "albumentations", "tensorboard", "pyarrow", "pytorch_optimizer", "tensorflow", "mlflow", "trackio", "IPython", "cleanlab", "tifffile",
@@ -87,8 +87,8 @@ def main() -> int:
             if inner == "__version__": continue
             other = module.split(".")[0]
             if other == folder:
-                if folder in APART and module.split(".")[1] != name.split(".")[1]:
-                    problems.append(f"{where}: {name} imports {module}: folders of {folder} never import each other")
+                if folder in APART and name.split(".")[1] != module.split(".")[1]:
+                    problems.append(f"{where}: {name} imports {module}: kinds of {folder} never import each other")
                 elif order.get(module, 0) >= order.get(name, 0): problems.append(f"{where}: {name} imports {module} of a higher number")
             elif name not in BY_NAME and ORDER.index(other) > ORDER.index(folder): problems.append(f"{where}: {name} imports {module}, whose folder comes later")
     print("\n".join(problems) or f"the layout holds: {len(modules)} modules in {len(ORDER) - 1} folders")

@@ -52,7 +52,8 @@ def unwanted(notebook: Path) -> list[str]:
     found = []
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         for line in "\n".join(texts(cell.get("outputs")).values()).splitlines():
-            found += [f"{notebook.relative_to(ROOT)}: cell {cell['id']} shows {what}: {line.strip()[:120]}" for what, sign in UNWANTED.items() if sign.search(line)]
+            found += [f"{notebook.relative_to(ROOT)}: cell {cell['id']} shows {what}: {line.strip()[:120]}"
+                      for what, sign in UNWANTED.items() if sign.search(line)]
     return found
 
 

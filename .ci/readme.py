@@ -20,12 +20,15 @@ def render() -> dict[str, bytes]:
     from nbconvert.exporters import MarkdownExporter
     from nbdev.process import NBProcessor
     from nbdev.processors import clean_magics, hide_, hide_line, rm_export, strip_ansi
-    nb = NBProcessor(ROOT / "nbs/index.ipynb", procs=[hide_, hide_line, rm_export, strip_ansi, clean_magics], process=True).nb
+    nb = NBProcessor(ROOT / "nbs/index.ipynb", procs=[hide_, hide_line, rm_export, strip_ansi, clean_magics],
+                     process=True).nb
     cells = []
     for cell in nb.cells:
         if (getattr(cell, "directives_", None) or {}).get("echo") == "false": cell["source"] = ""
-        fields = {k: v for k, v in cell.items() if k in ("cell_type", "id", "metadata", "source", "outputs", "execution_count")}
-        if cell.cell_type != "code": fields = {k: v for k, v in fields.items() if k not in ("outputs", "execution_count")}
+        fields = {k: v for k, v in cell.items() if k in ("cell_type", "id", "metadata", "source", "outputs",
+                                                         "execution_count")}
+        if cell.cell_type != "code":
+            fields = {k: v for k, v in fields.items() if k not in ("outputs", "execution_count")}
         cells.append(fields)
     book = nbformat.from_dict(json.loads(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5))))
     body, resources = MarkdownExporter().from_notebook_node(book)

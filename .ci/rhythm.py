@@ -14,7 +14,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / ".ci/rhythm.json"
 ROW, LINES, WIDTH, NOTEBOOK, WORDS = 4, 40, 120, 400, 120
-PLUGS = {"Task", "Input"}  # what their methods do is said once, in core.plugs
 
 
 def source(cell: dict) -> str:
@@ -55,36 +54,55 @@ def look(notebook: Path) -> dict[str, list[str]]:
     return {
         f"more than {ROW} export cells in a row without a demo or an assert":
             [f"{name}: {n} from cell {first}" for first, n in rows_of_exports(cells) if n > ROW],
-        f"export cells of more than {LINES} lines": [f"{name}: cell {cell['id']}, {len(code(cell))} lines" for cell in exports if len(code(cell)) > LINES and not only_imports(cell)],
+        f"export cells of more than {LINES} lines": [f"{name}: cell {cell['id']}, {len(code(cell))} lines"
+                                                     for cell in exports if len(code(cell)) > LINES
+                                                     and not only_imports(cell)],
         f"exported lines of more than {WIDTH} columns":
-            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in exports for line in code(cell) if len(line) > WIDTH],
+            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in exports
+             for line in code(cell) if len(line) > WIDTH],
         f"other code lines of more than {WIDTH} columns":
-            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in codes if cell not in exports for line in code(cell) if len(line) > WIDTH],
+            [f"{name}: cell {cell['id']}: {line.strip()[:80]}" for cell in codes if cell not in exports
+             for line in code(cell) if len(line) > WIDTH],
         f"notebooks of more than {NOTEBOOK} lines of code": [f"{name}: {lines}"] if lines > NOTEBOOK else [],
-        f"notebooks of commands with fewer than {WORDS} words of prose": [f"{name}: {words}"] if notebook.parent.name == "commands" and words < WORDS else [],
+        f"notebooks of commands with fewer than {WORDS} words of prose": [f"{name}: {words}"]
+        if notebook.parent.name == "commands" and words < WORDS else [],
     }
 
 
-def undocumented(module: Path) -> dict[str, list[str]]:
-    "Public functions, classes and methods of a module without a docstring, and parameters of which nothing is said"
-    bare, silent = [], []
-    plugs = ast.parse((ROOT / "the_project/core/plugs.py").read_text(encoding="utf-8"))
-    asked = {node.name for node in ast.walk(plugs) if isinstance(node, ast.FunctionDef)}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+THEIRS = re.compile(r"(before|after)_\w+|forward")  # fastai and PyTorch say what these are
 
-    def visit(nodes: list, where: str) -> None:
-        for node in nodes:
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or node.name.startswith("_"): continue
-            place, text = f"{where}.{node.name}", ast.get_docstring(node) or ""
-            if not text: bare.append(place)
-            if isinstance(node, ast.ClassDef):
-                plug = PLUGS & {base.id for base in node.bases if isinstance(base, ast.Name)}
-                visit([part for part in node.body if not plug or getattr(part, "name", "") not in asked], place)
-                continue
-            names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if argument.arg not in ("self", "cls")]
-            told = re.findall(r"(?m)^(\w+)(?: : .*)?\n    \S", text)
-            silent.extend(f"{place}({name})" for name in names if name not in told)
-    visit(ast.parse(module.read_text(encoding="utf-8")).body, ".".join(module.relative_to(ROOT / "the_project").with_suffix("").parts))
-    return {"public functions, classes and methods without a docstring": bare, "parameters of public functions without a comment": silent}
+
+def classes_of(trees: dict[str, ast.Module]) -> dict[str, ast.ClassDef]:
+    "The package's classes by name"
+    return {node.name: node for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def inherits(node: ast.ClassDef, method: str, classes: dict[str, ast.ClassDef]) -> bool:
+    "Whether a class of ours, above this one, says what a method does"
+    above = [classes[name] for name in (ast.unparse(base).rpartition(".")[2] for base in node.bases) if name in classes]
+    told = any(isinstance(part, FUNCTIONS) and part.name == method and ast.get_docstring(part)
+               for one in above for part in one.body)
+    return told or any(inherits(one, method, classes) for one in above if one is not node)
+
+
+def undocumented(where: str, nodes: list, classes: dict, parent: ast.ClassDef | None = None) -> dict[str, list[str]]:
+    "Public functions, classes and methods without a docstring, and parameters of which nothing is said"
+    bare, silent = [], []
+    for node in nodes:
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) or node.name.startswith("_"): continue
+        if parent and (THEIRS.fullmatch(node.name) or inherits(parent, node.name, classes)): continue
+        place, text = f"{where}.{node.name}", ast.get_docstring(node) or ""
+        if not text: bare.append(place)
+        if isinstance(node, ast.ClassDef):
+            inner = list(undocumented(place, node.body, classes, node).values())
+            bare, silent = bare + inner[0], silent + inner[1]
+            continue
+        arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        told = {*re.findall(r"(?m)^(\w+)(?: : .*)?\n    \S", text), "self", "cls"}
+        silent += [f"{place}({argument.arg})" for argument in arguments if argument.arg not in told]
+    return {"public functions, classes and methods without a docstring": bare,
+            "parameters of public functions without a comment": silent}
 
 
 def main() -> int:
@@ -93,16 +111,24 @@ def main() -> int:
     parser.add_argument("--update", action="store_true")
     args = parser.parse_args()
     found: dict[str, list[str]] = {}
-    notebooks = [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if not any(part[0] in "._" for part in p.relative_to(ROOT).parts)]
+    notebooks = [p for p in sorted((ROOT / "nbs").rglob("*.ipynb"))
+                 if not any(part[0] in "._" for part in p.relative_to(ROOT).parts)]
     modules = [p for p in sorted((ROOT / "the_project").rglob("*.py")) if p.name[0] != "_"]
-    for rules in (*map(look, notebooks), *map(undocumented, modules)):
+    trees = {".".join(p.relative_to(ROOT / "the_project").with_suffix("").parts): ast.parse(p.read_text(encoding="utf-8"))
+             for p in modules}
+    classes = classes_of(trees)
+    told = [undocumented(name, tree.body, classes) for name, tree in trees.items()]
+    for rules in (*map(look, notebooks), *told):
         for rule, places in rules.items(): found.setdefault(rule, []).extend(places)
     stored = json.loads(STORED.read_text()) if STORED.exists() else {}
     now = {rule: len(places) for rule, places in found.items()}
     for rule, places in found.items():
         if args.list: print(*places, sep="\n")
-        print(f"{now[rule]:5} {rule}" + (f" ({stored[rule]} before: mend it, --list says where)" if now[rule] > stored.get(rule, now[rule]) else ""))
-    if args.update: STORED.write_text(json.dumps({rule: min(count, stored.get(rule, count)) for rule, count in now.items()}, indent=1) + "\n")
+        print(f"{now[rule]:5} {rule}" + (f" ({stored[rule]} before: mend it, --list says where)"
+                                         if now[rule] > stored.get(rule, now[rule]) else ""))
+    if args.update:
+        STORED.write_text(json.dumps({rule: min(count, stored.get(rule, count)) for rule, count in now.items()},
+                                     indent=1) + "\n")
     return int(any(count > stored.get(rule, count) for rule, count in now.items()))
 
 

@@ -16,13 +16,15 @@ HOW_TO = ("tutorials/t04_publish.ipynb", "tutorials/t03_new_task_or_data.ipynb",
 def pages(folder: str) -> list[str]:
     "Notebooks and text pages below a folder of nbs, by name"
     found = [p for ending in ("ipynb", "qmd") for p in (ROOT / "nbs" / folder).rglob(f"*.{ending}")]
-    return sorted(p.relative_to(ROOT / "nbs").as_posix() for p in found if not any(part[0] in "._" for part in p.parts[1:]))
+    return sorted(p.relative_to(ROOT / "nbs").as_posix()
+                  for p in found if not any(part[0] in "._" for part in p.parts[1:]))
 
 
 def sidebar() -> str:
     "The sidebar: start, tutorials, how to, reference in the order of the folders, studies"
     tutorials, studies = pages("tutorials"), pages("studies")
-    others = sorted(p.name for p in (ROOT / "nbs").iterdir() if p.is_dir() and p.name not in {*ORDER, "tutorials", "studies", "howto"})
+    others = sorted(p.name for p in (ROOT / "nbs").iterdir() if p.is_dir()
+                    and p.name not in {*ORDER, "tutorials", "studies", "howto"})
     reference = [dict(section=folder, contents=pages(folder)) for folder in (*ORDER, *others) if pages(folder)]
     first = [page for page in START if (ROOT / "nbs" / page).exists()]
     how = [page for page in HOW_TO if page in tutorials]

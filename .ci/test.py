@@ -3,9 +3,10 @@
 The heavy libraries are imported once; each notebook runs in a forked child through nbdev's own `test_nb`, two at a
 time. A child that dies or overruns its limit is a failure, and so is finding nothing to run. The closing line counts
 cells: passed (code cells of notebooks that ran through), failed (one a notebook that did not), skipped (flagged cells).
-A notebook fails too when a cell that ran shows another text than the committed one (.ci/outputs.py says what is compared).
+A notebook fails too when a cell that ran shows another text than the committed one (.ci/outputs.py says what is compared);
+with --save, such a cell's outputs are written into the notebook instead.
 
-    python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600]
+    python .ci/test.py [PATH ...] [--flags "slow net"] [--workers 2] [--limit 600] [--save]
     python .ci/test.py --smoke     a handful of notebooks that touch everything, in under a minute
 
 Cells flagged `data` run where the real data lies (THE_PROJECT_DATA, or ../shared/data beside the checkout),
@@ -26,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 os.environ["TQDM_DISABLE"] = "1"
-SMOKE = ("core.recipe", "data.table", "models.heads", "answer.predict", "evaluate.report", "train.best", "bundle.card", "page.parts")
+SMOKE = ("core.recipe", "data.table", "models.heads", "answer.predict", "evaluate.report", "train.best", "bundle.card",
+         "page.parts")
 sys.path[:0] = [str(ROOT), str(ROOT / ".ci")]
 
 
@@ -35,7 +37,8 @@ def find_notebooks(paths: list[str]) -> list[Path]:
     found = set()
     for path in map(Path, paths or [str(ROOT / "nbs")]):
         if not path.exists(): sys.exit(f"{path} does not exist: name a notebook or a folder of notebooks")
-        found |= {path} if path.is_file() else {p for p in path.rglob("*.ipynb") if not any(s[0] in "._" for s in p.parts[1:])}
+        found |= {path} if path.is_file() else {p for p in path.rglob("*.ipynb")
+                                                if not any(s[0] in "._" for s in p.parts[1:])}
     return sorted((p.resolve() for p in found), key=lambda p: ("studies" in p.parts, p.name != "index.ipynb", p))
 
 
@@ -56,7 +59,8 @@ def available_flags() -> set[str]:
     for name, folder in dict(THE_PROJECT_DATA="data", THE_PROJECT_WEIGHTS="weights").items():
         beside = ROOT.parent / "shared" / folder
         if name not in os.environ and beside.is_dir(): os.environ[name] = str(beside)
-    if all(Path(os.environ.get(name, "")).is_dir() and os.environ.get(name) for name in ("THE_PROJECT_DATA", "THE_PROJECT_WEIGHTS")):
+    if all(Path(os.environ.get(name, "")).is_dir() and os.environ.get(name)
+           for name in ("THE_PROJECT_DATA", "THE_PROJECT_WEIGHTS")):
         flags.add("data")
     import torch
     if torch.cuda.is_available(): flags.add("gpu")
@@ -68,8 +72,8 @@ def own_folder(log: Path) -> Path:
     return log.parent / str(abs(hash(log.name)) % 10**6)
 
 
-def watch_outputs(changed: list[str]) -> None:
-    "From now on in this process, note in `changed` each cell that shows another text than the notebook has"
+def watch_outputs(changed: dict[str, tuple[str, list]]) -> None:
+    "From now on in this process, note each cell that shows another text than the notebook has: its diff and its outputs"
     from execnb.shell import CaptureShell
     from outputs import difference
     run = CaptureShell.cell
@@ -78,11 +82,21 @@ def watch_outputs(changed: list[str]) -> None:
         committed = cell.get("outputs")
         run(self, cell, **settings)
         if self.exc is None and (diff := difference(committed, cell.outputs, "varies" in cell.directives_)):
-            changed.append(f"cell {cell.get('id')} shows another text than the committed one (- committed, + now):\n{diff}")
+            changed[cell["id"]] = diff, json.loads(json.dumps(cell.outputs))
     CaptureShell.cell = cell
 
 
-def start(notebook: Path, skip: list[str], log: Path) -> int:
+def save_outputs(notebook: Path, changed: dict[str, tuple[str, list]]) -> None:
+    "Write the outputs of changed cells into a notebook, and clean it"
+    from nbdev.clean import nbdev_clean
+    book = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in book["cells"]:
+        if cell["id"] in changed: cell["outputs"] = changed[cell["id"]][1]
+    notebook.write_text(json.dumps(book, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    nbdev_clean(str(notebook))
+
+
+def start(notebook: Path, skip: list[str], log: Path, save: bool) -> int:
     "Fork a child that runs one notebook, with a folder of its own for temporary files; the child's process id"
     pid = os.fork()
     if pid: return pid
@@ -98,11 +112,15 @@ def start(notebook: Path, skip: list[str], log: Path) -> int:
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
         from nbdev.test import nb_test_cells, test_nb
         run, every = len(nb_test_cells(notebook, skip)), len(nb_test_cells(notebook))
-        watch_outputs(changed := [])
+        watch_outputs(changed := {})
         passed, _ = test_nb(notebook, skip_flags=skip, basepath=ROOT, cell_timeout=None)
         log.with_suffix(".json").write_text(json.dumps(dict(run=run, skipped=every - run)))
-        if changed: print("\n".join(changed), "\nrun the notebook and commit its outputs, or print less", sep="", file=sys.__stderr__)
-        code = 0 if passed and not changed else 1
+        for name, (diff, _) in changed.items():
+            print(f"cell {name} shows another text than the committed one (- committed, + now):\n{diff}",
+                  file=sys.__stderr__)
+        if changed and save and passed: save_outputs(notebook, changed)
+        elif changed: print("save the new outputs with --save, or print less", file=sys.__stderr__)
+        code = 0 if passed and (save or not changed) else 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -115,6 +133,7 @@ def main() -> int:
     parser.add_argument("--flags", default="", help="flagged cells to run besides those that can run here")
     parser.add_argument("--workers", type=int, default=2, help="notebooks at a time")
     parser.add_argument("--limit", type=float, default=600, help="seconds a notebook may take")
+    parser.add_argument("--save", action="store_true", help="write changed outputs into the notebooks")
     parser.add_argument("--smoke", action="store_true", help="the README's notebook and one quick notebook a folder")
     args = parser.parse_args()
     notebooks = find_notebooks(smoke() if args.smoke else args.paths)
@@ -133,7 +152,7 @@ def main() -> int:
         while waiting and len(running) < max(1, args.workers):
             notebook = waiting.pop(0)
             log = logs / ("_".join(notebook.with_suffix("").parts[-2:]) + ".log")
-            running[start(notebook, skip, log)] = (notebook, log, time.monotonic())
+            running[start(notebook, skip, log, args.save)] = (notebook, log, time.monotonic())
         pid, status = os.waitpid(-1, os.WNOHANG)
         late = [p for p, (_, _, t) in running.items() if time.monotonic() - t > args.limit]
         if pid == 0 and not late:
@@ -153,7 +172,8 @@ def main() -> int:
         if status == 0 and result.exists():
             counts = json.loads(result.read_text())
             passed, skipped = passed + counts["run"], skipped + counts["skipped"]
-            print(f"  ok    {name}  {counts['run']} cells, {seconds:.0f} s" + (f", {counts['skipped']} skipped" * bool(counts["skipped"])), flush=True)
+            print(f"  ok    {name}  {counts['run']} cells, {seconds:.0f} s"
+                  + (f", {counts['skipped']} skipped" * bool(counts["skipped"])), flush=True)
         else:
             failed += 1
             if not why: why = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "failed"

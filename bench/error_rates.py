@@ -137,7 +137,8 @@ def number(repeats: int, seed: int):
             for _ in range(repeats):
                 gap, truth = draw(rng), 2 * rng.normal(size=n)
                 sums = np.stack([np.ones(n), abs(gap), gap**2, truth, truth**2], 1)
-                rows.append(jackknife_sums(sums, scores_of_gaps, None, dict(mae="amount", rmse="amount", r2="explained")))
+                rows.append(jackknife_sums(sums, scores_of_gaps, None,
+                                           dict(mae="amount", rmse="amount", r2="explained")))
             for name, truth in dict(mae=mae, rmse=rmse, r2=1 - rmse**2 / 4).items():
                 yield f"{name}, {tail} errors, {n} rows", "at least 95 %", *held([row[name] for row in rows], truth)
 
@@ -222,7 +223,8 @@ def risk(repeats: int, seed: int):
                         told, wrong = told | more, wrong | more & (sums.argmax(1) != genus[truth])
                     broken += told.any() and wrong.sum() > .05 * told.sum()
                     said.append(told.mean())
-                yield (f"skill {skill}{', with genus' * bool(ranks)}, {n} validation rows", "at most 10 %", broken / repeats,
+                yield (f"skill {skill}{', with genus' * bool(ranks)}, {n} validation rows", "at most 10 %",
+                       broken / repeats,
                        f"says {np.mean(said):.0%}, silent in {np.mean(np.equal(said, 0)):.0%}")
 
 
@@ -251,10 +253,12 @@ def sets(repeats: int, seed: int):
         rng, kept = np.random.default_rng([seed, n]), {"sets, lac": [], "sets, raps": [], "numbers": []}
         for _ in range(repeats):
             valid, gap = skilled_rows(rng, n, 2.5), rng.standard_t(4, n)
-            for method in ("lac", "raps"): kept[f"sets, {method}"].append(score_set(fresh, fit_set(valid, .9, method))["coverage"])
+            for method in ("lac", "raps"):
+                kept[f"sets, {method}"].append(score_set(fresh, fit_set(valid, .9, method))["coverage"])
             table = pd.DataFrame(dict(truth=gap, prediction=0., spread=1.))
             kept["numbers"].append((abs(rng.standard_t(4, 500)) <= fit_margin(table, scale)[0]).mean())
-        for name, values in kept.items(): yield f"{name}, {n} validation rows", "at least 90 %, mean", np.mean(values), ""
+        for name, values in kept.items():
+            yield f"{name}, {n} validation rows", "at least 90 %, mean", np.mean(values), ""
 
 
 @check(1000)
@@ -312,7 +316,8 @@ def compare(repeats: int, seed: int):
                 rates[1, i] += paired_difference(b, a, metric).verdict != "no evidence"
         name = f"{k} classes{', skewed' * skewed}, {groups} groups of {per}"
         for what, row in zip(("compare", "paired"), rates / repeats):
-            for metric, rate in zip(("f1_macro", "accuracy"), row): yield f"{what}, {metric}, {name}", "at most 5 %", rate, ""
+            for metric, rate in zip(("f1_macro", "accuracy"), row):
+                yield f"{what}, {metric}, {name}", "at most 5 %", rate, ""
 
 
 @check(1000)
@@ -333,7 +338,8 @@ def slices(repeats: int, seed: int):
 
 # ---------------------------------------------------------------- verdicts on recipes
 
-def draw_trainings(rng: np.random.Generator, recipes: list[tuple[int, float]], rows: int = 120, luck: float = .02) -> list:
+def draw_trainings(rng: np.random.Generator, recipes: list[tuple[int, float]], rows: int = 120,
+                   luck: float = .02) -> list:
     "For each recipe (trainings, gain) its answers to the same pictures, in pairs of a group. Hard pictures are hard for all, a recipe has strong ones of its own, a training is lucky as a whole (`luck`, standard deviation of its skill) and by picture"
     truth, hard, group = rng.integers(0, 4, rows), rng.normal(0, .2, rows), np.arange(rows) // 2
     found = []
@@ -354,7 +360,8 @@ def _ablation(cells: list, parts: list[tuple[str, ...]]):
     return Ablation(results, "accuracy")
 
 
-def _verdicts(repeats: int, seed: int, name: str, ask: Callable, gains: tuple = (0., .1), lucks: tuple = (0., .02, .05)):
+def _verdicts(repeats: int, seed: int, name: str, ask: Callable, gains: tuple = (0., .1),
+              lucks: tuple = (0., .02, .05)):
     "`ask(rng, gain, luck)` says whether anything was called a help or a harm; rows of false verdicts, then of found gains"
     for gain in gains:
         for luck in lucks:
@@ -366,7 +373,8 @@ def _verdicts(repeats: int, seed: int, name: str, ask: Callable, gains: tuple = 
             else: yield world, "at most 5 %", rate, ""
 
 
-def _told(differences, wanted: tuple = ("helped", "hurt")) -> bool: return any(each.verdict in wanted for each in differences)
+def _told(differences, wanted: tuple = ("helped", "hurt")) -> bool:
+    return any(each.verdict in wanted for each in differences)
 
 
 @check(1000)
@@ -403,7 +411,8 @@ def ablate_folds(repeats: int, seed: int):
     "Verdicts of an ablation of one change by five folds: each fold's training has luck of its own"
     def ask(rng, gain, luck):
         folds = [draw_trainings(rng, [(4, 0.), (2, gain)], 40, luck) for _ in range(5)]
-        cells = [[pd.concat([fold[side][at].assign(file=f"{i}-" + fold[side][at].file, group=f"{i}-" + fold[side][at].group)
+        cells = [[pd.concat([fold[side][at].assign(file=f"{i}-" + fold[side][at].file,
+                                                   group=f"{i}-" + fold[side][at].group)
                              for i, fold in enumerate(folds)], ignore_index=True) for at in range(n)]
                  for side, n in ((0, 4), (1, 2))]
         return _told(_ablation(cells, [(), ("a",)]).differences.values())
@@ -472,7 +481,8 @@ def search_optimism(repeats: int, seed: int):
             raw.append(right[best].mean() - worth)
             mended.append(value - worth)
             held.append(low <= worth <= high)
-        yield (f"{rows} pictures, trials {'of one skill' if not spread else '5 points apart'}", "at least 95 %", np.mean(held),
+        yield (f"{rows} pictures, trials {'of one skill' if not spread else '5 points apart'}", "at least 95 %",
+               np.mean(held),
                f"the best is {100 * np.mean(raw):+.1f} points above the truth, corrected {100 * np.mean(mended):+.1f}")
 
 
@@ -486,7 +496,8 @@ def leak_claim(repeats: int, seed: int):
             scene, label = np.arange(120) // 4, np.arange(120) // 4 % 3
             if not alike: scene = rng.permutation(scene)
             signs = rng.normal(size=(3, 12))[label] * .5 + alike * rng.normal(size=(30, 12))[scene] + rng.normal(size=(120, 12))
-            table = pd.DataFrame(dict(file=[f"/f/{i}.jpg" for i in range(120)], label=[f"l{i}" for i in label], film=scene))
+            table = pd.DataFrame(dict(file=[f"/f/{i}.jpg" for i in range(120)], label=[f"l{i}" for i in label],
+                                      film=scene))
             report = leak_report(table, group="film", vectors=signs.astype(np.float32), repeats=2, progress=False)
             told.append("no more than luck" not in str(report))
         yield ("scenes of alike pictures" if alike else "groups of pure chance", "power" if alike else "at most 5 %",
@@ -500,10 +511,12 @@ def curve_claim(repeats: int, seed: int):
     for step in (0., .08):
         rng, told, n = np.random.default_rng([seed, round(100 * step)]), [], max(repeats // (5 if step else 1), 20)
         for _ in range(n):
-            cells = draw_trainings(rng, [(1, step * np.log2(4 * share) - step) for share in (.25, .5, .75, 1.)], 240, .02)
+            cells = draw_trainings(rng, [(1, step * np.log2(4 * share) - step) for share in (.25, .5, .75, 1.)], 240,
+                                   .02)
             curve = fit_curve([cell[0] for cell in cells], [100, 200, 300, 400], [.25, .5, .75, 1.], "accuracy", n=300)
             told.append(str(curve).startswith("more pictures would help"))
-        yield ("a score that rises" if step else "a flat score", "power" if step else "at most 5 %", np.mean(told), f"{n} repeats")
+        yield ("a score that rises" if step else "a flat score", "power" if step else "at most 5 %", np.mean(told),
+               f"{n} repeats")
 
 
 # ---------------------------------------------------------------- the run
@@ -524,7 +537,8 @@ def main() -> None:
                       for world, promised, measured, more in function(repeats, args.seed)]
         print(f"\n{name}: {function.__doc__} ({time.process_time() - begun:.0f} CPU s)", flush=True)
         for rate in kept[name]:
-            print(f"  {rate.world:46} {rate.promised:16} {rate.measured:6.1%} ±{rate.error:.1%}  {rate.more}", flush=True)
+            print(f"  {rate.world:46} {rate.promised:16} {rate.measured:6.1%} ±{rate.error:.1%}  {rate.more}",
+                  flush=True)
     if args.out: keep_rates(args.out, kept)
 
 

@@ -91,15 +91,21 @@ def pictures(folder: Path):
     grey16 = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 200)
     exif = Image.Exif()
     exif[0x0112] = 6
-    writes = [(photo, "JPEG", dict(exif=exif)), (photo, "JPEG", dict(progressive=True)), (photo.convert("CMYK"), "JPEG", {}),
+    writes = [(photo, "JPEG", dict(exif=exif)), (photo, "JPEG", dict(progressive=True)),
+              (photo.convert("CMYK"), "JPEG", {}),
               (photo, "PNG", {}), (photo.convert("P"), "PNG", dict(transparency=3)), (grey16, "PNG", {}),
-              (photo.convert("1"), "PNG", {}), (photo.convert("RGBA"), "PNG", {}), (photo, "BMP", {}), (photo, "TGA", {}),
+              (photo.convert("1"), "PNG", {}), (photo.convert("RGBA"), "PNG", {}), (photo, "BMP", {}),
+              (photo, "TGA", {}),
               (photo, "GIF", dict(save_all=True, append_images=[photo.rotate(9 * i) for i in range(4)])),
-              (photo, "PNG", dict(save_all=True, append_images=[photo.rotate(9)])), (photo, "PPM", {}), (photo, "SGI", {}),
+              (photo, "PNG", dict(save_all=True, append_images=[photo.rotate(9)])), (photo, "PPM", {}),
+              (photo, "SGI", {}),
               (photo, "WEBP", {}), (photo, "WEBP", dict(save_all=True, append_images=[photo.rotate(9)])),
-              (photo, "TIFF", {}), (photo, "TIFF", dict(compression="tiff_lzw")), (photo.convert("1"), "TIFF", dict(compression="group4")),
-              (photo.convert("F"), "TIFF", {}), (photo, "TIFF", dict(compression="jpeg")), (photo, "PCX", {}), (photo, "ICO", {}),
-              (photo, "ICNS", {}), (photo, "DDS", {}), (photo, "JPEG2000", {}), (photo, "AVIF", {}), (photo, "MPO", {}), (photo, "IM", {}),
+              (photo, "TIFF", {}), (photo, "TIFF", dict(compression="tiff_lzw")),
+              (photo.convert("1"), "TIFF", dict(compression="group4")),
+              (photo.convert("F"), "TIFF", {}), (photo, "TIFF", dict(compression="jpeg")), (photo, "PCX", {}),
+              (photo, "ICO", {}),
+              (photo, "ICNS", {}), (photo, "DDS", {}), (photo, "JPEG2000", {}), (photo, "AVIF", {}), (photo, "MPO", {}),
+              (photo, "IM", {}),
               (photo.convert("1"), "XBM", {}), (photo, "QOI", {}), (photo, "PDF", {}), (photo, "EPS", {})]
     seeds = []
     for picture, kind, options in writes:
@@ -116,10 +122,12 @@ def pictures(folder: Path):
     out = io.BytesIO()
     np.save(out, np.zeros((20, 20, 4), np.uint16))
     seeds.append(out.getvalue())
-    seeds.append(b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 20, 20, 8, 3) + bytes(12) + struct.pack(">H", 0) + bytes(1200))
+    seeds.append(b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 20, 20, 8, 3) + bytes(12) + struct.pack(">H", 0)
+                 + bytes(1200))
 
     def ask(data: bytes):
-        for suffix in (".jpg", ".tif") if data[:2] in (b"II", b"MM") else (".npy" if data[:6] == b"\x93NUMPY" else ".jpg",):
+        for suffix in (".jpg", ".tif") if data[:2] in (b"II", b"MM") else (".npy" if data[:6] == b"\x93NUMPY"
+                                                                           else ".jpg",):
             (folder / f"a{suffix}").write_bytes(data)
         yield from (lambda: open_picture(data), lambda: open_picture(data, min_side=32), lambda: read_raster(data))
         yield lambda: verify_images(pd.DataFrame(dict(file=[str(folder / f"a{suffix}")], label=["x"])))
@@ -135,9 +143,12 @@ def tables(folder: Path):
     from the_project.data.splits import split_table
     from the_project.data.table import read_table
     for i in range(12): Image.fromarray(np.full((8, 8, 3), 20 * i, np.uint8)).save(folder / f"{i}.png")
-    names = st.sampled_from(["file", "label", "group", "split", "genus", "country", "file", "label", "File", "label ", "", "0", "naïve"])
-    cell = st.one_of(st.sampled_from([*(f"{i}.png" for i in range(12)), "a", "b", "c", "1.1", "1.10", "007", "NA", "nan", "", " ", '"', "'",
-                                      "=1+1", "train", "valid", "test", "Naja naja", "\ufeff", "1,5", "1e999", "../0.png", "\\0.png", "-", "\x1b[2J",
+    names = st.sampled_from(["file", "label", "group", "split", "genus", "country", "file", "label", "File", "label ",
+                             "", "0", "naïve"])
+    cell = st.one_of(st.sampled_from([*(f"{i}.png" for i in range(12)), "a", "b", "c", "1.1", "1.10", "007", "NA",
+                                      "nan", "", " ", '"', "'",
+                                      "=1+1", "train", "valid", "test", "Naja naja", "\ufeff", "1,5", "1e999",
+                                      "../0.png", "\\0.png", "-", "\x1b[2J",
                                       "/etc/passwd", "é", "e\u0301", "\0", "a;b", "9" * 400]), st.text(max_size=12))
     row = st.lists(cell, min_size=1, max_size=5)
 
@@ -146,7 +157,8 @@ def tables(folder: Path):
         quote = (lambda c: '"' + c.replace('"', '""') + '"') if quoted else str
         lines = [mark.join(map(quote, r)) for r in [head, *rows]]
         return end.join(lines).encode(coding, "replace")
-    made = st.tuples(st.lists(names, min_size=1, max_size=5), st.lists(row, max_size=12), st.sampled_from([",", ";", "\t", "|"]),
+    made = st.tuples(st.lists(names, min_size=1, max_size=5), st.lists(row, max_size=12),
+                     st.sampled_from([",", ";", "\t", "|"]),
                      st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(),
                      st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-32"])).map(text)
     good = "file,label,group\n" + "".join(f"{i}.png,{'ab'[i % 2]},{i // 3}\n" for i in range(12))
@@ -165,9 +177,11 @@ def any_json():
     from hypothesis import strategies as st
     deep = "[" * 5000
     leaf = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
-                     st.sampled_from([0, -1, 1e308, 10**400, "", "none", "../x", "/etc/passwd", "a\0b", "x" * 10_000, "\ud800", deep, [], {}]))
+                     st.sampled_from([0, -1, 1e308, 10**400, "", "none", "../x", "/etc/passwd", "a\0b", "x" * 10_000,
+                                      "\ud800", deep, [], {}]))
     return st.recursive(leaf, lambda inner: st.one_of(st.lists(inner, max_size=4),
-                                                      st.dictionaries(st.text(max_size=8), inner, max_size=4)), max_leaves=12)
+                                                      st.dictionaries(st.text(max_size=8), inner, max_size=4)),
+                                                      max_leaves=12)
 
 
 def changed(trees: list):
@@ -193,7 +207,8 @@ def changed(trees: list):
             elif isinstance(parent, dict): parent[f"{path[-1]}2"] = value
             else: parent.append(parent[path[-1]])
         return json.dumps(tree)
-    change = st.tuples(st.sampled_from(["replace", "replace", "replace", "remove", "nest", "add"]), st.integers(0, 10**6), any_json())
+    change = st.tuples(st.sampled_from(["replace", "replace", "replace", "remove", "nest", "add"]),
+                       st.integers(0, 10**6), any_json())
     return st.tuples(st.sampled_from(range(len(trees))), st.lists(change, min_size=1, max_size=3)).map(apply)
 
 
@@ -203,14 +218,16 @@ def recipes(folder: Path):
 
     from the_project.core.recipe import Recipe, Stage
     from the_project.core.recipe_text import load_recipe, set_fields
-    trees = [json.loads(Recipe().to_json()), json.loads(Recipe(arch="resnet18", stages=(Stage(64, 2, 1), Stage(96, 3)), mixup=.2).to_json())]
+    trees = [json.loads(Recipe().to_json()), json.loads(Recipe(arch="resnet18", stages=(Stage(64, 2, 1), Stage(96, 3)),
+                                                               mixup=.2).to_json())]
     fields = st.tuples(st.sampled_from([*trees[0], "size", ""]), any_json().map(str)).map("=".join)
     path = folder / "recipe.json"
 
     def read():
         recipe = load_recipe(path)
         recipe.save(folder / "again.json")
-        if load_recipe(folder / "again.json") != recipe: raise AssertionError("a recipe changed on its way through JSON")
+        if load_recipe(folder / "again.json") != recipe:
+            raise AssertionError("a recipe changed on its way through JSON")
 
     def ask(data: bytes):
         path.write_bytes(data)
@@ -218,7 +235,8 @@ def recipes(folder: Path):
             yield lambda: set_fields(Recipe(), data[4:].decode("utf-8", "surrogatepass").split("\n"))
         else: yield read
     made = st.one_of(changed(trees), st.lists(fields, min_size=1, max_size=3).map(lambda lines: "set:" + "\n".join(lines)))
-    return st.one_of(made.map(lambda t: t.encode("utf-8", "surrogatepass")), mutated([Recipe().to_json().encode()])), ask
+    return st.one_of(made.map(lambda t: t.encode("utf-8", "surrogatepass")),
+                     mutated([Recipe().to_json().encode()])), ask
 
 
 def configs(folder: Path):
@@ -326,9 +344,11 @@ def watch(kind: str, seconds: float, seed: int, folder: Path, most: int) -> int:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         left = max(until - time.monotonic(), 5)
-        command = [sys.executable, __file__, "--child", kind, "--seconds", str(left), "--seed", str(seed), "--keep", str(folder),
+        command = [sys.executable, __file__, "--child", kind, "--seconds", str(left), "--seed", str(seed), "--keep",
+                   str(folder),
                    "--most", str(most - count)]
-        with open(folder / "stderr.txt", "w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child:
+        with open(folder / "stderr.txt", "w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE,
+                                                                          stderr=errors, text=True) as child:
             waits, done, why = selectors.DefaultSelector(), False, ""
             waits.register(child.stdout, selectors.EVENT_READ)
             limit = 300  # making the bundles
@@ -349,7 +369,8 @@ def watch(kind: str, seconds: float, seed: int, folder: Path, most: int) -> int:
         if (folder / "current.bin").exists(): (folder / "current.bin").rename(kept)
         else: sys.exit(f"{kind} did not start: {(folder / 'stderr.txt').read_text()[-2000:]}")
         failed, seed = failed + 1, seed + 1000
-        print(f"  {kind}: an input {why or f'ended the process ({child.returncode})'}   kept as {kept.name}", flush=True)
+        print(f"  {kind}: an input {why or f'ended the process ({child.returncode})'}   kept as {kept.name}",
+              flush=True)
         if time.monotonic() > until: return failed
 
 

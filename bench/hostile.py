@@ -186,14 +186,17 @@ def requests(url, known, picture):
         "request: past the queue": (lambda: raw(f"{api}/run/identify", b'{"data": [null, null, null]}'),
                                     "join the queue"),
         "request: /file= of /etc/passwd": (lambda: raw(f"{api}/file=/etc/passwd", None, "GET"), ONLY),
-        "request: /file= of the bundle": (lambda: raw(f"{api}/file={picture.parent.parent}/bundle/config.json", None, "GET"),
+        "request: /file= of the bundle": (lambda: raw(f"{api}/file={picture.parent.parent}/bundle/config.json", None,
+                                                      "GET"),
                                           ONLY),
         "request: /file= of a temporary file": (lambda: raw(f"{api}/file={picture}", None, "GET"), ONLY),
-        "request: /file= beside the uploads": (lambda: raw(f"{api}/file={known}/../../../server.log", None, "GET"), ONLY),
+        "request: /file= beside the uploads": (lambda: raw(f"{api}/file={known}/../../../server.log", None, "GET"),
+                                               ONLY),
         "host: another name": (lambda: raw("/config", None, "GET", Host="evil.example"), HOST),
         "host: another name, a file": (lambda: raw(f"{api}/file={known}", None, "GET", Host="evil.example:7860"), HOST),
         "host: another name, an upload": (lambda: raw(f"{api}/upload", b"x", Host="localhost.evil.example"), HOST),
-        "host: another name, an event": (lambda: raw(f"{api}/queue/data?session_hash=a", None, "GET", Host="a.b"), HOST),
+        "host: another name, an event": (lambda: raw(f"{api}/queue/data?session_hash=a", None, "GET", Host="a.b"),
+                                         HOST),
         "host: forwarded for this machine": (lambda: raw("/config", None, "GET", Host="evil.example",
                                                          **{"X-Forwarded-Host": "localhost"}), HOST),
         "request: /file= of a web address": (lambda: raw(f"{api}/file={web}", None, "GET"), FETCH),
@@ -309,7 +312,8 @@ def main():
             peak = memory(process)[1]
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-            left = [path for path in (Path(folder) / "uploads").rglob("*") if path.is_file() and path.name != "server.log"]
+            left = [path for path in (Path(folder) / "uploads").rglob("*") if path.is_file()
+                    and path.name != "server.log"]
             failed += bool(left)
             print(f"left after SIGTERM: {len(left)} files{' <-- FAILED' * bool(left)}")
         log = (Path(folder) / "uploads" / "server.log").read_text()

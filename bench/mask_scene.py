@@ -22,10 +22,12 @@ import numpy as np
 
 def write_bundle(folder: Path, arch: str) -> None:
     from the_project.core.recipe import Recipe, Stage
+    from the_project.inputs.raster.input import Raster
     from the_project.models.unet import build_mask_model
     from the_project.bundle.convert import write_mask_onnx
     bands = ["blue", "green", "red", "nir"]
-    recipe = Recipe(task="segment", arch=arch, weights=None, stages=(Stage(64, 1),), file_bands=tuple(bands))
+    recipe = Recipe(input=Raster(file_bands=tuple(bands)), task="segment", arch=arch, weights=None,
+                    stages=(Stage(64, 1),))
     model = build_mask_model(recipe, 2, dict(bands=bands, mean=[.5] * 4, std=[.3] * 4)).eval()
     write_mask_onnx(model, folder/"model.onnx", 4)
     mask = dict(classes=["land", "water"], values=[0, 1], colours=["#00000000", "#0072b2"], threshold=.5, min_object=0,

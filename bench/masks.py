@@ -26,6 +26,7 @@ from the_project.tasks.segment.scores import mask_scores
 from the_project.evaluate.paired import paired_difference
 from the_project.evaluate.predictions import predict_split, read_predictions, save_predictions
 from the_project.runs.run import train
+from the_project.tasks.segment.task import Segment
 
 WATER_BANDS = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2", "qa", "dem", "dem2", "landcover",
                "occurrence")
@@ -39,8 +40,8 @@ BASES = {"satwater12": "satwater12: spectral and heights", "camvid": "camvid: gi
 
 def settings(weights: str) -> dict:
     "name: (data set, folds, group column or None, recipe)"
-    base = Recipe(task="segment", arch="mobilenetv1_100", weights=weights, lr=1e-3, linear_probe=False, batch_size=8,
-                  weight_decay=.02, label_smoothing=0.)
+    base = Recipe(task=Segment(label_smoothing=0.), arch="mobilenetv1_100", weights=weights, lr=1e-3,
+                  linear_probe=False, batch_size=8, weight_decay=.02)
     water = base.replace(file_bands=WATER_BANDS, bands=HONEST, missing=(-9999.,), classes=("land", "water"),
                          stages=(Stage(128, 40),))
     streets = base.replace(classes=CAMVID, presize=180, stages=(Stage(160, 15),), augment="light", lr=2e-3)

@@ -30,7 +30,8 @@ def answers_of(folder: Path, seeds: int, folds: int) -> list[list[pd.DataFrame]]
     "seeds x folds tables of answers to the rows that judge"
     recipe = Recipe(arch="small_cnn", weights=None, stages=(Stage(32, 6),), lr=4e-3)
     tables = fold_tables(sample_table(folder / "pictures", n=360, species=6), folds)
-    found = [[judged_answers(train(table, recipe.replace(seed=seed), folder / "runs")) for table in tables] for seed in range(seeds)]
+    found = [[judged_answers(train(table, recipe.replace(seed=seed), folder / "runs")) for table in tables]
+             for seed in range(seeds)]
     scores = [np.mean([(answers.truth == answers.prediction).mean() for answers in row]) for row in found]
     print(f"{seeds * folds} trainings; accuracy of a seed over all folds {min(scores):.3f} to {max(scores):.3f}")
     return found
@@ -51,7 +52,8 @@ def verdicts(found: list[list[pd.DataFrame]], draws: int) -> list[dict]:
     def add(name: str, false: list[bool]): rows.append(dict(verdict=name, asked=len(false), false=int(np.sum(false))))
     pairs = list(itertools.combinations(range(seeds), 2))
     for metric in ("f1_macro", "accuracy"):
-        add(f"two models told apart by compare, {metric}", ["believe it" in str(compare_predictions(found[a][fold], found[b][fold], metric=metric, n=500))
+        add(f"two models told apart by compare, {metric}",
+            ["believe it" in str(compare_predictions(found[a][fold], found[b][fold], metric=metric, n=500))
                                    for fold in range(folds) for a, b in pairs])
     three = min(3, seeds // 2)
     add(f"pseudo-label and distil, {three} a side", [told(recipe_difference(
@@ -62,7 +64,8 @@ def verdicts(found: list[list[pd.DataFrame]], draws: int) -> list[dict]:
     whole = [pd.concat(row, ignore_index=True) for row in found]  # out-of-fold answers of each seed
     add("ablate by folds, one change", [ablated([[whole[i] for i in base], [whole[i] for i in arm]])
                                         for base, arm in sides(rng, seeds, (seeds - 2, 2), folds * draws)])
-    add("two sets of out-of-fold answers told apart by compare", ["believe it" in str(compare_predictions(whole[a], whole[b], metric="accuracy", n=500))
+    add("two sets of out-of-fold answers told apart by compare",
+        ["believe it" in str(compare_predictions(whole[a], whole[b], metric="accuracy", n=500))
                                          for a, b in pairs])
     return rows
 
@@ -81,7 +84,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = verdicts(answers_of(Path(folder), *((5, 2) if args.quick else (8, 5))), 4 if args.quick else 20)
-    for row in rows: print(f"{row['verdict']:56} {row['false']:3} false of {row['asked']:3}  {row['false'] / row['asked']:6.1%}")
+    for row in rows:
+        print(f"{row['verdict']:56} {row['false']:3} false of {row['asked']:3}  {row['false'] / row['asked']:6.1%}")
     if args.out: write_json(args.out, plain(rows))
 
 

@@ -35,7 +35,7 @@ from the_project.answer.numbers import from_scale, to_scale
 from the_project.tasks.regress.task import count_outputs, number_table
 =======
 from the_project.answer.numbers import to_scale
-from the_project.tasks.regress import count_outputs, number_table
+from the_project.tasks.regress.task import count_outputs, number_table
 >>>>>>> main
 
 SHARES = {"frac_road": "share of road", "frac_building": "share of buildings", "frac_sky": "share of sky"}
@@ -90,7 +90,8 @@ def splits_of(name, rows, fold):
     split = pd.Series("train", rows.index).mask(rows.fold == fold, "test")
     if k > 3: return split.mask(rows.fold == (fold + 1) % k, "valid")
     rest = rows[split == "train"]
-    if group: place = rest.sort_values("file").groupby("group").file.transform(lambda files: np.arange(1, len(files) + 1)
+    if group:
+        place = rest.sort_values("file").groupby("group").file.transform(lambda files: np.arange(1, len(files) + 1)
                                                                              / len(files))
     else: place = pd.Series(np.random.default_rng(fold).permutation(len(rest)) / len(rest), rest.index)
     return split.mask(place.reindex(rows.index, fill_value=0) > .75, "valid")

@@ -84,7 +84,8 @@ def compare(name, data, weights, runs):
         won = 0
         for fold in range(k):
             table = table_of_fold(name, rows, fold)
-            run = train(table, base.replace(**ROWS[row]), runs, f"{name}-{row.replace(', ', '-').replace(' ', '-')}-{fold}")
+            run = train(table, base.replace(**ROWS[row]), runs,
+                        f"{name}-{row.replace(', ', '-').replace(' ', '-')}-{fold}")
             won += read_best(run.folder/"best.safetensors")["epoch"] >= 0
             told.setdefault(row, []).append(fold_answers(run, not results and row == next(iter(ROWS))))
         told[row].append((0., won))
@@ -102,7 +103,8 @@ def compare(name, data, weights, runs):
             for other, key in (("always the mean", "vs_mean"), ("scikit-learn, ridge", "vs_ridge")):
                 if line["row"] != other: line[key] = against(tables[line["row"]], tables[other])
             if "group" in tables[line["row"]]: line |= by_film(tables[line["row"]])
-            print({key: value for key, value in line.items() if key in ("target", "row", "mae", "r2", "vs_mean")}, flush=True)
+            print({key: value for key, value in line.items() if key in ("target", "row", "mae", "r2", "vs_mean")},
+                  flush=True)
     return results
 
 

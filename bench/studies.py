@@ -26,6 +26,7 @@ from the_project.models.heads import build_model
 from the_project.models.probe import fit_probe, frozen_features
 from the_project.train.stages import StageLoaders, plain_loader
 from the_project.core.plugs import find_task
+from the_project.tasks.classify.task import Classify
 
 
 def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:
@@ -34,8 +35,8 @@ def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:
     fixed = base.replace(stages=(Stage(224, 20),), mixup=0.)
     short = fixed.replace(stages=(Stage(224, 12),))
     rising = base.replace(stages=(Stage(128, 8), Stage(192, 8), Stage(224, 10)), mixup=0.)
-    small = Recipe(arch="small_cnn", weights=None, lr=4e-3, lr_decay=1., label_smoothing=.1, mixup=0., batch_size=64,
-                   drop=.1, presize=36)
+    small = Recipe(task=Classify(label_smoothing=.1), arch="small_cnn", weights=None, lr=4e-3, lr_decay=1.,
+                   mixup=0., batch_size=64, drop=.1, presize=36)
     return {
         "snakes: linear probe": ("snakes_ph", base.replace(notes="probe")),
         "snakes: frozen, then unfrozen, the plain way": ("snakes_ph", fixed.replace(

@@ -83,8 +83,8 @@ from .bundle.batch import answer_folder
 from .page.export import export_bundle
 from .answer.decide import make_answer
 from .page.demo import demo
-from .bundle.folder import write_masks
-from .bundle.mask_write import write_mask
+from .bundle.folder import write_files
+from .answer.masks import write_mask
 from .bundle.parity import check_probes
 from .answer.picture import open_picture
 from .answer.predict import Predictor

@@ -20,7 +20,7 @@ from ..models.embed import make_embedder
 from ..core.csv_text import csv_table
 from ..core.env import rng_for, say
 from ..core.files import atomic_write
-from ..answer.mask_view import visible
+from ..answer.bands import visible
 from ..core.recipe import Recipe
 from ..data.groups import group_duplicates
 from ..data.mask_files import (NOT_JUDGED, bands_spec, class_table, file_band_names, mask_classes, mask_path,

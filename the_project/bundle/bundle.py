@@ -13,80 +13,40 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from .. import __version__
+from ..answer.config import SCHEMA, seal_of
+from ..answer.config_fields import MOST_TEXT, check_fields, fits
+from ..answer.errors import BundleError
+from ..answer.first_run import trust_model
+from ..answer.kinds import check_kinds, decoder_of, fields_of, reader_of
+from ..answer.predict import Predictor
+from ..answer.base import Reader
+from .card import check_about, make_card
+from .convert import add_strangeness, write_model, write_onnx
+from .int8 import try_int8
+from .parity import check_page, check_parity, heat_gap
+from .schema import check_no_pickle
 from ..core.env import say
 from ..core.files import atomic_write, save_tensors, write_json
 from ..core.folders import new_folder
 from ..core.sample import sample_table
-from .card import check_about, make_card
-from .convert import write_mask_onnx, write_model, write_onnx
-from ..answer.decide import check_rules
-from .int8 import try_int8
-from .mask_probes import probe_answer, write_probes
-from .parity import check_page, check_parity, heat_gap
-from ..answer.config import SCHEMA, BundleError, genus_of, seal_of
-from ..answer.config_fields import MOST_TEXT, fits
-from ..answer.first_run import trust_model
-from ..answer.picture import open_picture
-from ..answer.predict import Predictor, most_probable
-from ..answer.prepare import check_preprocess
-from .schema import check_no_pickle
-from .strange import add_strangeness
 
 # %% ../../nbs/bundle/07_bundle.ipynb #7af2ddf9
 def _write_probes(
-    probes: list | None,  # pictures that may be published; None: drawn ones
+    probes: list | None,  # files that may be published; None: drawn ones
     folder: Path,         # where the small copies go
-    n: int = 16,          # how many are drawn
-    longest: int = 512,   # pixels, of a copy
+    reader: Reader,       # of the bundle
+    drawn: list | None = None,  # what stands in for them; None: pictures of the embedded sample
 ) -> list[Path]:          # the copies
-    with tempfile.TemporaryDirectory() as drawn:
-        sources = list(sample_table(drawn, n=n, plant=False).file) if probes is None else list(probes)
-        if not sources:
-            raise BundleError("probes is empty: give some pictures, or leave it out for drawn ones")
+    with tempfile.TemporaryDirectory() as place:
+        if probes is None: probes = drawn or list(sample_table(place, n=16, plant=False).file)
+        if not len(probes): raise BundleError("probes is empty: give some files, or leave it out for drawn ones")
         folder.mkdir(parents=True)
-        copies = [folder / f"probe-{i:02d}.jpg" for i in range(1, len(sources) + 1)]
-        for source, copied in zip(sources, copies):
-            picture = open_picture(source, longest)
-            picture.thumbnail((longest, longest))
-            picture.save(copied, quality=92)
-    return copies
-
-# %% ../../nbs/bundle/07_bundle.ipynb #18c39e05
-def _venomous(
-    run,               # with a .table or without
-    labels: list[str],
-) -> dict | None:      # label -> bool, where the table says so, the same in every row of a label
-    "What the page warns of"
-    table = getattr(run, "table", None)
-    if table is None or not {"label", "venomous"} <= set(table) or table["venomous"].isna().any():
-        return None
-    known = table.groupby("label")["venomous"]
-    answers = {str(label): bool(value) for label, value in known.first().items()}
-    return answers if (known.nunique() == 1).all() and set(labels) <= set(answers) else None
-
-# %% ../../nbs/bundle/07_bundle.ipynb #41180cc4
-def _genus(rules: dict | None, labels: list[str]) -> list[str] | None:
-    "Each label's genus: as the table has it, or else from the label"
-    ranks = {rank["name"]: rank.get("of") for rank in (rules or {}).get("ranks", [])}
-    return ranks.get("genus") or genus_of(labels)
+        return [reader.copy(source, folder / f"probe-{i:02d}") for i, source in enumerate(probes, 1)]
 
 # %% ../../nbs/bundle/07_bundle.ipynb #60ffc4dc
-_DECODED = {"label": (), "number": ("numbers",), "mask": ("bands", "mask")}  # fields that a kind of answer needs
-
-def _decoding(run, labels: list[str]) -> dict:
-    "How this kind of answer is read, as its task says"
-    name, output = run.task.name, run.task.output
-    if output not in _DECODED:
-        raise BundleError(f"task {name!r} answers with a {output}: a bundle has labels, numbers or masks")
-    fields = run.task.decoding(labels, run.recipe, run.measured, run.scores) if _DECODED[output] else {}
-    if not set(_DECODED[output]) <= set(fields):
-        raise BundleError(f"task {name!r} does not say how its {output}s are decoded: give it a `decoding`")
-    return fields
-
 def _config(run, about: dict) -> dict:
     "What config.json holds, before anything is written beside it"
     labels, recipe = [str(label) for label in run.labels], run.recipe.to_dict()
@@ -95,20 +55,17 @@ def _config(run, about: dict) -> dict:
                           "rename it in the table and train again")
     if recipe.get("weights"):
         recipe["weights"] = Path(recipe["weights"]).name  # a file's folder is nobody's business
-    fields, masks = _decoding(run, labels), run.task.output == "mask"
-    rules = check_rules(getattr(run, "rules", None) if run.task.output == "label" else None, len(labels))
     config = {
-        "schema": SCHEMA if masks else 2, "task": run.task.name,
-        "output": run.task.output, "labels": labels,
-        "genus": None if fields else _genus(rules, labels), "rules": rules,
-        **({} if masks else {"preprocess": check_preprocess(dict(run.preprocess))}),
-        "temperature": float(run.temperature),
-        "model": "model.onnx",
-        "int8": None, **{key: about[key] for key in ("title", "license") if key in about},
+        "schema": SCHEMA, "input": run.task.reading(run), "labels": labels,
+        "task": {"kind": run.task.answers or run.task.name} | run.task.decoding(run, labels),
+        "model": "model.onnx", "int8": None, **{key: about[key] for key in ("title", "license") if key in about},
         "arch": recipe.get("arch", "model"), "recipe": recipe, "probes": [],
-        "venomous": None if fields else _venomous(run, labels),
         "made_with": {"the_project": __version__, "torch": torch.__version__.split("+")[0]}}
-    return config | fields
+    try:
+        check_fields(config, fields_of(config))
+        check_kinds(config)
+    except ValueError as error: raise BundleError(f"task {run.task.name!r} can't be shipped: {error}") from error
+    return config
 
 # %% ../../nbs/bundle/07_bundle.ipynb #6efce8cb
 def _write_config(folder: Path, config: dict):
@@ -132,36 +89,25 @@ def _check_place(folder: Path):
 # %% ../../nbs/bundle/07_bundle.ipynb #38d8fab1
 def _write_weights(folder: Path, config: dict, model: torch.nn.Module, files: list[Path], seen=None):
     "ONNX and safetensors, strangeness if it was `seen`, and the heat map where it agrees with gradients"
-    if config["output"] == "mask":
-        write_mask_onnx(model, folder / "model.onnx", len(config["bands"]["bands"]), config["bands"]["multiple"])
-        save_tensors(folder / "model.safetensors", model.state_dict(), {"format": "pt", "arch": config["arch"]})
-        return _write_config(folder, config)
-    size, channels = tuple(config["preprocess"]["size"]), config["preprocess"]["channels"]
-    if config["output"] == "number": heat = not write_onnx(model, folder / "model.onnx", size, channels)
-    else: heat = write_model(model, folder, size, channels)
+    reader, (_, channels, *size) = reader_of(config), reader_of(config).shape
+    heat = decoder_of(config).heat and not reader.tiles and write_model(model, folder, size, channels)
+    if not (folder / "model.onnx").exists():
+        write_onnx(model, folder / "model.onnx", size, channels, size[0] if reader.tiles else None)
     config["heat"] = {"file": "heat.onnx", "method": "Grad-CAM"} if heat else None
     if seen is not None: add_strangeness(folder / "model.onnx", seen.mean, seen.basis)
     save_tensors(folder / "model.safetensors", model.state_dict(), {"format": "pt", "arch": config["arch"]})
-    if config["heat"] and hasattr(model, "map_shift"): config["heat"]["shift"] = model.map_shift(size, channels)
+    if heat and hasattr(model, "map_shift"): config["heat"]["shift"] = model.map_shift(tuple(size), channels)
     _write_config(folder, config)
-    gap = max(heat_gap(model, Predictor(folder), file) for file in files[:4]) if config["heat"] else 0
+    gap = max(heat_gap(model, Predictor(folder), file) for file in files[:4]) if heat else 0
     if gap > .05:
         say(f"no heat map in this bundle: without gradients it is {gap:.2f} off (0.05 is allowed) for {config['arch']}")
         config["heat"] = (folder / "heat.onnx").unlink()
         _write_config(folder, config)
 
-# %% ../../nbs/bundle/07_bundle.ipynb #24df61dc
 def _probe_answers(predictor: Predictor, files: list[Path]) -> list[dict]:
     "What is stored of the probes' answers"
-    names = [{"file": file.relative_to(predictor.folder).as_posix()} for file in files]
-    if predictor.masks: answers = [probe_answer(predictor.masks, file) for file in files]
-    else: answers = [_probe_answer(predictor, file, row) for file, row in zip(files, predictor.answers(files))]
-    return [name | answer for name, answer in zip(names, answers)]
-
-def _probe_answer(predictor: Predictor, file: Path, row: np.ndarray) -> dict:
-    if predictor.config["output"] == "number":
-        return {"numbers": predictor.predict(file)["numbers"], "answer": row.round(6).tolist()}
-    return {"top": most_probable(row, predictor.labels), "probabilities": row.round(6).tolist()}
+    pairs = zip(predictor.answers(files), predictor.predict_many(files))
+    return [{"file": file.relative_to(predictor.folder).as_posix()} | predictor.decoder.probe(*pair) for file, pair in zip(files, pairs)]
 
 # %% ../../nbs/bundle/07_bundle.ipynb #96583efa
 def _fill(
@@ -175,13 +121,11 @@ def _fill(
 ):
     "Write all parts of a bundle and check them"
     config = _config(run, about)
-    if int8 and (output := config["output"]) != "label":
-        raise BundleError(f"int8 is judged by macro-F1, which {output}s have none of: use int8=False")
-    masks = config["output"] == "mask"
-    if masks: files = write_probes(probes, folder / "probes", config["bands"], run.measured)
-    else: files = _write_probes(probes, folder / "probes")
+    decoder = decoder_of(config)
+    if int8 and not decoder.quantised: raise BundleError(f"int8 is judged by macro-F1, which {decoder.words} have none of: use int8=False")
+    files = _write_probes(probes, folder / "probes", reader_of(config), run.task.draw_probes(run))
     model = copy.deepcopy(run.model()).cpu().float().eval()
-    _write_weights(folder, config, model, files, None if masks else getattr(run, "strangeness", None))
+    _write_weights(folder, config, model, files, None if decoder.dense else getattr(run, "strangeness", None))
     check_parity(folder, run, model, files, reference)
     if int8:
         try_int8(folder, config, run.table, run.recipe.target)

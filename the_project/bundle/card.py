@@ -9,9 +9,10 @@ __all__ = ['ABOUT', 'check_about', 'plain_markdown', 'front_matter', 'make_card'
 # %% ../../nbs/bundle/05_card.ipynb #7e00496f
 import re
 
-from ..core.recipe import nearest
+from ..core.settings import nearest
 from ..answer.config_fields import MOST_TEXT, fits
 from ..answer.html import first_names
+from ..answer.kinds import decoder_of, reader_of
 
 # %% ../../nbs/bundle/05_card.ipynb #3e149872
 ABOUT = {"title": "of the page and the card", "license": "of the weights, as the Hub spells it, e.g. cc-by-4.0",
@@ -75,11 +76,7 @@ _METRICS = {"f1_macro": ("f1", "macro-F1"), "accuracy": ("accuracy", "top-1 accu
             "edge": ("f1", "F1 of edges")}
 
 def _name_of(config: dict) -> str:  # a model's name for people
-    n, output = len(config["labels"]), config.get("output")
-    what = f"{n} {'numbers' if output == 'number' else 'labels'}"
-    if output == "number" and n < 6: what = ", ".join(config["labels"])
-    if output == "mask": what = f"masks of {' and '.join(config['labels']) if n < 6 else f'{n} classes'}"
-    return config.get("title") or f"{config['arch']}, {what}"
+    return config.get("title") or f"{config['arch']}, {decoder_of(config).summary()}"
 
 def _metric(name: str) -> tuple[str, str]:  # (the Hub's metric, what people read)
     kind, _, number = name.partition(":")  # mae:price
@@ -87,7 +84,7 @@ def _metric(name: str) -> tuple[str, str]:  # (the Hub's metric, what people rea
     return _METRICS.get(name, ("accuracy", f"{name.replace('_', '-')} accuracy"))
 
 # %% ../../nbs/bundle/05_card.ipynb #cf9d0ace
-def _results(facts: dict, dataset: str) -> list:  # EvalResults of huggingface_hub
+def _results(facts: dict, dataset: str, task: str) -> list:  # EvalResults of huggingface_hub
     from huggingface_hub import EvalResult
     results = []
     for split, scores in facts["scores"].items():
@@ -95,7 +92,7 @@ def _results(facts: dict, dataset: str) -> list:  # EvalResults of huggingface_h
             metric, shown = _metric(name)
             ends = "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
             results.append(EvalResult(
-                task_type="image-classification", task_name="Image Classification", dataset_type="custom",
+                task_type=task, task_name=task.replace("-", " ").title(), dataset_type="custom",
                 dataset_name=dataset, dataset_split=split, metric_type=metric, metric_value=round(value, 4),
                 metric_name=f"{shown} on {split}{ends}"))
     return results
@@ -119,15 +116,11 @@ def front_matter(config: dict, facts: dict | None = None, about: dict | None = N
         YAML, without its fences
     """
     from huggingface_hub import ModelCardData
-    about = about or {}
-    if kind := {"number": "image-regression", "mask": "image-segmentation"}.get(config.get("output")):
-        data = ModelCardData(license=about.get("license"), library_name="onnx", tags=["the_project", kind, "onnx"],
-                             pipeline_tag=kind if kind == "image-segmentation" else None)
-        return data.to_yaml().rstrip("\n") + "\n"
-    results = _results(facts, about.get("data", "not published")) if facts else None
-    tags = ["the_project", "image-classification", "onnx", *(["biology"] if config.get("genus") else [])]
+    about, decoder = about or {}, decoder_of(config)
+    results = _results(facts, about.get("data", "not published"), decoder.hub) if facts else None
+    tags = ["the_project", decoder.hub, "onnx", *(["biology"] if config["task"].get("genus") else [])]
     data = ModelCardData(
-        license=about.get("license"), library_name="onnx", pipeline_tag="image-classification", tags=tags,
+        license=about.get("license"), library_name="onnx", pipeline_tag=decoder.hub if decoder.pipeline else None, tags=tags,
         model_name=_name_of(config) if results else None, eval_results=results)
     return data.to_yaml().rstrip("\n") + "\n"
 
@@ -183,27 +176,23 @@ def _confusion_part(facts: dict) -> str:
 
 def _calibration_part(facts: dict, config: dict) -> str:
     found = facts["calibration"]
-    if not found: return f"Outputs are divided by temperature {config['temperature']:.2f}; its effect was not measured."
+    if not found: return f"Outputs are divided by temperature {config['task']['temperature']:.2f}; its effect was not measured."
     return (f"Expected calibration error on valid: {found['ece_before']:.3f} as trained, {found['ece_after']:.3f} at "
             f"temperature {found['temperature']:.2f}, which this bundle applies (fitted there, so it flatters too).")
 
 # %% ../../nbs/bundle/05_card.ipynb #b665b2db
 _MOST_MISSED = 20  # labels with a sentence of their own
 
-def _limits(config: dict, facts: dict | None, about: dict) -> list[str]:  # sentences
-    lines = [about["limits"]] if "limits" in about else []
-    lines.append(f"Every picture gets one of {len(config['labels'])} labels, also a picture that shows none of them.")
+def _limits(config: dict, facts: dict | None, about: dict) -> str:  # a list in Markdown
+    reader = reader_of(config)
+    lines = [*([about["limits"]] if "limits" in about else []), *decoder_of(config).card(reader.word)["limits"]]
     missed = [row for row in (facts or {}).get("classes", []) if row["support"] and row["recall"] < .5]
     lines += [f"It misses most pictures of {row['label']} (recall {row['recall']:.2f} on {facts['split']})."
               for row in missed[:_MOST_MISSED]]
     if more := missed[_MOST_MISSED:]: lines.append(f"It misses most pictures of {len(more):,} labels more.")
     thin = [row["label"] for row in (facts or {}).get("classes", []) if 0 < row["support"] < 8]
     if thin: lines.append(f"Fewer than 8 pictures judged {first_names(thin)}: those scores are mostly chance.")
-    if any((config.get("venomous") or {}).values()):
-        lines.append("Some of its labels are venomous animals. An answer from one picture is a guess: never handle an "
-                     "animal on its word, and after a bite ask a doctor, not a page.")
-    lines.append("It knows pictures like those it was trained on; other cameras, places or seasons were not tested.")
-    return lines
+    return "\n".join(f"- {line}" for line in lines + reader.card()["limits"])
 
 # %% ../../nbs/bundle/05_card.ipynb #9a6ec535
 def _rerun_part(config: dict, facts: dict | None) -> str:
@@ -222,84 +211,16 @@ To train on from these weights: `learn = from_bundle("this-folder", table)`."""
 
 # %% ../../nbs/bundle/05_card.ipynb #669d4e9e
 def _use_part(config: dict) -> str:
-    height, width = config["preprocess"]["size"]
-    weights = {"model.int8.onnx": " in 8-bit whole numbers"}.get(config.get("model"), "")
-    lines = f"""`{config.get("model", "model.onnx")}` answers{weights}. Pictures are prepared as {width} x {height}, fit
-`{config["preprocess"]["fit"]}`; all of it stands in `config.json`. No file here is a pickle.
+    reader, weights = reader_of(config), {"model.int8.onnx": " in 8-bit whole numbers"}.get(config.get("model"), "")
+    heat = f"`Predictor.heat` shows where the evidence lies ({config['heat']['method']}).\n\n" if config.get("heat") else ""
+    return f"""`{config.get("model", "model.onnx")}` answers{weights}. {reader.card()["how"]} No file here is a pickle.
 
 ```python
 from the_project.answer.predict import Predictor
-Predictor("this-folder").top("photo.jpg", k=3)
-```
-"""
-    if config.get("heat"): lines += f"\n`Predictor.heat` shows where the evidence lies ({config['heat']['method']}).\n"
-    return lines + ("\n`probes/` holds pictures whose answers are in `config.json`: a machine that gives others "
-                    "prepares pictures differently.")
-
-# %% ../../nbs/bundle/05_card.ipynb #46a13644
-def _number_parts(config: dict, facts: dict | None, about: dict) -> dict:
-    numbers, names = config["numbers"], first_names(config["labels"])
-    spans = zip(config["labels"], numbers["low"], numbers["high"])
-    ends = [f"{name} {_told(low)} to {_told(high)}" for name, low, high in spans]
-    limits = [about["limits"]] if "limits" in about else []
-    limits += [f"Trained on {numbers['rows']} pictures with {first_names(ends)}: beyond that it has seen nothing.",
-               "Every picture gets a number, also one that shows nothing of the kind.",
-               f"Intervals are made to hold {numbers['coverage']:.0%} of the truths among pictures like validation's, "
-               "not of others."]
-    use = _use_part(config).replace('.top("photo.jpg", k=3)', '.predict("photo.jpg")["numbers"]')
-    parts = {"": f"Answers a picture with: {names}, each with an interval.",
-             "Limits": "\n".join(f"- {line}" for line in limits),
-             "Intended use": about.get("use", "No use was stated by whoever exported this.")}
-    if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
-    return parts | {"How to use": use, "How to rerun": _rerun_part(config, facts).partition("\n\nTo train on")[0]}
-
-# %% ../../nbs/bundle/05_card.ipynb #e3af73c8
-def _mask_limits(config: dict) -> list[str]:  # sentences
-    bands, mask = config["bands"], config["mask"]
-    names = ", ".join(bands["file_bands"])
-    lines = [f"It reads files with these bands, in this order: {names}; of them it sees {', '.join(bands['bands'])}.",
-             "Every pixel that has a value gets one of its classes, also one that shows none of them.",
-             "It knows scenes like those it was trained on: another sensor, season, scale or place was not tested."]
-    if bands["missing"] or bands["hide_band"]:
-        gone = [f"{value:g}" for value in bands["missing"]]
-        if bands["hide_band"]: gone.append(f"wherever {bands['hide_band']} is not 0")
-        lines.append(f"Beside NaN these count as no value: {', '.join(gone)}.")
-    if mask["min_object"] or mask["max_hole"]:
-        lines.append(f"Pieces below {mask['min_object']} pixels are removed, holes up to {mask['max_hole']} filled.")
-    return lines
-
-def _mask_parts(config: dict, facts: dict | None, about: dict) -> dict:
-    bands = config["bands"]
-    limits = [*([about["limits"]] if "limits" in about else []), *_mask_limits(config)]
-    use = f"""`model.onnx` takes raw values, NaN where there is none, of any height and width that are multiples of
-{bands["multiple"]}; statistics of the training rows and spectral indices are inside it. No file here is a pickle.
-
-```python
-from the_project.answer.predict import Predictor
-answer = Predictor("this-folder").predict("scene.tif")
-answer["coverage"], answer["mask"]
+{decoder_of(config).card(reader.word)["ask"]}
 ```
 
-Larger scenes are answered in tiles of {bands["tile"]} pixels that overlap by {bands["overlap"]} and are blended.
-`probes/` holds scenes whose answers are in `config.json`: a machine that gives others prepares scenes differently."""
-    parts = {"": f"Answers a scene with a class for every pixel: {first_names(config['labels'])}.",
-             "Limits": "\n".join(f"- {line}" for line in limits),
-             "Intended use": about.get("use", "No use was stated by whoever exported this.")}
-    if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
-    return parts | {"How to use": use, "How to rerun": _rerun_part(config, facts)}
-
-# %% ../../nbs/bundle/05_card.ipynb #fc8b6f6f
-def _label_parts(config: dict, facts: dict | None, about: dict) -> dict:
-    use = about.get("use", "No use was stated by whoever exported this. It names what a photo shows, for a person who "
-                           "looks at the photo too.")
-    parts = {"": f"Answers a picture with probabilities for: {first_names(config['labels'])}.", "Intended use": use,
-             "Limits": "\n".join(f"- {line}" for line in _limits(config, facts, about))}
-    if facts:
-        parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts),
-                  f"Classes, weakest first ({facts['split']})": _class_part(facts),
-                  f"Known confusions ({facts['split']})": _confusion_part(facts),
-                  "Calibration": _calibration_part(facts, config)}
-    return parts | {"How to use": _use_part(config), "How to rerun": _rerun_part(config, facts)}
+{heat}`probes/` holds {reader.word}s whose answers are in `config.json`: a machine that gives others prepares {reader.word}s differently."""
 
 def make_card(config: dict, facts: dict | None = None, about: dict | None = None) -> str:
     """A bundle's README
@@ -320,6 +241,12 @@ def make_card(config: dict, facts: dict | None = None, about: dict | None = None
     """
     about = check_about(about)
     front, config, facts = front_matter(config, facts, about), _shown(config), _shown(facts)
-    parts = {"number": _number_parts, "mask": _mask_parts}.get(config.get("output"), _label_parts)
-    body = "\n\n".join(f"## {head}\n\n{text}" if head else text for head, text in parts(config, facts, about).items())
+    told = decoder_of(config).card(reader_of(config).word)
+    parts = {"": told["answers"], "Intended use": about.get("use", told["use"]), "Limits": _limits(config, facts, about)}
+    if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
+    if facts and "classes" in facts:
+        parts |= {f"Classes, weakest first ({facts['split']})": _class_part(facts),
+                  f"Known confusions ({facts['split']})": _confusion_part(facts), "Calibration": _calibration_part(facts, config)}
+    parts |= {"How to use": _use_part(config), "How to rerun": _rerun_part(config, facts)}
+    body = "\n\n".join(f"## {head}\n\n{text}" if head else text for head, text in parts.items())
     return f"---\n{front}---\n\n# {_name_of(config)}\n\n{body}\n"

@@ -16,11 +16,12 @@ import pandas as pd
 from ..core.env import say
 from ..core.files import write_json
 from .convert import write_int8
-from ..answer.config import BundleError, to_probabilities
+from ..answer.errors import BundleError
+from ..answer.labels import to_probabilities
 from ..answer.decide import set_scores
 from ..answer.first_run import trust_model
+from ..answer.base import Reader
 from ..answer.model import BundleModel
-from ..answer.prepare import normalise, read_uint8
 
 # %% ../../nbs/bundle/06_int8.ipynb #411e43b3
 def pick_rows(rows: pd.DataFrame, target: str, n: int = 128, seed: int = 0) -> pd.DataFrame:
@@ -137,9 +138,9 @@ def _temperature_of(logits: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
 
 # %% ../../nbs/bundle/06_int8.ipynb #dbd5125c
-def _batches(files: list, preprocess: dict, size: int = 8) -> Iterator[np.ndarray]:
+def _batches(files: list, reader: Reader, size: int = 8) -> Iterator[np.ndarray]:
     for start in range(0, len(files), size):
-        yield normalise(np.stack([read_uint8(file, preprocess) for file in files[start:start + size]]), preprocess)
+        yield reader.floats(np.stack([reader.read(file)[0] for file in files[start:start + size]]))
 
 # %% ../../nbs/bundle/06_int8.ipynb #cfab1423
 def try_int8(folder: Path, config: dict, table: pd.DataFrame, target: str = "label", allowed: float = .005,
@@ -170,7 +171,7 @@ def try_int8(folder: Path, config: dict, table: pd.DataFrame, target: str = "lab
     if missing := [split for split, rows in parts.items() if not len(rows)]:
         raise BundleError(f"int8 needs {missing[0]} rows with their pictures and the table has none: use int8=False")
     plain, chosen = BundleModel(folder), pick_rows(parts["train"], target, pictures)
-    batches = _batches(list(chosen["file"]), plain.preprocess)
+    batches = _batches(list(chosen["file"]), plain.reader)
     path = write_int8(folder / "model.onnx", folder / "model.int8.onnx", batches)
     trust_model(path)
     config.pop("seal", None)  # whoever finishes the bundle seals it anew
@@ -183,7 +184,7 @@ def try_int8(folder: Path, config: dict, table: pd.DataFrame, target: str = "lab
     say(f"int8 {'kept' if kept else 'not kept'}: macro-F1 {after:.3f} on {len(parts['valid'])} valid pictures, float32 "
         f"{before:.3f} (at most {100 * allowed:g} points may be lost); {sizes[0]} instead of {sizes[1]}"
         + ("; its rules would be wrong more often than those of float32" if refit is None else ""))
-    if kept: config |= refit
+    if kept: config["task"] = config["task"] | refit
     else: path.unlink()
     config |= {"model": path.name if kept else "model.onnx", "int8": dict(
         kept=kept, f1_macro=after, f1_macro_float32=before, pictures=len(parts["valid"]), calibrated_on=len(chosen),
@@ -196,14 +197,14 @@ def _refit(config: dict, plain: BundleModel, small: BundleModel, rows: pd.DataFr
     "Temperature and rules for int8; None where its rules would be wrong more often"
     truth = np.array([plain.labels.index(label) for label in rows[target].astype(str)])
     (ours, far), (theirs, farther) = (_outputs(model, rows["file"]) for model in (plain, small))
-    # 1: it was never fitted
-    wanted = to_probabilities(ours, config["temperature"])
-    temperature = 1. if config["temperature"] == 1 else _temperature_of(theirs, wanted)
-    if not config.get("rules"): return {"temperature": temperature}
-    rules = match_rules(config["rules"], wanted, to_probabilities(theirs, temperature), truth, plain.labels, (far, farther))
+    task = config["task"]
+    wanted = to_probabilities(ours, task["temperature"])
+    temperature = 1. if task["temperature"] == 1 else _temperature_of(theirs, wanted)  # 1: it was never fitted
+    if not task.get("rules"): return {"temperature": temperature}
+    rules = match_rules(task["rules"], wanted, to_probabilities(theirs, temperature), truth, plain.labels, (far, farther))
     return None if rules is None else {"temperature": temperature, "rules": rules}
 
 def _outputs(model: BundleModel, files: pd.Series) -> tuple[np.ndarray, np.ndarray | None]:
     "Logits and strangeness of pictures"
-    logits, strange = zip(*(model.outputs(read_uint8(file, model.preprocess)[None]) for file in files))
+    logits, strange = zip(*(model.outputs(model.reader.read(file)[0][None]) for file in files))
     return np.concatenate(logits), None if strange[0][0] is None else np.concatenate(strange)

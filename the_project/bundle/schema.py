@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..answer.config import BundleError, check_file, named_files, read_config
+from ..answer.errors import BundleError
+from ..answer.config import check_file, named_files, read_config
 
 # %% ../../nbs/bundle/03_schema.ipynb #75c41e84
 def check_files(bundle: str | Path) -> int:

@@ -8,7 +8,7 @@ __all__ = ['add_audit']
 # %% ../../nbs/commands/03_audit.ipynb #81b128d1
 from pathlib import Path
 
-from .train import add_columns, column_names, recipe_from
+from .train import add_columns, add_settings, column_names, recipe_from
 from ..core.env import print_text, say
 
 # %% ../../nbs/commands/03_audit.ipynb #552c07a3
@@ -29,11 +29,8 @@ def _audit_masks(args, recipe, out: Path) -> int:
 def _audit(args) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir(): raise ValueError(f"--out {args.out} is a file: name a folder")
-    recipe = recipe_from(args) if args.task or args.settings or args.recipe else None
-    if recipe:
-        from the_project.core.plugs import find_task
-
-        if find_task(recipe.task).output == "mask": return _audit_masks(args, recipe, out)
+    recipe = recipe_from(args) if args.input or args.task or args.settings or args.recipe else None
+    if recipe and recipe.task.output == "mask": return _audit_masks(args, recipe, out)
     from the_project.audit.audit import apply_fixes, audit_table
     from the_project.core.csv_text import csv_table
     from the_project.core.files import atomic_write
@@ -41,7 +38,7 @@ def _audit(args) -> int:
 
     table = read_table(args.table, columns=column_names(args.column), root=args.root, bad_rows="keep",
                        target=recipe.targets[0] if recipe and recipe.targets[0] != "label" else None,
-                       task=recipe.task if recipe else None)
+                       task=recipe.task.name if recipe else None)
     if "label" not in table: say(_unlabelled(table))
     if args.fixes:
         fixed = apply_fixes(table, args.fixes)
@@ -86,10 +83,7 @@ and writes DIR/bands.csv, DIR/pictures.csv and DIR/summary.txt.
                  "metadata gives away. Writes DIR/audit.csv and DIR/audit.html.")
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
     p.add_argument("--out", required=True, metavar="DIR", help="folder for audit.csv and audit.html")
-    p.add_argument("--task", help="segment: look at rasters, their bands and masks instead; regress: labels are numbers")
-    p.add_argument("--recipe", metavar="FILE", help="recipe (JSON) whose task, bands and classes count")
-    p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
-                   help="fields of the recipe, e.g. file_bands=blue,green,red,nir missing=-9999 classes=land,water")
+    add_settings(p)
     p.add_argument("--weights", metavar="FILE",
                    help="a network's .safetensors, or the folder of a run or bundle; labels and "
                    "strangers are found far better with one")

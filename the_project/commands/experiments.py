@@ -9,7 +9,7 @@ __all__ = ['add_common', 'read_input', 'read_changes', 'add_ablate', 'add_crossv
 import json
 from pathlib import Path
 
-from .train import add_bad_rows, add_columns, check_start, column_names, recipe_from, trusted_split
+from .train import add_bad_rows, add_columns, add_settings, check_start, column_names, recipe_from, trusted_split
 from ..core.env import print_text, say
 
 # %% ../../nbs/commands/02_experiments.ipynb #d9b956a1
@@ -22,9 +22,7 @@ def add_common(p):
         a parser
     """
     p.add_argument("table", metavar="TABLE", help=".csv, .parquet, or a folder with a folder for each class")
-    p.add_argument("--recipe", metavar="FILE", help="the base (JSON); without it the default recipe")
-    p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
-                   help="fields of the base to change")
+    add_settings(p)
     add_columns(p)
     add_bad_rows(p)
     p.add_argument("--runs", default="runs", metavar="DIR", help="folder of all runs (default: %(default)s)")
@@ -101,7 +99,7 @@ def read_changes(words: list[str], tables: list[str], recipe) -> dict[str, dict]
         whole = field in ("stages", "features", "transforms")  # their values have commas of their own
         for value in [values] if whole else values.split(","):
             if field == "rows": changes[f"rows={value}"] = dict(rows=float(value))
-            else: changes[f"{field}={value}"] = {field: getattr(set_fields(recipe, [f"{field}={value}"]), field)}
+            else: changes[f"{field}={value}"] = {field: set_fields(recipe, [f"{field}={value}"]).settings[field.rpartition(".")[2]]}
     for name in tables: changes |= change_table(name, recipe)
     if not changes: raise ValueError("nothing to compare: give --change FIELD=VALUE,... or --table NAME")
     return changes

@@ -14,26 +14,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from .answers import add_answer_options, read_given, read_subset
-from .masks import add_mask_options, predict_masks, refuse_mask_options
 from .show import add_first_run
 from ..core.csv_text import csv_rows
 from ..core.env import printable, say
 from ..core.files import Skipped, named_errors
 
 # %% ../../nbs/commands/08_predict.ipynb #44f71b80
-_TOLD = ("file", "error", "numbers", "top", "genus", "notes", "given", "subset", "roll_up", "doubt", "set", "venomous",
-         "decision")
-
 def _json_lines(
     answers: Iterator[dict],  # from `Question.answers`
+    record: Callable,         # of the bundle's decoder
 ) -> Iterator[str]:
     "A list of objects, one a line, as they come"
     lead = "["
     for answer in answers:
-        row = {key: value for key, value in answer.items() if key in _TOLD and value not in (None, [], {})}
-        if "top" in row:
-            row["top"] = [{"label": label, "probability": round(p, 6)} for label, p in row["top"]]
+        row = answer if "error" in answer else record(answer)
+        row = {key: value for key, value in row.items() if value not in (None, [], {})}
         yield f"{lead}\n{printable(json.dumps(row, ensure_ascii=False))}"  # its codes are JSON's as well
         lead = ","
     yield "\n]\n"
@@ -67,6 +62,38 @@ def _output(
     finally:
         part.unlink(missing_ok=True)
 
+# %% ../../nbs/commands/08_predict.ipynb #09a77e28
+def _answer_options(
+    parser,  # of a command that answers pictures
+):
+    "Options `--given` and `--subset`"
+    parser.add_argument("--given", action="append", default=[], metavar="COLUMN=VALUE",
+                        help="what is known beside the pictures, e.g. country=India; may be repeated")
+    parser.add_argument("--subset", metavar="FILE", help="answer with these labels alone: a text file, one a line")
+
+def _given(
+    items: list[str],  # as typed: COLUMN=VALUE
+) -> dict[str, str]:   # column -> value
+    "What was given"
+    pairs = [item.partition("=") for item in items]
+    wrong = next(("".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())), None)
+    if wrong is not None: raise ValueError(f"--given {wrong}: write COLUMN=VALUE, e.g. country=India")
+    return {column.strip(): value.strip() for column, _, value in pairs}
+
+def _subset(
+    path: str | None,    # a text file with one label a line; "#" begins a remark
+) -> list[str] | None:   # None: all labels
+    "The labels that may be answered"
+    if path is None: return None
+    try: lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ValueError(f"--subset {path}: can't be read ({why.lower()}): give a text file, one "
+                         "label a line") from error
+    labels = [label for line in lines if (label := line.partition("#")[0].strip())]
+    if not labels: raise ValueError(f"--subset {path}: holds no labels: write one a line")
+    return labels
+
 # %% ../../nbs/commands/08_predict.ipynb #359c19b6
 def _print_answers(args, question) -> tuple[int, int]:  # pictures, unreadable
     "Write rows to stdout, or JSON to a file, as they come"
@@ -80,7 +107,7 @@ def _print_answers(args, question) -> tuple[int, int]:  # pictures, unreadable
             yield answer
 
     answers = counted(question.answers(walk_pictures(args.paths, skipped), threads=args.threads, ray=args.ray))
-    lines = _json_lines(answers) if args.format == "json" else _csv_lines(answers, question.head, question.row)
+    lines = _json_lines(answers, question.decoder.record) if args.format == "json" else _csv_lines(answers, question.head, question.row)
     with _output(args.output) as out:
         for line in lines: out.write(printable(line) if out.isatty() else line)
     if skipped: say(f"passed over {skipped}")
@@ -103,18 +130,32 @@ def _file_in(args) -> str:  # the CSV or JSON of rows in the folder that `--out`
     Path(args.out).mkdir(parents=True, exist_ok=True)
     return str(Path(args.out)/f"predictions.{args.format}")
 
+def _write_files(args, decoder) -> int:  # exit code
+    "Answers that are files, under the scenes' names, and their table"
+    from the_project.bundle.folder import write_files
+
+    if args.output or args.format != "csv":
+        raise ValueError(f"--output and --format are for rows: this bundle answers with {decoder.words}, use --out DIR")
+    if args.ray is not None: raise ValueError(f"--ray is for rows: this bundle answers with {decoder.words}, leave it out")
+    if not args.out: raise ValueError(f"this bundle answers with {decoder.words}: say where they go with --out DIR")
+    told = write_files(args.bundle, args.paths, args.out, args.overlay, args.zip, args.resume, args.threads, args.first_run)
+    kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
+    where = f"; {decoder.words} in {told['archive']}" if told["archive"] else ""
+    say(f"{told['scenes']} scenes{kept}, {told['unreadable']} could not be read: see {args.out}/{decoder.table}{where}")
+    return 1 if told["unreadable"] else 0
+
 def _predict(args) -> int:
     from the_project.bundle.batch import Question, check_folders
     from the_project.answer.picture import SCENE_SUFFIXES
-    from the_project.answer.predict import read_config
 
     if args.k < 1: raise ValueError(f"--k is {args.k}: use a number from 1")
     if args.threads < 1: raise ValueError(f"--threads is {args.threads}: use a number from 1")
     check_folders(args.paths, SCENE_SUFFIXES)
-    if (output := read_config(args.bundle)["output"]) == "mask": return predict_masks(args)
-    refuse_mask_options(args, output)
-    asked = dict(k=args.k, given=read_given(args.given), subset=read_subset(args.subset))
+    asked = dict(k=args.k, given=_given(args.given), subset=_subset(args.subset))
     question = Question(args.bundle, **asked, first_run=args.first_run)
+    if question.decoder.file: return _write_files(args, question.decoder)
+    if args.overlay or args.zip:
+        raise ValueError(f"--overlay and --zip are for answers that are files, this bundle answers with {question.decoder.words}: leave them out")
     check_folders(args.paths)
     if args.out: args.output = _file_in(args)
     if args.resume and (args.format != "csv" or not args.output):
@@ -146,7 +187,7 @@ A picture that can't be read gets a row with an error, the rest is answered, and
 """, description="Answer pictures, and folders of them, with a bundle: one row a picture, or one mask a scene.")
     p.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder")
     p.add_argument("paths", nargs="+", metavar="PATH", help="pictures, or folders of them (searched to the bottom)")
-    add_answer_options(p)
+    _answer_options(p)
     add_first_run(p)
     p.add_argument("--k", type=int, default=3, help="labels in a row (default: %(default)s)")
     p.add_argument("--format", choices=("csv", "json"), default="csv", help="of the answers (default: %(default)s)")
@@ -156,5 +197,9 @@ A picture that can't be read gets a row with an error, the rest is answered, and
                    help="go on with an --output or --out that was interrupted, even by a kill")
     p.add_argument("--ray", nargs="?", type=int, const=0, metavar="N",
                    help="N predictors on Ray; no N: one a processor")
-    add_mask_options(p)
+    files = p.add_argument_group("bundles of masks")
+    files.add_argument("--out", metavar="DIR", help="write masks there, under the scenes' names, and coverage.csv; "
+                       "with a bundle of labels or numbers: predictions.csv")
+    files.add_argument("--overlay", action="store_true", help="also the scenes under their masks, in DIR/overlays")
+    files.add_argument("--zip", metavar="FILE", help="also the masks as one archive, e.g. a submission")
     p.set_defaults(command=_predict)

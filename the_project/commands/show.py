@@ -32,7 +32,8 @@ def _app(args) -> int:
 def _seconds(text: str) -> float:  # above 0
     try: value = float(text)
     except ValueError: value = 0.
-    if not 0 < value < float("inf"): raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, e.g. 300")
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, e.g. 300")
     return value
 
 def add_first_run(parser):

@@ -8,7 +8,7 @@ __all__ = ['MISSED', 'FALSE', 'over_errors', 'draw_masks']
 # %% ../../nbs/data/20_mask_draw.ipynb #2e1cb496
 import numpy as np
 
-from ..answer.mask_view import CLEAR, mask_colours, over
+from ..answer.masks import CLEAR, mask_colours, over
 from ..core.figure import PlainFigure, shown_text
 
 # %% ../../nbs/data/20_mask_draw.ipynb #54e214c1

@@ -56,8 +56,8 @@ def class_table(recipe: Recipe, labels: list[str]) -> dict[int, int]:
     dict[int, int]
         value in a file -> class number, or NOT_JUDGED
     """
-    if not recipe.classes and labels != ["background", "target"]: named = [(name, int(name)) for name in labels]
-    else: named = _parsed(recipe.classes or tuple(labels))
+    if not recipe.task.classes and labels != ["background", "target"]: named = [(name, int(name)) for name in labels]
+    else: named = _parsed(recipe.task.classes or tuple(labels))
     table, numbers = {}, {name: i for i, name in enumerate(labels)}
     for name, value in named: table[value] = numbers[name] if name != "-" else NOT_JUDGED
     plain = len(named) == 2 and set(table) == {0, 1}
@@ -203,9 +203,9 @@ def mask_classes(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
     list[str]
         names in the order of their class numbers
     """
-    if recipe.classes:
-        labels = [name for name, _ in _parsed(recipe.classes) if name != "-"]
-        if len(labels) < 2: raise ValueError(f"classes={recipe.classes} names fewer than two: a mask needs two or more")
+    if recipe.task.classes:
+        labels = [name for name, _ in _parsed(recipe.task.classes) if name != "-"]
+        if len(labels) < 2: raise ValueError(f"classes={recipe.task.classes} names fewer than two: a mask needs two or more")
         return labels
     found = _counted(rows, recipe)
     values = sorted(set(found) - {NOT_JUDGED})
@@ -241,7 +241,7 @@ def file_band_names(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
     list[str]
         the recipe's, or red, green, blue, or band1, band2 ...
     """
-    if recipe.file_bands: return list(recipe.file_bands)
+    if recipe.input.file_bands: return list(recipe.input.file_bands)
     if len(rows) == 0: raise ValueError("there are no rows to read the bands of: check your filter, or name file_bands")
     for file in rows["file"].iloc[:20]:
         try:
@@ -267,8 +267,8 @@ def bands_spec(file_bands: list[str], recipe: Recipe) -> dict:
         as in a bundle's config.json
     """
     return check_bands(dict(
-        file_bands=list(file_bands), bands=list(recipe.bands or file_bands), missing=list(recipe.missing),
-        hide_band=recipe.hide_band, multiple=MULTIPLE, presize=recipe.presize,
+        file_bands=list(file_bands), bands=list(recipe.input.bands or file_bands), missing=list(recipe.input.missing),
+        hide_band=recipe.input.hide_band, multiple=MULTIPLE, presize=recipe.presize,
         tile=max(TILE, -(-recipe.last_size // MULTIPLE) * MULTIPLE), overlap=OVERLAP))
 
 # %% ../../nbs/data/16_mask_files.ipynb #73fab524

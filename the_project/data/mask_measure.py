@@ -97,7 +97,7 @@ def measure_bands(rows: pd.DataFrame, recipe: Recipe, more: Callable | None = No
     file_bands, labels = file_band_names(rows, recipe), mask_classes(rows, recipe)
     spec = bands_spec(file_bands, recipe)
     names = list(more.names) if more is not None else []
-    key = json_hash([[_row_key(row, recipe) for row in rows.to_dict("records")], spec, labels, recipe.classes, names])
+    key = json_hash([[_row_key(row, recipe) for row in rows.to_dict("records")], spec, labels, recipe.task.classes, names])
     if key in _MEASURED: return _MEASURED[key]
     bands, indices = (_Moments(part, max(64, SAMPLED // len(rows))) for part in (spec["bands"], names))
     counts, used = np.zeros(256, np.int64), 0

@@ -20,8 +20,10 @@ from fastcore.basics import patch
 from ..core.cache import PictureCache, picture_key
 from ..core.env import rng_for, seed_for
 from ..core.files import json_hash
-from ..answer.mask_view import mask_colours, over, visible
-from ..core.recipe import SAMPLERS, Recipe, parse_formula
+from ..answer.masks import mask_colours, over
+from ..answer.bands import visible
+from ..core.recipe import Recipe
+from ..core.formula import SAMPLERS, parse_formula
 from .sampling import expected_draws
 from ..core.plugs import Task
 from .mask_augment import MaskAugment

@@ -46,20 +46,20 @@ def preprocess_for(recipe: Recipe, size: int | tuple[int, int], mean: tuple, std
     dict
         as in a bundle's config.json
     """
-    if recipe.channels not in (1, 3):
-        raise ValueError(f"channels={recipe.channels}: pictures are read as 1 (grey) or 3 (RGB) channels")
-    if not len(mean) == len(std) == recipe.channels:
-        raise ValueError(f"mean {mean} and std {std} must have {recipe.channels} numbers each, one a channel")
-    return dict(size=list(size_hw(size)), fit=recipe.fit, interpolation="bilinear", mean=list(mean), std=list(std),
-                channels=recipe.channels)
+    if recipe.input.channels not in (1, 3):
+        raise ValueError(f"channels={recipe.input.channels}: pictures are read as 1 (grey) or 3 (RGB) channels")
+    if not len(mean) == len(std) == recipe.input.channels:
+        raise ValueError(f"mean {mean} and std {std} must have {recipe.input.channels} numbers each, one a channel")
+    return dict(size=list(size_hw(size)), fit=recipe.input.fit, interpolation="bilinear", mean=list(mean), std=list(std),
+                channels=recipe.input.channels)
 
 # %% ../../nbs/data/11_rows.ipynb #cfc6d35d
 class _Fused:
     "Our own: one warp, one table"
     def __init__(self, recipe: Recipe, size: int | tuple[int, int], mean: tuple):
-        border = tuple(round(255 * m) for m in mean) if recipe.fit == "pad" else None
-        self.draw = partial(fused_augment, level=augment_level(recipe.augment), size=size, mode=recipe.resize_mode,
-                            last_size=recipe.last_size, fit=recipe.fit, border=border)
+        border = tuple(round(255 * m) for m in mean) if recipe.input.fit == "pad" else None
+        self.draw = partial(fused_augment, level=augment_level(recipe.augment), size=size, mode=recipe.input.resize_mode,
+                            last_size=recipe.last_size, fit=recipe.input.fit, border=border)
         self.hw = size_hw(size)
 
     def picture(self, source: np.ndarray, keys: tuple, out: np.ndarray) -> np.ndarray:
@@ -69,12 +69,12 @@ class _Fused:
 
 # %% ../../nbs/data/11_rows.ipynb #daf347f4
 def _share(recipe: Recipe, size: int | tuple[int, int]) -> float:  # of the last stage's window that is shown, a side
-    return min(1., mean_side(size) / mean_side(recipe.last_size)) if recipe.resize_mode == "crop" else 1.
+    return min(1., mean_side(size) / mean_side(recipe.last_size)) if recipe.input.resize_mode == "crop" else 1.
 
 class _Albumentations:
     "albumentations, seeded anew for each picture"
     def __init__(self, recipe: Recipe, size: int | tuple[int, int]):
-        self.pipeline = albumentations_augment(recipe.augment, recipe.transforms, size, _share(recipe, size))
+        self.pipeline = albumentations_augment(recipe.augment, recipe.input.transforms, size, _share(recipe, size))
         self.hw = size_hw(size)
 
     def picture(self, source: np.ndarray, keys: tuple, out: np.ndarray) -> np.ndarray:
@@ -114,8 +114,8 @@ class _Fastai:
 # %% ../../nbs/data/11_rows.ipynb #6405f15d
 def _pipeline(recipe: Recipe, size: int | tuple[int, int], side: int, mean: tuple):
     "The pipeline that a recipe names"
-    if recipe.pipeline == "fused": return _Fused(recipe, size, mean)
-    return _Albumentations(recipe, size) if recipe.pipeline == "albumentations" else _Fastai(recipe, size, side)
+    if recipe.input.pipeline == "fused": return _Fused(recipe, size, mean)
+    return _Albumentations(recipe, size) if recipe.input.pipeline == "albumentations" else _Fastai(recipe, size, side)
 
 # %% ../../nbs/data/11_rows.ipynb #9c950dda
 def check_rows(rows: pd.DataFrame) -> None:
@@ -166,7 +166,7 @@ class PictureRows:
         target = recipe.targets[0]
         self.draws = expected_draws(self.table, recipe.sampler, target) if train else None
         self.strata = pd.factorize(self.table[target].astype(str))[0] if self.draws is not None else None
-        whole = recipe.last_size if recipe.resize_mode == "crop" else self.size
+        whole = recipe.last_size if recipe.input.resize_mode == "crop" else self.size
         self.stored = presize_side(max(size_hw(whole)), recipe.presize)
         self.make = partial(open_image, size=self.stored) if train else partial(read_uint8, preprocess=preprocess)
         self.augment = _pipeline(recipe, self.size, self.stored, tuple(preprocess["mean"])) if train else None
@@ -347,7 +347,7 @@ def finish(self: PictureRows, x: torch.Tensor, keys: tuple) -> torch.Tensor:
     torch.Tensor
         float32 (B, C, H, W), normalised, channels_last strides
     """
-    if not self.train or self.recipe.pipeline != "fastai": return self.floats(x)
+    if not self.train or self.recipe.input.pipeline != "fastai": return self.floats(x)
     keys = self.recipe.seed, "batch", self.size, *keys
     changed = self.augment.batch(x.permute(0, 3, 1, 2).float().div_(255), keys)
     mean, std = (torch.tensor(self.preprocess[name], device=x.device)[:, None, None] for name in ("mean", "std"))

@@ -11,7 +11,8 @@ import ast
 import numpy as np
 import pandas as pd
 
-from ..core.recipe import SAMPLERS, nearest, parse_formula
+from ..core.formula import SAMPLERS, parse_formula
+from ..core.settings import nearest
 
 # %% ../../nbs/data/10_sampling.ipynb #ae03ae08
 def _count(values: np.ndarray) -> np.ndarray:  # rows with the same value

@@ -13,7 +13,7 @@ import pandas as pd
 from .divide import divide, divide_folds
 from ..core.env import say
 from ..core.problems import SPLITS, holds_classes, missing_column, problem_of, split_name
-from ..core.recipe import nearest
+from ..core.settings import nearest
 from .groups import group_duplicates
 
 # %% ../../nbs/data/04_splits.ipynb #3febe98f

@@ -19,8 +19,8 @@ from ..core.file_paths import SOUND_SUFFIXES, find_beside, find_files
 from ..core.files import Skipped, walk_files
 from ..core.problems import (SPLITS, as_numbers, check_table, holds_classes, missing_column, problem_of, split_name,
                                        to_numbers)
-from ..core.recipe import nearest
-from ..answer.config import genus_of
+from ..core.settings import nearest
+from ..answer.labels import genus_of
 from ..answer.picture import PICTURE_SUFFIXES
 
 # %% ../../nbs/data/01_table.ipynb #4be725ae

@@ -131,7 +131,7 @@ def ask_measure(paper: Paper) -> None:
 def ask_loader(paper: Paper) -> None:
     "A loader of the task gives float32 pictures, and keeps its table"
     recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
-    size, channels, whole = recipe.last_size, recipe.channels, paper.task.rows is not None
+    size, channels, whole = recipe.last_size, recipe.input.channels, paper.task.rows is not None
     paper.loader = make_loader(paper.table, recipe, paper.task, paper.labels, mean, std, size, device="cpu")
     paper.batches = [batch[:2] for batch in paper.loader]
     for xb, yb in paper.batches:
@@ -166,7 +166,7 @@ def ask_learner(paper: Paper) -> None:
     set_seed(recipe.seed)
     model = task.model(recipe, task.n_out(paper.labels, recipe), paper.measured)
     dls = DataLoaders(paper.loader, paper.loader)
-    paper.learn = Learner(dls, model, loss_func=task.loss(recipe, paper.measured), metrics=metrics, cbs=callbacks)
+    paper.learn = Learner(dls, model, loss_func=task.loss_func(recipe, paper.measured), metrics=metrics, cbs=callbacks)
     paper.learn.remove_cbs([callback for callback in paper.learn.cbs if isinstance(callback, ProgressCallback)])
     for xb, _ in paper.batches:
         with torch.no_grad(): answer = model.eval()(xb)
@@ -282,7 +282,7 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
     with tempfile.TemporaryDirectory() as folder:
         if table is None and isinstance(task, Task): table = task.sample(folder, 8)
         if table is None: table = sample_table(folder, n=8, size=48, species=2, plant=False)
-        if recipe is None: recipe = smallest_recipe(getattr(task, "name", "task"))
+        if recipe is None: recipe = smallest_recipe(task if isinstance(task, Task) else "classify")
         paper, faults, passed = Paper(task, recipe, table), [], []
         for ask in QUESTIONS:
             try: ask(paper)
@@ -297,13 +297,13 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
     return passed
 
 # %% ../../nbs/evaluate/06_contract.ipynb #4f8e16b8
-def smallest_recipe(task: str, target: str = "label") -> Recipe:
+def smallest_recipe(task: str | Task, target: str = "label") -> Recipe:
     """A recipe that trains in a second
 
     Parameters
     ----------
-    task : str
-        name of a task
+    task : str | Task
+        or its name
     target : str
         column it learns
 

@@ -19,7 +19,7 @@ from scipy.special import expit, stdtrit
 from ..core.env import rng_for, say
 from .predictions import (label_codes, label_names, make_predictions, probability_matrix,
                                               sample_predictions)
-from ..answer.config import genus_of
+from ..answer.labels import genus_of
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #6a1e554f
 def confusion_counts(truth: np.ndarray, prediction: np.ndarray, n: int) -> np.ndarray:

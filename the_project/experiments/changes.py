@@ -13,8 +13,10 @@ import pandas as pd
 import torch
 
 from ..core.env import say
-from ..core.recipe import (FEATURES, OPTIMISERS, SCHEDULES, SINGLE_AUGMENTS, Recipe, mean_side, nearest,
-                                     size_text)
+from ..core.recipe import OPTIMISERS, SCHEDULES, Recipe, mean_side, size_text
+from ..data.augment import SINGLE_AUGMENTS
+from ..models.channels import FEATURES
+from ..core.settings import nearest
 from ..evaluate.ensemble import model_latency
 from ..models.backbone import backbone_names, create_body
 from .ablate import Ablation
@@ -39,7 +41,7 @@ def _schedules(recipe: Recipe) -> dict: return {name: dict(schedule=name) for na
 # %% ../../nbs/experiments/06_changes.ipynb #1b6b880b
 def _has_drop_path(recipe: Recipe) -> bool:
     with torch.device("meta"):
-        try: return create_body(recipe.replace(weights=None, drop_path=.1), recipe.channels) is not None
+        try: return create_body(recipe.replace(weights=None, drop_path=.1), recipe.input.channels) is not None
         except ValueError: return False
 
 # %% ../../nbs/experiments/06_changes.ipynb #56d397d7

@@ -347,7 +347,7 @@ def gain(self: CrossVal, tta: int = 0) -> dict:
     best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv", self.best.task.text)
     best.attrs["unreadable"] = lost_files(vote)  # by whichever fold
     models = dict(best=self.best.model(), together=self.together.model())
-    channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.channels
+    channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.input.channels
     return dict(difference=paired_difference(vote, best, self.metric),
                 **model_latency(models, self.best.recipe.last_size, channels))
 

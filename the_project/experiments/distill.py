@@ -150,5 +150,5 @@ def distill(teacher: nn.Module | Run, recipe: Recipe, table: pd.DataFrame, runs:
     difference = recipe_difference(*([judged_answers(run) for run in side] for side in (taught, plain)), metric)
     say(f"taught against labels alone: {metric} {difference}")
     run = teach(recipe, table)
-    times = model_latency(dict(teacher=lesson.teacher, student=run.model()), recipe.last_size, recipe.channels)
+    times = model_latency(dict(teacher=lesson.teacher, student=run.model()), recipe.last_size, recipe.input.channels)
     return Distilled(run, taught, plain, difference, times)

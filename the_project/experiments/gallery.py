@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..core.files import atomic_write
-from ..answer.mask_view import visible
+from ..answer.bands import visible
 from ..tasks.segment.scores import is_masks, picture_scores, pixel_confusion
 from ..evaluate.metrics import confusion
 from ..evaluate.paired import align_predictions, mean_score, paired_difference

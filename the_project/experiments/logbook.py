@@ -90,7 +90,7 @@ class Entry:
     def rows(self) -> str:
         "A name for the rows that were answered and what was asked; entries with the same one can be compared"
         if not self.answers: return ""
-        return json_hash([self.recipe.task, self.recipe.target, self.judged, sorted({*self.answers[0]["file"], *lost_files(self.answers[0])})])
+        return json_hash([self.recipe.task.name, self.recipe.target, self.judged, sorted({*self.answers[0]["file"], *lost_files(self.answers[0])})])
 
 # %% ../../nbs/experiments/08_logbook.ipynb #4babf02f
 def read_entries(runs: str | Path) -> list[Entry]:

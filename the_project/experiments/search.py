@@ -9,7 +9,7 @@ __all__ = ['LR', 'SAMPLERS', 'Range', 'read_space', 'suggest', 'Pruned', 'Prune'
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from matplotlib.ticker import NullFormatter
 
 from ..core.env import require, say, seed_for
 from ..core.files import json_hash, table_hash
-from ..core.recipe import Recipe, nearest
+from ..core.recipe import Recipe, field_place
+from ..core.settings import nearest
 from ..core.plugs import find_task
 from ..evaluate.paired import align_predictions, score_mode
 from ..evaluate.plots import BLUE, GREEN, GREY, make_axes, set_title
@@ -66,10 +67,10 @@ def read_space(space: dict, recipe: Recipe) -> dict[str, Range | list]:
     recipe : Recipe
         what the fields are of
     """
-    known, read = [field.name for field in fields(Recipe)], {}
+    read = {}
     if not space: raise ValueError('the space is empty: name a field, e.g. {"lr": Range(1e-7, 1e-2, log=True)}')
     for name, values in space.items():
-        if name not in known: raise ValueError(f"Recipe has no field {name!r} to search{nearest(name, known)}")
+        field_place(name, recipe.input, recipe.task)  # refuses what a recipe does not have
         if isinstance(values, dict) and "choices" in values: values = values["choices"]
         elif isinstance(values, dict): values = Range(**values)
         if not isinstance(values, (Range, list, tuple)) or not isinstance(values, Range) and len(values) < 2:

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from ..core.env import require, say, usable_cpus
-from ..core.recipe import nearest
+from ..core.settings import nearest
 from ..runs.prepare import run_name
 from ..runs.run import Run
 from .sweep import Job, check_alone, mark_failed, run_job, run_jobs

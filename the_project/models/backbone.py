@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from ..core.env import say
 from ..core.files import load_tensors
-from ..core.recipe import Recipe, nearest, size_hw, size_text
-from .channels import ChannelFeatures
+from ..core.recipe import Recipe, size_hw, size_text
+from ..core.settings import nearest
 from .small_cnn import SmallCNN
 
 # %% ../../nbs/models/02_backbone.ipynb #9506d655
@@ -77,8 +77,8 @@ def input_stats(recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """
     config = _config(recipe.arch)
     stats = (config.mean, config.std) if config else ((.5,) * 3, (.5,) * 3)
-    if recipe.channels == 1: return tuple((round(sum(s) / len(s), 6),) for s in stats)
-    return tuple(tuple(s[i % len(s)] for i in range(recipe.channels)) for s in stats)
+    if recipe.input.channels == 1: return tuple((round(sum(s) / len(s), 6),) for s in stats)
+    return tuple(tuple(s[i % len(s)] for i in range(recipe.input.channels)) for s in stats)
 
 # %% ../../nbs/models/02_backbone.ipynb #37cb654f
 _SIZED = (dict(dynamic_img_size=True, dynamic_img_pad=True), dict(strict_img_size=False), {})
@@ -205,15 +205,17 @@ def _widen(narrow: nn.Module, body: nn.Module, channels: int) -> nn.Module:
     return body
 
 # %% ../../nbs/models/02_backbone.ipynb #e21df404
-def create_body(recipe: Recipe, channels: int) -> nn.Module:
+def create_body(recipe: Recipe, channels: int, kept: int | None = None) -> nn.Module:
     """The network that a recipe names, with its weights
 
     Parameters
     ----------
     recipe : Recipe
-        its arch, weights, channels (of a picture), features, drop_path and the sizes of its stages
+        its arch, weights, drop_path and the sizes of its stages
     channels : int
-        of the network's input; more than the picture's where there are features
+        of the network's input
+    kept : int | None
+        first channels that the weights are for, where the others shall begin at zero; None: all
 
     Returns
     -------
@@ -221,13 +223,13 @@ def create_body(recipe: Recipe, channels: int) -> nn.Module:
         a network without classifier, in training mode
     """
     if recipe.weights is None: return _build(recipe, channels)
-    config, beside = _config(recipe.arch), channels != recipe.channels and recipe.features_mode == "beside"
-    if recipe.weights == "imagenet": narrow = _published(recipe, recipe.channels if beside else channels)
+    config, kept = _config(recipe.arch), kept or channels
+    if recipe.weights == "imagenet": narrow = _published(recipe, kept)
     else:
         state = _read_weights(recipe.weights, config)
-        beside = beside and not _is_wide(state, config, channels)
-        narrow = _from_file(recipe, recipe.channels if beside else channels, state)
-    return _widen(narrow, _build(recipe, channels), recipe.channels) if beside else narrow
+        if _is_wide(state, config, channels): kept = channels
+        narrow = _from_file(recipe, kept, state)
+    return narrow if kept == channels else _widen(narrow, _build(recipe, channels), kept)
 
 # %% ../../nbs/models/02_backbone.ipynb #9e873245
 def _layout(body: nn.Module) -> tuple[bool, int]:
@@ -355,7 +357,7 @@ def _check_sizes(backbone: Backbone, recipe: Recipe) -> None:
     fixed = config and config.fixed_input_size
     for size in [recipe.last_size, *sizes] if fixed else sizes[:1]:
         try:
-            blank = torch.zeros(1, recipe.channels, *size_hw(size))
+            blank = torch.zeros(1, recipe.input.channels, *size_hw(size))
             with torch.no_grad(): backbone.num_features = backbone(blank).shape[1]
         except (RuntimeError, AssertionError, IndexError, ValueError) as e:
             use = (f"give every stage size={size_text(recipe.last_size)}" if size != recipe.last_size else
@@ -377,10 +379,8 @@ def create_backbone(recipe: Recipe) -> Backbone:
     Backbone
         in training mode, on the CPU
     """
-    features, channels = None, recipe.channels
-    if recipe.features:
-        features = ChannelFeatures(recipe.features, *input_stats(recipe), recipe.features_mode)
-        channels = features.n_out
-    backbone = Backbone(create_body(recipe, channels), recipe.pool, features).eval()
+    front, channels = recipe.input.front(*input_stats(recipe)), recipe.input.channels
+    wide, kept = (channels, None) if front is None else (front.n_out, channels if front.keep else None)
+    backbone = Backbone(create_body(recipe, wide, kept), recipe.pool, front).eval()
     _check_sizes(backbone, recipe)
     return backbone.train()

@@ -179,7 +179,7 @@ def make_embedder(weights: str | Path | None = None, arch: str | None = None, si
     """
     if weights is None: return Embedder("edges and colours", 224, _by_hand, False)
     recipe = _recipe_of(weights, arch, size)
-    if recipe.channels != 3: raise ValueError(f"the network takes {recipe.channels} channels: audits look at 3 (RGB)")
+    if recipe.input.channels != 3: raise ValueError(f"the network takes {recipe.input.channels} channels: audits look at 3 (RGB)")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     mean, std = input_stats(recipe)
     preprocess = dict(mean=list(mean), std=list(std))

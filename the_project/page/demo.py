@@ -12,8 +12,6 @@ from pathlib import Path
 
 from ..core.env import in_notebook, print_text
 from .app import launch_options, make_app, probe_files
-from ..answer.html import told_percent
-from ..answer.numbers import told_number
 from ..answer.predict import Predictor
 
 # %% ../../nbs/page/15_demo.ipynb #1958df86
@@ -52,20 +50,14 @@ def demo(bundle: str | Path, port: int | None = None, host: str = "127.0.0.1", s
         raise ValueError(f"can't open the page on {where}: use another port, or none for the first free one") from error
     if serve and notebook: return print(f"the page is open at {shared or url}")
     try:
-        if not serve: return _ask(url, probe_files(Predictor(bundle, first_run=first_run)))
+        if not serve: return _ask(url, Predictor(bundle, first_run=first_run))
         print(f"the page is open at {shared or url}  (Ctrl+C stops it)", file=sys.stderr, flush=True)
         app.block_thread()
     finally: app.close(verbose=False)
 
-def _ask(url: str, probes: list[Path]) -> dict:
-    if not probes: raise ValueError("the bundle has no probes to ask the page with: export it again, or use serve=True")
+def _ask(url: str, predictor: Predictor) -> dict:
+    if not (probes := probe_files(predictor)): raise ValueError("the bundle has no probes to ask the page with: export it again, or use serve=True")
     from gradio_client import Client, handle_file
     answer = Client(url, verbose=False, analytics_enabled=False).predict(handle_file(probes[0]), api_name="/identify")
-    print_text(f"{answer['file']}: {_in_words(answer)}")
+    print_text(f"{answer['file']}: {predictor.decoder.brief(answer)}")
     return answer
-
-def _in_words(answer: dict) -> str:
-    if "coverage" in answer: parts = [f"{name} {told_percent(p)}" for name, p in answer["coverage"].items()]
-    elif "numbers" in answer: parts = [f"{name} {told_number(n['value'])}" for name, n in answer["numbers"].items()]
-    else: parts = [f"{label} {probability:.0%}" for label, probability in answer["top"]]
-    return ", ".join(parts)

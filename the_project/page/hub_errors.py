@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 
-from ..answer.config import BundleError
+from ..answer.errors import BundleError
 
 # %% ../../nbs/page/05_hub_errors.ipynb #932bd74f
 class PublishError(ValueError):

@@ -24,6 +24,7 @@ import numpy as np
 from ..core.env import require, say
 from .hub_errors import PublishError, hub_status, one_line_errors, try_again
 from ..answer.config import read_config
+from ..answer.kinds import decoder_of
 from .space import TAG, write_model, write_space
 from .static import RUNTIME, find_runtime, write_static
 
@@ -177,7 +178,7 @@ def check_live(host: str, bundle: str | Path, folder: str | Path, target: str, t
     token : str | None
         for a private Space
     tolerance : float
-        in probability
+        in the answers' unit
 
     Returns
     -------
@@ -185,7 +186,7 @@ def check_live(host: str, bundle: str | Path, folder: str | Path, target: str, t
         what was found, one line
     """
     folder, config = Path(folder), read_config(bundle)
-    probes = config.get("probes") or []
+    probes, decoder = config.get("probes") or [], decoder_of(config)
     if target == "static":
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         for part in ("page.json", "core.js", f"bundle/{config.get('model', 'model.onnx')}"):
@@ -201,9 +202,9 @@ def check_live(host: str, bundle: str | Path, folder: str | Path, target: str, t
         answer = client.predict(handle_file(Path(bundle)/probe["file"]),
                                 api_name=next(n for n in ("/identify", "/predict") if n in names))
         if "error" in answer: raise PublishError(f"{probe['file']}: the live Space can't answer it: {answer['error']}")
-        gap = np.abs(np.subtract(list(answer["probabilities"].values()), probe["probabilities"])).max()
+        gap = np.abs(decoder.told(answer) - decoder.told(probe)).max()
         if not gap <= tolerance:
-            raise PublishError(f"{probe['file']}: the live Space's answer differs by {gap:.2g} in probability, "
+            raise PublishError(f"{probe['file']}: the live Space's answer differs by {gap:.2g} in {decoder.unit}, "
                                f"{tolerance:g} is allowed: publish again")
         worst = max(worst, float(gap))
     return f"the live Space answers {len(probes)} probes as the bundle does, to {worst:.1g}"

@@ -40,7 +40,7 @@ def run_name(table: pd.DataFrame, recipe: Recipe) -> str:
         e.g. classify-convnext_atto-1f3a5c7e9b0d
     """
     arch = "".join(c if c.isalnum() or c in "._" else "_" for c in recipe.arch)
-    return f"{recipe.task}-{arch}-{json_hash([recipe.hash, table_hash(table)])}"
+    return f"{recipe.task.name}-{arch}-{json_hash([recipe.hash, table_hash(table)])}"
 
 # %% ../../nbs/runs/00_prepare.ipynb #ce9185cb
 def check_input(table: pd.DataFrame, recipe: Recipe) -> None:

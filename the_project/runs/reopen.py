@@ -19,7 +19,8 @@ from ..core.recipe import Recipe
 from ..core.plugs import find_task
 from ..data.loaders import make_loaders
 from ..models.backbone import input_stats
-from ..answer.config import BundleError, check_file, read_config
+from ..answer.errors import BundleError
+from ..answer.config import check_file, read_config
 from ..train.learner import make_learner
 
 # %% ../../nbs/runs/03_reopen.ipynb #90da570d
@@ -78,8 +79,8 @@ def _loaders(table: pd.DataFrame | None, recipe: Recipe, labels: list[str]) -> D
 # %% ../../nbs/runs/03_reopen.ipynb #8fc78c3f
 def _known(config: dict) -> dict | None:
     "What a bundle tells of what was measured: of masks, the names of bands and classes; statistics are in the weights"
-    if config["output"] != "mask": return None
-    return dict(file_bands=config["bands"]["file_bands"], bands=config["bands"]["bands"], classes=config["labels"])
+    spec = config["input"]
+    return dict(file_bands=spec["file_bands"], bands=spec["bands"], classes=config["labels"]) if "bands" in spec else None
 
 def from_bundle(bundle: str | Path, table: pd.DataFrame | None = None, recipe: Recipe | None = None) -> Learner:
     """Go on from a bundle's weights
@@ -104,6 +105,6 @@ def from_bundle(bundle: str | Path, table: pd.DataFrame | None = None, recipe: R
     if table is not None: measured = task.measure(table[table["split"] == "train"], labels, recipe)
     learn = make_learner(recipe, dls, labels, measured, Path(bundle).parent)
     load_bundle_weights(learn.model, bundle)
-    if config["output"] == "mask": learn.loss_func.threshold = config["mask"]["threshold"]
+    if "threshold" in config["task"]: learn.loss_func.threshold = config["task"]["threshold"]
     if table is not None: learn.model.to(dls.device)
     return learn

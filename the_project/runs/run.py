@@ -38,7 +38,7 @@ from ..tasks.classify.strangers import Strangeness
 from .prepare import check_input, prepare_run, run_name
 from ..models.backbone import input_stats
 from ..answer.numbers import decode_numbers
-from ..answer.config import to_probabilities
+from ..answer.labels import to_probabilities
 from ..train.learner import make_learner
 from ..train.parallel import Parallel, own_folder
 from ..train.stages import run_stages

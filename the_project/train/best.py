@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..core.env import rank, say
 from ..core.files import load_tensors, save_tensors, write_json
-from ..core.recipe import nearest
+from ..core.settings import nearest
 
 # %% ../../nbs/train/01_best.ipynb #eecf2e2b
 MODES = ("max", "min")

@@ -302,7 +302,7 @@ def make_learner(recipe: Recipe, dls: DataLoaders, labels: list[str], measured: 
              "plain" if recipe.memory_format == "auto" else recipe.memory_format)
     basics = TrainEvalCallback(), QuickRecorder(), ProgressCallback()
     model = task.model(recipe, task.n_out(labels, recipe), measured)
-    return QuickLearner(dls, model, loss_func=task.loss(recipe, measured), metrics=task.metrics(recipe),
+    return QuickLearner(dls, model, loss_func=task.loss_func(recipe, measured), metrics=task.metrics(recipe),
                         opt_func=make_opt_func(recipe), splitter=param_groups, train_bn=False, path=folder,
                         cbs=[*basics, *task.callbacks(recipe), LonePicture(), Precision(*fixed), LeaveUnreadable(),
                              TrimMemory()],

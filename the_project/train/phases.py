@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from fastai.callback.core import Callback
 
 from ..core.env import rng_for, seed_for, set_seed
-from ..core.recipe import RESIZE_MODES, Recipe, Stage, mean_side, nearest, size_text
+from ..core.recipe import RESIZE_MODES, Recipe, Stage, mean_side, size_text
+from ..core.settings import nearest
 
 # %% ../../nbs/train/02_phases.ipynb #9623ea54
 def batch_size_for(recipe: Recipe, stage: Stage, rows: int) -> int:

@@ -181,7 +181,8 @@ def choose_precision(learn: Learner, batch: tuple, recipe: Recipe, memory: str |
     file = memory and Path(memory)/f"{_recipe_key(recipe, batch, *_machine(model_device(learn.model)))}.json"
     seconds = _read_seconds(file) if file and file.exists() else None
     if seconds is None: seconds = _probe_in_memory(learn, batch, formats)
-    for place in filter(None, (file, shared)):  # what another process has written meanwhile counts, where it can be done here
+    # what another process has written meanwhile counts, where it can be done here
+    for place in filter(None, (file, shared)):
         if _fastest(told := _remember(place, seconds)) in formats: seconds = told
     return _tell(seconds)
 
@@ -213,8 +214,7 @@ def _machine(device: torch.device) -> tuple[str, ...]:
 
 def _recipe_key(recipe: Recipe, batch: tuple, *machine: str) -> str:
     shapes = [list(x.shape) for x in batch if isinstance(x, torch.Tensor)]
-    names = ("task", "arch", "channels", "features", "features_mode", "precision", "memory_format")
-    made = [getattr(recipe, name) for name in names]
+    made = [recipe.task.name, recipe.input.hashed(), recipe.arch, recipe.precision, recipe.memory_format]
     arch = "".join(c if c.isalnum() or c in "._" else "_" for c in recipe.arch)
     return f"{arch}-{json_hash([made, shapes, *machine])}"
 

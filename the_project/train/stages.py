@@ -59,7 +59,8 @@ def _prepare(recipe: Recipe, task: Task, labels: list[str], measured: object, fo
 def _choose_formats(learn: QuickLearner, recipe: Recipe, decisions: Decisions) -> None:
     if "precision" not in decisions.made:
         batch = next(iter(learn.dls.train))
-        chosen = first_says(partial(choose_precision, learn, batch, recipe, choices_folder(), decisions.made.get("agreed")))
+        chosen = first_says(partial(choose_precision, learn, batch, recipe, choices_folder(),
+                                    decisions.made.get("agreed")))
         say(chosen.line)
         decisions.note(precision=chosen.precision, memory_format=chosen.memory_format)
     learn.precision.choose(decisions.made["precision"], decisions.made["memory_format"])
@@ -216,7 +217,8 @@ def run_stages(recipe: Recipe, table: pd.DataFrame, task: Task | None = None, fo
         if state is None: say(str(phase))
         parts = _run_phase(learn, phase, recipe, loaders, Decisions(folder), state, parts)
         state = None
-        if lost := {*Decisions(folder).made.get("replaced", []), *loaders.replaced()}: Decisions(folder).note(replaced=sorted(lost))
+        if lost := {*Decisions(folder).made.get("replaced", []), *loaders.replaced()}:
+            Decisions(folder).note(replaced=sorted(lost))
     settle_best(learn)
     copy_from_first(learn.model)
     return learn

@@ -150,7 +150,8 @@ def epoch_line(row: dict, n_epoch: int, best: bool = False) -> str:
     """
     size = [f"{row['size']} px"] if row.get("size") else []
     phase = [f"{row['phase']:8}"] if row.get("phase") else []
-    numbers = [f"{name} {metric_text(value)}" if isinstance(value, float) else f"{name} {'-' if value is None else value}"
+    numbers = [f"{name} {metric_text(value)}" if isinstance(value, float)
+               else f"{name} {'-' if value is None else value}"
                for name, value in row.items() if name not in (*PLACE, "lr", "seconds")]
     count = f"epoch {row['epoch'] + 1:{len(str(n_epoch))}}/{n_epoch}"
     return "  ".join([*size, *phase, count, *numbers, f"{row['seconds']:.0f} s", *["best"]*best])

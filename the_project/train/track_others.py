@@ -91,7 +91,8 @@ class MlflowTracker(ProcessTracker):
     def program(self) -> Callable: return _mlflow_process
 
     def environment(self) -> dict:
-        return dict(MLFLOW_HTTP_REQUEST_TIMEOUT=str(self.answer_timeout), MLFLOW_HTTP_REQUEST_MAX_RETRIES="1") | os.environ
+        return dict(MLFLOW_HTTP_REQUEST_TIMEOUT=str(self.answer_timeout),
+                    MLFLOW_HTTP_REQUEST_MAX_RETRIES="1") | os.environ
 
     def setup(self) -> dict:
         if self.place: self.place.mkdir(parents=True, exist_ok=True)

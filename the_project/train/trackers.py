@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ..core.env import require, say
 from ..core.files import atomic_write, plain
-from ..answer.mask_view import visible
+from ..answer.bands import visible
 from ..data.mask_draw import draw_masks
 from .track import draw_answers, draw_confusion, epoch_numbers
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ...evaluate.metrics import worst_mistakes
 from ...evaluate.plots import BLUE, ORANGE, make_axes
 from ...models.heads import map_shift
-from ...answer.config import to_probabilities
+from ...answer.labels import to_probabilities
 from ...answer.model import overlay, scale_heat
 from ...answer.prepare import normalise, read_uint8
 

@@ -27,7 +27,7 @@ from ...evaluate.report import Section
 from .strangers import (
     Strangeness, fit_stranger, fit_strangeness, last_linear, read_strangeness, row_features, score_strangers)
 from ...answer.decide import check_rules
-from ...answer.config import genus_of
+from ...answer.labels import genus_of
 
 # %% ../../../nbs/tasks/classify/08_rules.ipynb #c6c6e0dd
 RANKS = ("genus", "subfamily", "family", "superfamily", "suborder", "order", "class", "phylum")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.env import seed_for, set_seed
-from ...core.recipe import nearest
+from ...core.settings import nearest
 from ...data.loaders import make_loader
 from ...data.unreadable import unreadable_rows
 from .scores import apply_margin, fit_margin

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ...core.env import say
 from ...core.figure import shown_text
-from ...answer.mask_view import CLEAR, mask_colours
+from ...answer.masks import CLEAR, mask_colours
 from ...core.recipe import Recipe
 from .scores import (
     fit_threshold, iou_of, mask_classes, mask_classes_table, mask_scores, over_classes, picture_scores,

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ...answer.mask_view import visible
+from ...answer.bands import visible
 from ...data.mask_draw import draw_masks
 from ...core.recipe import Recipe
 from ...core.plugs import find_task

@@ -20,22 +20,25 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from ...answer.mask_view import mask_colours
+from ...answer.masks import mask_colours
 from ...core.mask_sample import mask_table
-from ...core.recipe import Recipe
+from ...core.recipe import Recipe, size_text
+from ...core.settings import check_names, one_of
 from ...core.plugs import Score, Task, answered_rows, mean_probability
 from ...data.image import picture_beside
 from ...data.mask_files import bands_spec, mask_classes, mask_path
 from ...data.mask_measure import measure_bands
 from ...data.masks import MaskRows, mask_batch, no_mask
+from ...data.probes import draw_probe
 from ...evaluate.contract import demand
 from ...evaluate.metrics import add_by_group
 from .page import mask_page, mask_plots, settle_threshold
 from .scores import MASK_SCORES, mask_scores, mask_sums, scores_of_sums
 from .show import MASK_VIEWS, TurnedViews
 from ...models.band_input import IndexPixels, reflectance_unit
-from ...models.mask_loss import MaskLoss, decode_mask
-from ...models.unet import build_mask_model
+from ...models.losses import CLASS_WEIGHTS, LOSS_RANGES, check_weighing
+from ...models.mask_loss import MASK_LOSSES, MaskLoss, decode_mask
+from ...models.unet import DECODERS, build_mask_model
 from ...answer.tiles import NOT_JUDGED
 
 # %% ../../../nbs/tasks/segment/03_task.ipynb #bac2ec1e
@@ -55,8 +58,8 @@ def measure_scenes(rows: pd.DataFrame, recipe: Recipe) -> dict:
         bands, their mean, std, min, max, q01, q99 and share_missing, indices, classes, pixels, rows
     """
     measured = measure_bands(rows, recipe)
-    if not recipe.indices: return measured
-    return measure_bands(rows, recipe, IndexPixels(recipe.indices, measured["bands"], reflectance_unit(measured)))
+    if not recipe.input.indices: return measured
+    return measure_bands(rows, recipe, IndexPixels(recipe.input.indices, measured["bands"], reflectance_unit(measured)))
 
 # %% ../../../nbs/tasks/segment/03_task.ipynb #d7b902cd
 class PixelCounts:
@@ -330,7 +333,7 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     labels : list[str]
         names of the classes
     recipe : Recipe
-        bands, presize, min_object, max_hole
+        min_object, max_hole
     measured : dict
         what `measure_scenes` gave
     scores : dict
@@ -339,11 +342,10 @@ def bundle_fields(labels: list[str], recipe: Recipe, measured: dict, scores: dic
     Returns
     -------
     dict
-        bands, mask: as `answer.masks` takes them
+        as `answer.masks` takes them
     """
-    mask = dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.min_object,
-                max_hole=recipe.max_hole, threshold=scores.get("threshold", .5))
-    return dict(bands=bands_spec(measured["file_bands"], recipe), mask=mask)
+    return dict(classes=labels, values=measured["values"], colours=mask_colours(labels), min_object=recipe.task.min_object,
+                max_hole=recipe.task.max_hole, threshold=scores.get("threshold", .5))
 
 def check_counts(predictions: pd.DataFrame, labels: list[str]) -> None:
     """Refuse a predictions table without outlines and counts of judged pixels
@@ -364,8 +366,54 @@ def check_counts(predictions: pd.DataFrame, labels: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Segment(Task):
-    "A class for every pixel"
+    """A class for every pixel
+
+    Parameters
+    ----------
+    classes : tuple[str, ...]
+        in the order of their values; (): as the masks have them
+    decoder : str
+        DECODERS
+    loss : str
+        MASK_LOSSES joined by "+"; "auto": dice+cross_entropy
+    label_smoothing : float
+        0 to 0.9
+    class_weights : str
+        CLASS_WEIGHTS
+    focal_gamma : float
+        of the focal loss, 0 to 10
+    min_object : int
+        connected pieces of a mask below this many pixels are removed
+    max_hole : int
+        holes in a mask up to this many pixels are filled
+    """
     name, monitor, mode, output, rows = "segment", "iou", "max", "mask", MaskRows
+    answers = "segment"
+    inputs = ("raster",)
+    classes: tuple[str, ...] = ()       # in the order of their values; (): as the masks have them
+    decoder: str = "unet"               # DECODERS
+    loss: str = "auto"                  # MASK_LOSSES joined by "+"; "auto": dice+cross_entropy
+    label_smoothing: float = 0.1        # 0 to 0.9
+    class_weights: str = "none"         # CLASS_WEIGHTS
+    focal_gamma: float = 2.0            # of the focal loss, 0 to 10
+    min_object: int = 0                 # connected pieces of a mask below this many pixels are removed
+    max_hole: int = 0                   # holes in a mask up to this many pixels are filled
+    OLD_NAMES = dict(mask_loss="loss")
+    CHOICES = dict(decoder=DECODERS, class_weights=CLASS_WEIGHTS)
+    RANGES = LOSS_RANGES | dict(min_object=(0, 1e9, "0 (off) or pixels"), max_hole=(0, 1e9, "0 (off) or pixels"))
+
+    def check(self):
+        check_names("classes", self.classes)
+        if len(self.classes) == 1: raise ValueError(f"classes={self.classes} is one class: a mask needs two or more")
+        parts = self.loss.split("+") if self.loss != "auto" else []
+        check_names("loss", tuple(parts))
+        for part in parts: one_of("loss", part.strip(), ("auto", *MASK_LOSSES))
+
+    def check_recipe(self, recipe):
+        super().check_recipe(recipe)
+        check_weighing(recipe)
+        oblong = [stage.size for stage in recipe.stages if not isinstance(stage.size, int)]
+        if oblong: raise ValueError(f"size={size_text(oblong[0])}: masks are learnt in square windows, give one number")
 
     def labels(self, rows, recipe): return mask_classes(rows, recipe)
     def target(self, row, labels, recipe): return mask_path(row, labels, recipe)
@@ -373,7 +421,7 @@ class Segment(Task):
     def collate(self, targets): return mask_batch(targets)
     def measure(self, rows, labels, recipe): return measure_scenes(rows, recipe)
     def model(self, recipe, n_out, measured=None): return build_mask_model(recipe, n_out, measured)
-    def loss(self, recipe, measured=None): return MaskLoss(recipe, measured)
+    def loss_func(self, recipe, measured=None): return MaskLoss(recipe, measured)
     def metrics(self, recipe): return make_metrics()
     def merge(self, outputs, recipe): return mean_probability(outputs)
     def collect(self, learn, dl, labels): return collect_predictions(learn, dl, labels)
@@ -409,6 +457,9 @@ class Segment(Task):
         found = scores_of_sums(sums["masks"]) if "masks" in sums else {}
         return {name: found[name] for name in MASK_SCORES if name in found} | super().scores_of(sums)
 
-    def decoding(self, labels, recipe, measured, scores): return bundle_fields(labels, recipe, measured, scores)
+    def decoding(self, run, labels): return bundle_fields(labels, run.recipe, run.measured, run.scores)
+    def reading(self, run): return {"kind": "raster"} | bands_spec(run.measured["file_bands"], run.recipe)
+    def draw_probes(self, run): return [draw_probe(n, self.reading(run), run.measured) for n in (1, 2, 3, 4)]
+    def evaluated(self, run): return getattr(run, "masks", None)
 
 task = Segment()
