@@ -17,7 +17,7 @@ from ...core.settings import nearest
 from ...data.loaders import make_loader
 from ...data.unreadable import unreadable_rows
 from .scores import apply_margin, fit_margin
-from ...models.backbone import create_backbone, input_stats
+from ...models.backbone import create_backbone
 from ...models.probe import frozen_features
 from ...answer.numbers import from_scale, to_scale
 
@@ -55,7 +55,7 @@ def features_of(run, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, pd.Dat
     """
     recipe = run.recipe
     set_seed(seed_for(recipe.seed, "weights"))
-    loader = make_loader(rows, recipe, run.task, run.labels, *input_stats(recipe), recipe.last_size, device="cpu")
+    loader = make_loader(rows, recipe, run.labels, recipe.last_size, device="cpu")
     x, y = frozen_features(create_backbone(recipe), loader)
     return x.double().numpy(), y.double().numpy(), rows.drop(index=rows.index[unreadable_rows(loader)])
 
