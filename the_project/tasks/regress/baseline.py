@@ -88,7 +88,8 @@ def baseline_answers(run, split: str = "valid", method: str = "ridge") -> pd.Dat
     if not len(parts[split]): raise ValueError(f"no rows in split {split!r}: use another")
     data = {name: features_of(run, rows) for name, rows in parts.items()}
     model = make_pipeline(StandardScaler(), REGRESSORS[method](len(numbers["names"])))
-    model.fit(data["train"][0], to_scale(data["train"][1], numbers))
+    wanted = to_scale(data["train"][1], numbers)
+    model.fit(data["train"][0], wanted if wanted.shape[1] > 1 else wanted[:, 0])
     said = {name: model.predict(data[name][0]) for name in ("valid", split)}
     tables = {name: _table(data[name][2], data[name][1], said[name], numbers) for name in said}
     return apply_margin(tables[split], numbers, fit_margin(tables["valid"], numbers))
