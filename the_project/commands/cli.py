@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         if "invalid choice" in message and "COMMAND" in message:
-            from the_project.core.settings import nearest
+            from the_project.core.recipe import nearest
 
             message += nearest(message.split("'")[1], command_names())
         self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")

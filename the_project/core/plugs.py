@@ -12,7 +12,7 @@ __all__ = ['OUTPUTS', 'MODES', 'Plug', 'mean_probability', 'answered_rows', 'Sco
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import entry_points
 from typing import ClassVar
 
