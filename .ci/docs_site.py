@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = "#| hide\nimport gradio, matplotlib.figure, pandas\nfrom the_project.core.recipe import Recipe"
+NAMES = "#| hide\nimport gradio, matplotlib.figure, pandas\nfrom matplotlib.figure import Figure\nfrom the_project.core.recipe import Recipe"
 FIRST = dict(cell_type="code", id="annotations", metadata={}, outputs=[], execution_count=None, source=NAMES)
 
 

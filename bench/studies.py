@@ -24,7 +24,8 @@ from the_project.evaluate.metrics import bootstrap
 from the_project.evaluate.predictions import make_predictions, predict_split
 from the_project.models.heads import build_model
 from the_project.models.probe import fit_probe, frozen_features
-from the_project.train.stages import StageLoaders, plain_loader
+from the_project.train.begin import plain_loader
+from the_project.train.stages import StageLoaders
 from the_project.core.plugs import find_task
 from the_project.tasks.classify.task import Classify
 

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 
 from .leaks import probe_answers, probe_table
 from ..data.divide import divide_folds
-from ..core.env import rng_for
 from ..data.groups import group_duplicates
 from ..data.splits import kfold_table
 from ..data.unreadable import common_answers

@@ -22,7 +22,6 @@ from ..core.env import rng_for, say
 from ..core.files import atomic_write
 from ..answer.bands import visible
 from ..core.recipe import Recipe
-from ..data.groups import group_duplicates
 from ..data.mask_files import (NOT_JUDGED, bands_spec, class_table, file_band_names, mask_classes, mask_path,
                                          open_scene)
 from ..answer.picture import PictureError

@@ -8,10 +8,8 @@ __all__ = ['NONE', 'picture_uri', 'gallery', 'bars', 'make_page']
 # %% ../../nbs/audit/04_page.ipynb #9008741a
 import base64
 import io
-import os
 from html import escape
 
-import pandas as pd
 from PIL import Image
 
 from ..data.verify import in_threads

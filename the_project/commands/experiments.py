@@ -6,7 +6,6 @@
 __all__ = ['add_common', 'read_input', 'read_changes', 'add_ablate', 'add_crossval', 'add_search', 'add_logbook']
 
 # %% ../../nbs/commands/02_experiments.ipynb #dc36f0ce
-import json
 from pathlib import Path
 
 from .train import add_bad_rows, add_columns, add_settings, check_start, column_names, recipe_from, trusted_split

@@ -8,7 +8,6 @@ __all__ = ['recipe_from', 'add_settings', 'add_columns', 'add_bad_rows', 'column
 
 # %% ../../nbs/commands/00_train.ipynb #239b3df2
 import io
-import json
 import os
 from contextlib import redirect_stderr
 from functools import partial

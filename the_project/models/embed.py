@@ -19,7 +19,6 @@ import timm
 import torch
 
 from ..data.look import Look, look_at
-from ..core.env import say
 from ..core.recipe import Recipe, Stage, mean_side
 from ..core.recipe_text import load_recipe
 from ..data.verify import files_of, in_threads, with_progress

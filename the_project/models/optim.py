@@ -17,7 +17,7 @@ from timm.optim import Adopt, Lamb, Lion, Lookahead
 from torch import nn
 
 from ..core.env import require, say
-from ..core.recipe import OPTIMISERS, SCHEDULES, Recipe
+from ..core.recipe import SCHEDULES, Recipe
 from ..core.settings import nearest
 
 # %% ../../nbs/models/05_optim.ipynb #e0793cd6

@@ -22,7 +22,7 @@ from ..data.unreadable import unreadable_rows
 from ..models.backbone import input_stats
 from ..models.heads import PictureModel
 from .best import is_better, read_best, write_best
-from .phases import Phase, plan_phases
+from .phases import Phase
 from .resume import load_weights
 from .track import metric_text
 

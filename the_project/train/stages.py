@@ -26,12 +26,12 @@ from ..core.recipe import Recipe, size_text
 from ..core.plugs import Task, find_task
 from ..models.optim import layer_lrs, make_schedule
 from .accumulate import GradAccum, not_summed
-from .begin import Decisions, StageLoaders, plain_loader, settle_best, start_from_probe
+from .begin import Decisions, StageLoaders, settle_best, start_from_probe
 from .best import SaveBestCallback, is_finite
 from .learner import QuickLearner, make_learner
 from .mix import CutMix, MixBoth, MixUp, make_mix
 from .patience import EarlyStop, ReduceOnPlateau, StopDiverged
-from .phases import FollowSchedule, Phase, ProgressiveResize, SeedEpochs, plan_phases
+from .phases import FollowSchedule, Phase, SeedEpochs, plan_phases
 from .rehearsal import choices_folder, choose_precision, find_lr, lr_bounds, out_of_memory
 from .resume import Checkpoint, load_learner_state, load_weights
 from .stability import make_stability
