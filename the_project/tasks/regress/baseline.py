@@ -29,7 +29,7 @@ def _ridge(n: int):
 def _svr(n: int):
     from sklearn.multioutput import MultiOutputRegressor
     from sklearn.svm import SVR
-    return MultiOutputRegressor(SVR(C=1., epsilon=.05))
+    return MultiOutputRegressor(SVR(C=1., epsilon=.05)) if n > 1 else SVR(C=1., epsilon=.05)
 
 def _forest(n: int):
     from sklearn.ensemble import RandomForestRegressor
