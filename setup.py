@@ -32,7 +32,7 @@ setup(
     keywords=cfg["keywords"], long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown", packages=find_packages(include=["the_project", "the_project.*"]),
     include_package_data=True, package_data={"the_project": ["py.typed", "**/*.json", "**/*.html", "**/*.css",
-                                                             "**/*.js"]},
+                                                             "**/*.js", "**/*.svg"]},
     cmdclass={"sdist": SdistWithSettings}, python_requires=f">={cfg['min_python']}",
     install_requires=lines("requirements"),
     extras_require={name: lines(f"{name}_requirements") for name in cfg["extras"].split()},

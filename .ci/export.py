@@ -24,7 +24,7 @@ PACKAGE = ROOT / "the_project"
 
 def snapshot() -> dict[str, bytes]:
     "Content of every notebook and every generated file"
-    paths = [*(ROOT / "nbs").rglob("*.ipynb"), *PACKAGE.rglob("*.py"), *(p for p in [sidebar.FILE] if p.exists())]
+    paths = [*(ROOT / "nbs").rglob("*.ipynb"), *PACKAGE.rglob("*.py"), *(PACKAGE / "page/assets").glob("*"), *(p for p in [sidebar.FILE] if p.exists())]
     return {str(p.relative_to(ROOT)): p.read_bytes() for p in paths if ".ipynb_checkpoints" not in p.parts}
 
 

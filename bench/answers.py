@@ -32,7 +32,7 @@ def copied(folder, place):
 
 def strangeness_scores(seen, features, logits, train, truth, temperature):
     "Every score of the comparison, higher is stranger: name -> {part: values}"
-    from the_project.evaluate.calibrate import softmax
+    from the_project.tasks.classify.calibrate import softmax
     scores = {name: {} for name in DISTANCES}
     means = np.stack([train[truth == c].mean(0) for c in range(truth.max() + 1)])
     spread = train - means[truth]
@@ -57,7 +57,7 @@ def strangeness_scores(seen, features, logits, train, truth, temperature):
 
 def compare_strangers(run, others):
     "AUROC and FPR at 95 % TPR of every score, known pictures being valid and test together"
-    from the_project.evaluate.strangers import last_linear, row_features, score_strangers
+    from the_project.tasks.classify.strangers import last_linear, row_features, score_strangers
     model, seen = run.model(), run.strangeness
     layer, parts = last_linear(model), {split: run.table[run.table["split"] == split]
                                         for split in ("train", "valid", "test")}
@@ -87,8 +87,8 @@ def compare_strangers(run, others):
 
 def one_run(folder, others):
     "Everything about one run"
-    from the_project.evaluate.calibrate import apply_temperature, calibration_error
-    from the_project.evaluate.rules import answer_section, score_rules
+    from the_project.tasks.classify.calibrate import apply_temperature, calibration_error
+    from the_project.tasks.classify.rules import answer_section, score_rules
     from the_project.page.export import export_bundle
     from the_project.answer.predict import Predictor
     with tempfile.TemporaryDirectory() as place:
@@ -125,8 +125,8 @@ def one_run(folder, others):
 def halves(folders, draws=100):
     "Risk kept by three ways to choose a threshold, and sets of two methods, on random halves of valid and test"
     from scipy.stats import beta
-    from the_project.evaluate.calibrate import apply_temperature, fit_temperature
-    from the_project.evaluate.doubt import first_answer, fit_set, risk_coverage, score_set
+    from the_project.tasks.classify.calibrate import apply_temperature, fit_temperature
+    from the_project.tasks.classify.doubt import first_answer, fit_set, risk_coverage, score_set
     from the_project.evaluate.predictions import read_predictions
     risks, sets, rng = [], [], np.random.default_rng(0)
     for folder in folders:

@@ -129,7 +129,7 @@ def shares(repeats: int, seed: int):
 def number(repeats: int, seed: int):
     "95 % intervals of MAE, RMSE and R2"
     from the_project.evaluate.metrics import jackknife_sums
-    from the_project.evaluate.numbers import scores_of_gaps
+    from the_project.tasks.regress.scores import scores_of_gaps
     for n in (20, 50, 155):
         for tail, draw, mae, rmse in (("normal", lambda r: r.normal(size=n), (2 / np.pi) ** .5, 1.),
                                       ("heavy-tailed", lambda r: r.standard_t(4, size=n), 1., 2 ** .5)):
@@ -160,7 +160,7 @@ def mask(repeats: int, seed: int):
 def auroc(repeats: int, seed: int):
     "95 % intervals of the AUROC of out-of-distribution pictures"
     from scipy.stats import norm
-    from the_project.evaluate.strangers import score_strangers
+    from the_project.tasks.classify.strangers import score_strangers
     for known, strange in ((20, 20), (155, 20), (155, 80)):
         for apart in (1., 2.5):
             rng = np.random.default_rng([seed, known, strange, round(10 * apart)])
@@ -201,9 +201,9 @@ def skilled_rows(rng: np.random.Generator, n: int, skill: float, k: int = 14) ->
 @check(2000)
 def risk(repeats: int, seed: int):
     "Fits whose answers are wrong more often than the 5 % promised with 90 % confidence (temperature fitted too)"
-    from the_project.evaluate.calibrate import apply_temperature, fit_temperature, softmax, table_logits
+    from the_project.tasks.classify.calibrate import apply_temperature, fit_temperature, softmax, table_logits
     from the_project.evaluate.predictions import label_codes
-    from the_project.evaluate.rules import fit_ranks
+    from the_project.tasks.classify.rules import fit_ranks
     genus = np.arange(14) // 4
     for skill in (2.5, 4):
         fresh = skilled_rows(np.random.default_rng([seed, 99, int(2 * skill)]), 20_000, skill)
@@ -231,7 +231,7 @@ def risk(repeats: int, seed: int):
 @check(2000)
 def stranger(repeats: int, seed: int):
     "Known pictures called out-of-distribution (directions fitted on 200 training rows, threshold on n others)"
-    from the_project.evaluate.strangers import fit_stranger, fit_strangeness
+    from the_project.tasks.classify.strangers import fit_stranger, fit_strangeness
     make = lambda rng, n: rng.normal(size=(n, 24)) * np.geomspace(3, .3, 24)
     fresh = make(np.random.default_rng([seed, 99]), 2000)
     for n in (20, 60, 155):
@@ -245,8 +245,8 @@ def stranger(repeats: int, seed: int):
 @check(2000)
 def sets(repeats: int, seed: int):
     "Truths held by conformal sets for 90 % and by intervals of numbers for 90 %, on average over fits"
-    from the_project.evaluate.doubt import fit_set, score_set
-    from the_project.evaluate.numbers import fit_margin
+    from the_project.tasks.classify.doubt import fit_set, score_set
+    from the_project.tasks.regress.scores import fit_margin
     fresh = skilled_rows(np.random.default_rng([seed, 99]), 2000, 2.5)
     scale = dict(names=["price"], log=False, mean=[0.], std=[1.], coverage=.9)
     for n in (9, 20, 100):
@@ -265,7 +265,7 @@ def sets(repeats: int, seed: int):
 def priors(repeats: int, seed: int):
     "A column that knows nothing about the label is used"
     from the_project.evaluate.predictions import make_predictions
-    from the_project.evaluate.priors import fit_priors
+    from the_project.tasks.classify.priors import fit_priors
     labels = list("abcdef")
     for n in (60, 300):
         rng, used = np.random.default_rng([seed, n]), 0
@@ -282,7 +282,7 @@ def priors(repeats: int, seed: int):
 @check(1000)
 def threshold(repeats: int, seed: int):
     "A mask threshold other than 0.5 is chosen, where 0.5 is the best there is"
-    from the_project.evaluate.masks import _gain
+    from the_project.tasks.segment.scores import _gain
     from the_project.evaluate.metrics import jackknife_sums
     for n in (12, 48):
         rng, chosen = np.random.default_rng([seed, n]), 0
@@ -444,7 +444,7 @@ def one_training_by_pictures(repeats: int, seed: int):
 @check(1000)
 def offsets(repeats: int, seed: int):
     "Offsets chosen though the classes are exchangeable, and how often they win on valid as a run with offsets is scored"
-    from the_project.evaluate.offsets import fit_offsets, offsets_left_out
+    from the_project.tasks.classify.offsets import fit_offsets, offsets_left_out
     from the_project.evaluate.paired import paired_difference
     from the_project.evaluate.predictions import make_predictions
     for lean in (0., 1.):

@@ -20,7 +20,7 @@ import torch
 from the_project.all import Recipe, Stage, group_duplicates, read_table, split_table
 from the_project.core.env import environment
 from the_project.core.files import load_tensors, read_json, write_json
-from the_project.evaluate.calibrate import apply_temperature
+from the_project.tasks.classify.calibrate import apply_temperature
 from the_project.evaluate.ensemble import (Snapshots, SoftVote, average_weights, greedy_soup, milliseconds,
                                            rank_average, tune_weights)
 from the_project.evaluate.paired import Difference, align_predictions, mean_score, one_score, paired_difference

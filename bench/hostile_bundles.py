@@ -37,7 +37,7 @@ def put_model(bundle, nodes, **more):
     import onnx
     from onnx import TensorProto, helper
     config = json.loads((bundle / "config.json").read_text())
-    size, n = config["preprocess"]["size"], len(config["labels"])
+    size, n = config["input"]["size"], len(config["labels"])
     graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", 3, *size])],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["b", n])], **more)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -120,7 +120,7 @@ CASES = {
     "config: a link": (lambda b: link(b, "config.json"), "leads out of the bundle"),
     "config: nested 100,000 deep": (lambda b: beside(b, "config.json", b"[" * 100_000), "not valid JSON"),
     "config: 40 MB": (lambda b: beside(b, "config.json", b" " * (40 * 2**20)), "larger than 16 MB"),
-    "config: a size of 10^9": (lambda b: reseal(b, preprocess=dict(size=[10**9] * 2)), "preprocess"),
+    "config: a size of 10^9": (lambda b: reseal(b, input=dict(kind="picture", size=[10**9] * 2)), "preprocess"),
     "config: labels that are objects": (lambda b: reseal(b, labels=[{}, {}]), "labels is"),
     "README: a link": (lambda b: link(b, "README.md"), "leads out of the bundle"),
     "beside: a pickle": (lambda b: beside(b, "extra.pkl", pickle.dumps([SECRET])), None),

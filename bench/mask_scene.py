@@ -24,18 +24,18 @@ def write_bundle(folder: Path, arch: str) -> None:
     from the_project.core.recipe import Recipe, Stage
     from the_project.inputs.raster.input import Raster
     from the_project.models.unet import build_mask_model
-    from the_project.bundle.convert import write_mask_onnx
+    from the_project.bundle.convert import write_onnx
     bands = ["blue", "green", "red", "nir"]
     recipe = Recipe(input=Raster(file_bands=tuple(bands)), task="segment", arch=arch, weights=None,
                     stages=(Stage(64, 1),))
     model = build_mask_model(recipe, 2, dict(bands=bands, mean=[.5] * 4, std=[.3] * 4)).eval()
-    write_mask_onnx(model, folder/"model.onnx", 4)
+    write_onnx(model, folder/"model.onnx", (32, 32), 4, 32)
     mask = dict(classes=["land", "water"], values=[0, 1], colours=["#00000000", "#0072b2"], threshold=.5, min_object=0,
                 max_hole=0)
     spec = dict(file_bands=bands, bands=bands, missing=[], hide_band=None, multiple=32, presize=None)
     for way, tile, overlap in (("tiles", 1024, 128), ("one", 8192, 0)):
-        config = dict(schema=3, task="segment", output="mask", labels=mask["classes"], temperature=1., mask=mask,
-                      bands=spec | dict(tile=tile, overlap=overlap))
+        config = dict(schema=4, labels=mask["classes"], task=dict(kind="segment") | mask,
+                      input=dict(kind="raster") | spec | dict(tile=tile, overlap=overlap))
         (folder/way).mkdir()
         (folder/way/"model.onnx").hardlink_to(folder/"model.onnx")
         (folder/way/"config.json").write_text(json.dumps(config))

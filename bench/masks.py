@@ -22,11 +22,11 @@ from the_project.data.groups import group_duplicates
 from the_project.data.masks import mask_facts
 from the_project.data.splits import kfold_table
 from the_project.data.table import read_table
-from the_project.evaluate.masks import mask_scores
+from the_project.tasks.segment.scores import mask_scores
 from the_project.evaluate.paired import paired_difference
 from the_project.evaluate.predictions import predict_split, read_predictions, save_predictions
 from the_project.runs.run import train
-from the_project.tasks.segment import Segment
+from the_project.tasks.segment.task import Segment
 
 WATER_BANDS = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2", "qa", "dem", "dem2", "landcover",
                "occurrence")

@@ -17,16 +17,15 @@ import numpy as np
 from load import call, file_data, serve, upload
 
 
-def in_torch(run, files):
+def in_torch(run, files, predictor):
     "As a notebook answers: the run's model, the library's preparation"
     import torch
+    from the_project.bundle.parity import TorchSession
     from the_project.runs.run import Run
-    from the_project.bundle.parity import torch_probabilities
 
     torch.set_num_threads(1)
     run = Run(run)
-    return torch_probabilities(run.model().cpu().float().eval(), files, dict(run.preprocess),
-                               float(run.temperature)), run.labels
+    return predictor.over(TorchSession(run.model().cpu().float().eval())).probabilities(files), run.labels
 
 
 def in_onnx(bundle, files, config):
@@ -37,8 +36,8 @@ def in_onnx(bundle, files, config):
 
     session, rows = onnxruntime.InferenceSession(str(Path(bundle) / "model.onnx")), []
     for file in files:
-        x = prepare(Image.open(file).convert("RGB"), config["preprocess"])[None]
-        y = session.run(["y"], {"x": x})[0][0].astype(float) / config["temperature"]
+        x = prepare(Image.open(file).convert("RGB"), config["input"])[None]
+        y = session.run(["y"], {"x": x})[0][0].astype(float) / config["task"]["temperature"]
         rows.append(np.exp(y - y.max()) / np.exp(y - y.max()).sum())
     return np.stack(rows)
 
@@ -56,7 +55,7 @@ def main():
                    if file.suffix.lower() in (".jpg", ".jpeg", ".png"))[:args.n]
     predictor = Predictor(args.bundle)
     found = {}
-    found["notebook"], labels = in_torch(args.run, files)
+    found["notebook"], labels = in_torch(args.run, files, predictor)
     if list(labels) != list(predictor.labels):
         sys.exit("the bundle names other labels than the run: was it exported from this one?")
     found["onnx"] = in_onnx(args.bundle, files, predictor.config)

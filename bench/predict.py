@@ -61,13 +61,14 @@ def make_model(name):
 
 def make_bundle(name, folder):
     "The same model as a bundle"
+    from the_project.core.plugs import find_task
     from the_project.core.recipe import Recipe, Stage
     from the_project.page.export import export_bundle
 
     model = make_model(name)
     run = SimpleNamespace(model=lambda: model, labels=LABELS, preprocess=PREPROCESS, temperature=1.0,
                           recipe=Recipe(arch=name, weights=None, stages=(Stage(SIZE, 1),)),
-                          task=SimpleNamespace(name="classify", output="label"))
+                          task=find_task("classify"))
     return export_bundle(run, folder)
 
 

@@ -25,13 +25,18 @@ from the_project.core.plugs import find_task
 from the_project.data.loaders import make_loader
 from the_project.data.splits import kfold_table
 from the_project.data.table import read_table
-from the_project.evaluate.baseline import REGRESSORS
-from the_project.evaluate.numbers import apply_margin, fit_margin, mean_answers, number_scores
+from the_project.tasks.regress.baseline import REGRESSORS
+from the_project.tasks.regress.scores import apply_margin, fit_margin, mean_answers, number_scores
 from the_project.models.backbone import create_backbone, input_stats
 from the_project.models.numbers import NumberLoss, fit_numbers, scaled_error
 from the_project.models.probe import frozen_features
+<<<<<<< HEAD
+from the_project.answer.numbers import from_scale, to_scale
+from the_project.tasks.regress.task import count_outputs, number_table
+=======
 from the_project.answer.numbers import to_scale
-from the_project.tasks.regress import count_outputs, number_table
+from the_project.tasks.regress.task import count_outputs, number_table
+>>>>>>> main
 
 SHARES = {"frac_road": "share of road", "frac_building": "share of buildings", "frac_sky": "share of sky"}
 FRAME = dict(fit="squish", target_low=0., target_high=1., tolerance=.05)

@@ -18,8 +18,8 @@ import torch
 from regress import SETS, keep, read_rows, score, splits_of
 
 from the_project.core.recipe import Recipe, Stage
-from the_project.evaluate.baseline import baseline_answers
-from the_project.evaluate.numbers import apply_margin, mean_answers
+from the_project.tasks.regress.baseline import baseline_answers
+from the_project.tasks.regress.scores import apply_margin, mean_answers
 from the_project.evaluate.paired import paired_difference
 from the_project.runs.run import train
 from the_project.train.best import read_best

@@ -27,7 +27,7 @@ from the_project.models.probe import fit_probe, frozen_features
 from the_project.train.begin import plain_loader
 from the_project.train.stages import StageLoaders
 from the_project.core.plugs import find_task
-from the_project.tasks.classify import Classify
+from the_project.tasks.classify.task import Classify
 
 
 def recipes(weights: str) -> dict[str, tuple[str, Recipe]]:

@@ -44,20 +44,20 @@ from .data.split_check import check_split, drop_leaks
 from .data.splits import hold_out_group, kfold_table, leave_one_group_out, split_balance, split_table
 from .data.table import add_taxonomy, check_table, read_table
 from .data.verify import drop_broken, verify_images
-from .evaluate.answer_masks import answer_masks
-from .evaluate.calibrate import fit_temperature
+from .tasks.segment.show import answer_masks
+from .tasks.classify.calibrate import fit_temperature
 from .evaluate.compare import compare
 from .evaluate.contract import check_task
-from .evaluate.doubt import plot_risk, risk_coverage
+from .tasks.classify.doubt import plot_risk, risk_coverage
 from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup, rank_average, tune_weights
-from .evaluate.explain import explain, plot_heat
-from .evaluate.masks import fit_threshold, mask_scores
+from .tasks.classify.explain import explain, plot_heat
+from .tasks.segment.scores import fit_threshold, mask_scores
 from .evaluate.metrics import bootstrap
-from .evaluate.offsets import apply_offsets, fit_offsets
+from .tasks.classify.offsets import apply_offsets, fit_offsets
 from .evaluate.paired import mean_score, noise_floor, paired_difference
 from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
 from .evaluate.slices import slice_scores
-from .evaluate.strangers import plot_strangers
+from .tasks.classify.strangers import plot_strangers
 from .experiments.ablate import ablate
 from .experiments.changes import change_table, cost_table, model_costs
 from .experiments.crossval import crossval

@@ -18,7 +18,8 @@ from ..data.divide import divide_folds
 from ..data.groups import group_duplicates
 from ..data.splits import kfold_table
 from ..data.unreadable import common_answers
-from ..evaluate.compare import METRICS, draw_scores, match_rows
+from ..core.plugs import find_score
+from ..evaluate.compare import draw_scores, match_rows
 from ..evaluate.metrics import interval
 from ..evaluate.paired import mean_score
 from ..evaluate.plots import BLUE, GREY, make_axes, set_title
@@ -100,7 +101,7 @@ class Curve:
     points : pd.DataFrame
         share, pictures, score, low, high
     metric : str
-        of `evaluate.compare.METRICS`
+        see `find_score`
     now : tuple[float, float, float]
         fitted score with all pictures: value, low, high
     twice : tuple[float, float, float]
@@ -113,7 +114,7 @@ class Curve:
         what was trained: "probe" or a recipe's network
     """
     points: pd.DataFrame             # share, pictures, score, low, high
-    metric: str                      # of `evaluate.compare.METRICS`
+    metric: str                      # see `find_score`
     now: tuple[float, float, float]  # fitted score with all pictures: value, low, high
     twice: tuple[float, float, float]  # with twice as many
     gain: tuple[float, float, float]   # twice - now
@@ -132,7 +133,7 @@ def curve_line(curve: Curve) -> str:
         one line
     """
     pictures, (gain, low, high) = int(curve.points.pictures.iloc[-1]), curve.gain
-    what = dict(f1_macro="macro-F1", accuracy="accuracy", top_k="top-k")[curve.metric]
+    what = find_score(curve.metric).title
     span = f"[{curve.twice[1]:.3f}, {curve.twice[2]:.3f}]"
     told = (f"{what} {curve.now[0]:.3f} with {pictures:,} training pictures, about {curve.twice[0]:.3f} {span} with "
             f"{2 * pictures:,}")
@@ -154,7 +155,7 @@ def fit_curve(answers: list[pd.DataFrame], pictures: list[int], shares: list[flo
     shares : list[float]
         of all training pictures
     metric : str
-        f1_macro, accuracy or top_k
+        f1_macro, accuracy, top_<k>, or another score between 0 and 1
     by : str
         what was trained
     n : int
@@ -162,15 +163,15 @@ def fit_curve(answers: list[pd.DataFrame], pictures: list[int], shares: list[flo
     seed : int
         same seed, same intervals
     """
-    if metric not in METRICS[:3]:
-        raise ValueError(f"metric={metric!r} is not known: use one of {', '.join(METRICS[:3])}")
+    if find_score(metric).scale not in ("share", "ratio"):
+        raise ValueError(f"metric={metric!r} is not between 0 and 1: use another score, e.g. f1_macro")
     if len(answers) < 3: raise ValueError(f"{len(answers)} points make no curve: give three shares or more")
     first, *others = common_answers(answers)
     same = [first, *(match_rows(first, table) for table in others)]
     scores = np.stack([draw_scores(table, metric, n, seed) for table in same], 1)  # (1 + draws, points)
     ahead = np.geomspace(pictures[0], 2 * pictures[-1], 60)
     fitted = 1 - power_law(np.array(pictures), 1 - scores, np.array([pictures[-1], 2 * pictures[-1], *ahead]))
-    ends = [mean_score([table], "top_3" if metric == "top_k" else metric)[1:] for table in same]
+    ends = [mean_score([table], metric)[1:] for table in same]
     low, high = np.array(ends).T
     points = pd.DataFrame(dict(share=shares, pictures=pictures, score=scores[0], low=low, high=high))
     triples = [_triple(values) for values in (fitted[:, 0], fitted[:, 1], fitted[:, 1] - fitted[:, 0])]
@@ -200,7 +201,7 @@ def learning_curve(table: pd.DataFrame, weights: str | None = None, group: str |
     shares : tuple[float, ...]
         of the training rows
     metric : str
-        f1_macro, accuracy or top_k
+        f1_macro, accuracy or top_<k>
     k : int
         folds: each row is answered once at every share
     seed : int

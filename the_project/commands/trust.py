@@ -87,6 +87,6 @@ Both must have been trained on the same split. Valid is compared; a comparison o
     p.add_argument("run_a", metavar="RUN_A", help="a run's folder")
     p.add_argument("run_b", metavar="RUN_B", help="another's")
     p.add_argument("--split", default="valid", choices=("train", "valid", "test"), help="rows (default: %(default)s)")
-    p.add_argument("--metric", help="f1_macro, accuracy, top_k or loss (default: f1_macro)")
+    p.add_argument("--metric", help="e.g. f1_macro, accuracy, top_3 or loss (default: the task's usual one)")
     p.add_argument("--json", action="store_true", help="numbers for scripts")
     p.set_defaults(command=_compare)

@@ -27,7 +27,6 @@ from PIL import Image
 
 from ..core.env import set_seed
 from ..core.recipe import Recipe, Stage, size_hw
-from ..core.mask_sample import mask_table
 from ..core.sample import sample_table
 from ..core.plugs import Task, check_form
 from ..data.loaders import make_loader
@@ -169,15 +168,11 @@ def ask_learner(paper: Paper) -> None:
     dls = DataLoaders(paper.loader, paper.loader)
     paper.learn = Learner(dls, model, loss_func=task.loss_func(recipe, paper.measured), metrics=metrics, cbs=callbacks)
     paper.learn.remove_cbs([callback for callback in paper.learn.cbs if isinstance(callback, ProgressCallback)])
-    if task.output in ("label", "number", "mask"):
-        for xb, _ in paper.batches: _check_answer(model.eval(), xb, task.output, task.n_out(paper.labels, recipe))
-
-def _check_answer(model: torch.nn.Module, xb: torch.Tensor, output: str, n_out: int) -> None:
-    with torch.no_grad(): answer = model(xb)
-    demand(len(answer) == len(xb), f"model gave {tuple(answer.shape)} for {len(xb)} pictures: give a row a picture")
-    each = output != "mask" or answer.shape[1:] == (n_out, *xb.shape[2:])
-    demand(each, f"model gave {tuple(answer.shape)} for pictures of {tuple(xb.shape)}: give n_out numbers a pixel")
-    demand(bool(torch.isfinite(answer).all()), "model gave numbers that are not finite")
+    for xb, _ in paper.batches:
+        with torch.no_grad(): answer = model.eval()(xb)
+        demand(len(answer) == len(xb), f"model gave {tuple(answer.shape)} for {len(xb)} pictures: give a row a picture")
+        task.check_output(answer, xb, task.n_out(paper.labels, recipe))
+        demand(bool(torch.isfinite(answer).all()), "model gave numbers that are not finite")
 
 # %% ../../nbs/evaluate/06_contract.ipynb #67372670
 def ask_training(paper: Paper) -> None:
@@ -217,25 +212,14 @@ def ask_collect(paper: Paper) -> None:
     training = paper.learn.model.train().training
     paper.answers = answers = paper.task.collect(paper.learn, paper.loader, paper.labels)
     demand(isinstance(answers, pd.DataFrame), f"collect gave a {type(answers).__name__}: give a predictions table")
-    several = paper.task.output == "number" and len(paper.labels) > 1
-    said = [f"{name}:{label}" if several else name for label in paper.labels[:None if several else 1] or [""]
-            for name in ("truth", "prediction")]
-    missing = [name for name in ("file", "loss", *said) if name not in answers]
+    told = {name.partition(":")[0] for name in answers}
+    missing = [name for name in ("file", "loss", "truth", "prediction") if name not in told]
     demand(not missing, f"collect gave a table without {', '.join(missing)}: it has {', '.join(answers.columns[:8])}")
     demand(answers.file.tolist() == paper.table.file.tolist(),
            "collect gave rows in another order, or number, than the loader's table")
     demand(bool(np.isfinite(answers.loss).all()), "collect gave a loss that is not finite")
     demand(paper.learn.model.training == training, "collect left the model in another mode (train or eval) than before")
-    if paper.task.output == "mask":
-        classes = [name.removeprefix("edge:") for name in answers if name.startswith("edge:")]
-        demand(classes == paper.labels, f"collect has columns edge:{classes[:3]}: give one edge:<class> a class, in order")
-        pixels = [f"n:{truth}:{said}" for truth in classes for said in classes]
-        demand(set(pixels) <= set(answers), "collect gave no n:<truth>:<said> for each pair of classes")
-        judged = bool((answers[pixels].sum(axis=1) <= answers.height * answers.width).all())
-        demand(judged, "collect counts more pixels than a picture has: count judged ones only, without padding")
-    if paper.task.output == "label":
-        columns = [column[2:] for column in answers if column.startswith("p:")]
-        demand(columns == paper.labels, f"collect has columns p:{columns[:3]}: give one p:<label> a label, in order")
+    paper.task.check_answers(answers, paper.labels)
 
 # %% ../../nbs/evaluate/06_contract.ipynb #b82847c4
 def ask_unknown(paper: Paper) -> None:
@@ -283,7 +267,7 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
     recipe : Recipe | None
         its task and target at least; None: the smallest, over labels
     table : pd.DataFrame | None
-        6 to 12 rows that it can learn; None: sample pictures of two species, or with masks
+        6 to 12 rows that it can learn; None: `Task.sample`, or two species
 
     Returns
     -------
@@ -296,8 +280,7 @@ def check_task(task: Task, recipe: Recipe | None = None, table: pd.DataFrame | N
         with a line for each fault
     """
     with tempfile.TemporaryDirectory() as folder:
-        if table is None and getattr(task, "output", "") == "mask":
-            table = mask_table(folder, n=8, size=64, classes=2, plant=False)
+        if table is None and isinstance(task, Task): table = task.sample(folder, 8)
         if table is None: table = sample_table(folder, n=8, size=48, species=2, plant=False)
         if recipe is None: recipe = smallest_recipe(task if isinstance(task, Task) else "classify")
         paper, faults, passed = Paper(task, recipe, table), [], []

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SCALES', 'confusion_counts', 'f1_scores', 'f1_macro', 'accuracy', 'truth_ranks', 'top_k', 'draw_weights',
-           'sum_by_group', 'group_codes', 'interval', 't_interval', 'jackknife_error', 'jackknife', 'jackknife_sums',
-           'jackknife_mean', 'label_scores', 'bootstrap', 'per_class', 'confusion', 'confused_counts', 'confused_pairs',
-           'worst_mistakes', 'roll_up_genus']
+           'sum_by_group', 'add_by_group', 'group_codes', 'interval', 't_interval', 'jackknife_error', 'jackknife',
+           'jackknife_sums', 'jackknife_mean', 'label_scores', 'bootstrap', 'label_sums', 'scores_of_labels',
+           'per_class', 'confusion', 'confused_counts', 'confused_pairs', 'worst_mistakes', 'roll_up_genus']
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #5ca7867e
 from collections.abc import Callable, Iterator
@@ -197,6 +197,25 @@ def sum_by_group(codes: np.ndarray, column: np.ndarray, values: np.ndarray, n: i
     n_groups = int(codes.max()) + 1
     return np.bincount(codes * n + column, weights=values, minlength=n_groups * n).reshape(n_groups, n)
 
+def add_by_group(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sums of rows by group
+
+    Parameters
+    ----------
+    codes : np.ndarray
+        int (N,): the row's group, 0 .. G-1
+    rows : np.ndarray
+        float (N, q)
+
+    Returns
+    -------
+    np.ndarray
+        float (G, q)
+    """
+    sums = np.zeros((codes.max() + 1, rows.shape[1]))
+    np.add.at(sums, codes, rows)
+    return sums
+
 # %% ../../nbs/evaluate/01_metrics.ipynb #b4a6bbc7
 def group_codes(predictions: pd.DataFrame, groups: np.ndarray | pd.Series | None = None) -> np.ndarray:
     """Which rows are drawn together
@@ -361,8 +380,7 @@ def jackknife_sums(sums: np.ndarray, score: Callable, groups: np.ndarray | pd.Se
     """
     sums = np.asarray(sums, float)
     codes = group_codes(pd.DataFrame(index=range(len(sums))), groups)
-    by_group = np.zeros((codes.max() + 1, sums.shape[1]))
-    np.add.at(by_group, codes, sums)
+    by_group = add_by_group(codes, sums)
     total = by_group.sum(0)
     whole, block = score(total[None]), max(1, 4_000_000 // len(total))
     parts = [score(total - by_group[i:i + block]) for i in range(0, len(by_group), block)]
@@ -489,6 +507,51 @@ def bootstrap(predictions: pd.DataFrame, labels: list[str] | None = None, groups
         name -> (value, low, high)
     """
     return label_scores(predictions, labels, groups, k)
+
+# %% ../../nbs/evaluate/01_metrics.ipynb #248eb6f7
+def label_sums(predictions: pd.DataFrame, codes: np.ndarray, k: int = 3) -> dict[str, np.ndarray]:
+    """What macro-F1, accuracy and top-k are made of, for each group
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        a predictions table
+    codes : np.ndarray
+        (N,) group of each row: 0, 1, ...
+    k : int
+        of top-k
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        hits, said, support: (groups, labels); hit, near_<k>: (groups, 1)
+    """
+    truth, said, n = label_codes(predictions), label_codes(predictions, "prediction"), len(label_names(predictions))
+    first, one, hit = np.zeros(len(codes), int), np.ones(len(codes)), truth == said
+    near = truth_ranks(truth, probability_matrix(predictions)) < k
+    counted = dict(hits=(truth, hit), said=(said, one), support=(truth, one))
+    sums = {name: sum_by_group(codes, column, values, n) for name, (column, values) in counted.items()}
+    shares = {"hit": hit, f"near_{k}": near}
+    return sums | {name: sum_by_group(codes, first, values, 1) for name, values in shares.items()}
+
+def scores_of_labels(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scores from sums over any choice of groups
+
+    Parameters
+    ----------
+    sums : dict[str, np.ndarray]
+        of `label_sums` and their rows, weighed: name -> (draws, columns)
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        f1_macro, accuracy, top_<k>: (draws,); none whose sums are missing
+    """
+    scores = {}
+    if "support" in sums: scores["f1_macro"] = np.nanmean(f1_scores(sums["hits"], sums["said"], sums["support"]), 1)
+    if "hit" in sums: scores["accuracy"] = sums["hit"][:, 0] / sums["rows"][:, 0]
+    near = [name for name in sums if name.startswith("near_")]
+    return scores | {f"top_{name[5:]}": sums[name][:, 0] / sums["rows"][:, 0] for name in near}
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #6f2fe5b4
 def _class_interval(classes: _Classes) -> tuple[np.ndarray, np.ndarray]:  # of F1; NaN where one group shows the class

@@ -27,7 +27,7 @@ from ..data.share import share_of_rows
 from ..data.unreadable import join_answers, lost_files
 from ..train.begin import unlike_formats
 from ..evaluate.page import duration_text
-from ..evaluate.paired import (difference_text, mean_score, noise_floor, one_score, score_mode, usual_metric)
+from ..evaluate.paired import (difference_text, mean_score, noise_floor, one_score, score_mode)
 from ..evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, number_text, score_text
 from ..evaluate.verdict import RecipeDifference, RunNoise, contrast, holm, pool_noise, recipe_difference, run_noise
@@ -390,7 +390,7 @@ def ablate(recipe: Recipe, table: pd.DataFrame, changes: dict[str, dict], runs: 
     check_input(table, recipe)
     arms = make_arms(recipe, changes, mode)
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more")
-    metric = metric or usual_metric(find_task(recipe.task).output)
+    metric = metric or find_task(recipe.task).score().name
     table = ensure_split(table, recipe)
     cut = group, recipe.seed, recipe.targets[0], inner
     tables = fold_tables(table, folds, *cut) if folds else [judge_apart(table, *cut)]

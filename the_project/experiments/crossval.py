@@ -21,13 +21,13 @@ from ..core.plugs import Task, find_task
 from ..data.unreadable import join_answers, lost_files, unreadable_line
 from ..data.splits import find_units, kfold_table, split_table
 from ..data.table import for_task
-from ..evaluate.calibrate import apply_temperature, fit_temperature
+from ..tasks.classify.calibrate import apply_temperature, fit_temperature
 from ..evaluate.ensemble import SoftVote, model_latency
-from ..evaluate.masks import fit_threshold
-from ..evaluate.numbers import apply_margin, number_scores
+from ..tasks.segment.scores import fit_threshold
+from ..tasks.regress.scores import apply_margin, number_scores
 from ..evaluate.page import split_scores
-from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode, usual_metric
-from ..evaluate.predictions import (average_predictions, kept_answers, predict_table, read_predictions,
+from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode
+from ..evaluate.predictions import (kept_answers, predict_table, read_predictions,
                                               save_predictions)
 from ..core.run import count_test_read, read_scores, update_scores
 from ..evaluate.report import number_text, score_text
@@ -205,7 +205,7 @@ class Together:
             learn.loss_func.threshold = self.scores.get("threshold", .5)
             return predict_table(learn, rows, self.recipe, self.labels, tta)
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
-        return average_predictions([_settled(table, self, run) for table, run in zip(tables, self.runs)])
+        return self.task.average([_settled(table, self, run) for table, run in zip(tables, self.runs)])
 
 # %% ../../nbs/experiments/02_crossval.ipynb #61eeec98
 class CrossVal:
@@ -309,7 +309,7 @@ def test(self: CrossVal, tta: int = 0) -> pd.DataFrame:
         if masks: save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
         update_scores(self.folder, dict(answered=key))
         kept = _kept(self, [self.folder/"predictions-test.csv"] if masks else paths, rows)
-    vote = kept[0] if masks else average_predictions(kept)
+    vote = kept[0] if masks else self.best.task.average(kept)
     save_predictions(vote, self.folder/"predictions-test.csv")
     own = number_scores(vote, self.best.measured) if self.together.task.output == "number" else None
     update_scores(self.folder, dict(test=own or split_scores(self.runs[0], vote), unreadable=lost_files(vote)))
@@ -344,7 +344,7 @@ def gain(self: CrossVal, tta: int = 0) -> dict:
         difference (a Difference, vote - best fold, on test), milliseconds of a picture: best, together
     """
     vote = self.test(tta)
-    best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv")
+    best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv", self.best.task.text)
     best.attrs["unreadable"] = lost_files(vote)  # by whichever fold
     models = dict(best=self.best.model(), together=self.together.model())
     channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.input.channels
@@ -387,7 +387,7 @@ def crossval(recipe: Recipe, table: pd.DataFrame, k: int = 5, runs: str | Path =
     if missing := [fold for fold, run in enumerate(done) if run is None]:
         raise RuntimeError(f"fold {', '.join(map(str, missing))} of {k} failed, see its log.json: mend it and call "
                            f"again, the others are kept")
-    metric = metric or usual_metric(done[0].task.output)
+    metric = metric or done[0].task.score().name
     result = CrossVal(done, table, Path(runs)/f"crossval-{json_hash([series, recipe.hash])}", metric)
     save_predictions(result.answers, result.folder/"predictions-out-of-fold.csv")
     update_scores(result.folder, dict(score=result.score, spread=result.spread, folds=result.folds.to_dict("records")))

@@ -19,9 +19,9 @@ from PIL import Image
 
 from ..core.files import atomic_write
 from ..answer.bands import visible
-from ..evaluate.masks import is_masks, picture_scores, pixel_confusion
+from ..tasks.segment.scores import is_masks, picture_scores, pixel_confusion
 from ..evaluate.metrics import confusion
-from ..evaluate.paired import align_predictions, mean_score, paired_difference, usual_metric
+from ..evaluate.paired import align_predictions, mean_score, paired_difference
 from ..evaluate.plots import BLUE, GREEN, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import score_text
 from .logbook import Entry, changes_between
@@ -195,7 +195,7 @@ def make_gallery(runs: dict[str, Run] | Sequence[Run], path: str | Path = "galle
     runs = runs if isinstance(runs, dict) else {run.name: run for run in runs}
     if len(runs) < 2: raise ValueError(f"{len(runs)} run: a comparison needs two or more")
     (base_name, base), *others = runs.items()
-    metric = metric or usual_metric(base.task.output)
+    metric = metric or base.task.score().name
     entries = {name: Entry(run.recipe, [run], [run.folder], [read_log(run.folder)]) for name, run in runs.items()}
     rows = [{"run": name, "what changed": "; ".join(changes_between(entries[base_name], entries[name])) or "-",
              metric: score_text(mean_score([run.predictions("valid")], metric)),

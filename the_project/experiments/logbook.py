@@ -25,7 +25,7 @@ from ..core.recipe import Recipe
 from ..core.recipe_text import diff
 from ..core.plugs import find_task
 from ..evaluate.page import duration_text
-from ..evaluate.paired import difference_text, mean_score, noise_floor, one_score, score_mode, usual_metric
+from ..evaluate.paired import difference_text, mean_score, noise_floor, one_score, score_mode
 from ..evaluate.plots import BLUE, GREEN, GREY, INK, ORANGE, make_axes, set_title
 from ..evaluate.report import markdown_table, number_text, score_text
 from ..evaluate.verdict import RecipeDifference, RunNoise, pool_noise, recipe_difference, run_noise
@@ -208,7 +208,7 @@ def metric_of(recipe: Recipe) -> str:
     str
         f1_macro where the answer is a label, iou where it is a mask, else loss
     """
-    return usual_metric(find_task(recipe.task).output)
+    return find_task(recipe.task).score().name
 
 # %% ../../nbs/experiments/08_logbook.ipynb #3a8ecee9
 @dataclass(frozen=True)

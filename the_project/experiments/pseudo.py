@@ -15,7 +15,7 @@ import pandas as pd
 from ..core.env import say
 from ..core.files import file_hash
 from ..data.groups import group_duplicates
-from ..evaluate.calibrate import apply_temperature
+from ..tasks.classify.calibrate import apply_temperature
 from ..evaluate.predictions import predict_table
 from ..evaluate.verdict import RecipeDifference, recipe_difference
 from .crossval import judge_apart, judged_answers

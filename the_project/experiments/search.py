@@ -25,7 +25,7 @@ from ..core.files import json_hash, table_hash
 from ..core.recipe import Recipe, field_place
 from ..core.settings import nearest
 from ..core.plugs import find_task
-from ..evaluate.paired import align_predictions, score_mode, usual_metric
+from ..evaluate.paired import align_predictions, score_mode
 from ..evaluate.plots import BLUE, GREEN, GREY, make_axes, set_title
 from ..evaluate.verdict import without_luck
 from ..runs.prepare import check_input, ensure_split, run_name
@@ -185,7 +185,7 @@ def score(self: Search) -> tuple[float, float, float]:
     "What the best finished trial's weights score on pictures like those of valid, which chose it among so many"
     names = [trial.user_attrs["run"] for trial in self.study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     tables = [Run(self.runs/name).predictions("valid") for name in dict.fromkeys(names)]
-    return without_luck(tables, usual_metric(find_task(self.recipe.task).output))
+    return without_luck(tables, find_task(self.recipe.task).score())
 
 # %% ../../nbs/experiments/04_search.ipynb #e614b091
 def _scored(study) -> list:

@@ -27,15 +27,14 @@ from ..core.recipe_text import diff
 from ..core.run import RunFolder
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..data.unreadable import unreadable_rows
-from ..evaluate.answer_masks import answer_masks
+from ..tasks.segment.show import answer_masks
 from .facts import run_facts
 from ..train.track_others import make_trackers
 from ..evaluate.page import write_report, write_scores
-from ..evaluate.offsets import answers_with_offsets
 from ..evaluate.predictions import predict_split
 from ..evaluate.report import Report
-from ..evaluate.rules import measure_strangers, read_rules, run_strangeness, write_rules
-from ..evaluate.strangers import Strangeness
+from ..tasks.classify.rules import measure_strangers, write_rules
+from ..tasks.classify.strangers import Strangeness
 from .prepare import check_input, prepare_run, run_name
 from ..models.backbone import input_stats
 from ..answer.numbers import decode_numbers
@@ -89,7 +88,7 @@ def learner(self: Run) -> Learner:
     dls = make_loaders(self.table, recipe, recipe.stages[-1], self.task, self.labels, mean, std)
     learn = make_learner(recipe.replace(weights=None), dls, self.labels, self.measured, self.folder)
     _load_best(self, learn.model).to(dls.device)
-    if self.task.output == "mask": learn.loss_func.threshold = self.scores.get("threshold", .5)  # chosen on valid
+    self.task.ready(learn, self.scores)
     return learn
 
 # %% ../../nbs/runs/02_run.ipynb #20891bf8
@@ -109,7 +108,7 @@ def predictions(self: Run, split: str = "valid", tta: int = 0) -> pd.DataFrame:
     pd.DataFrame
         a predictions table, as trained (the temperature is not applied)
     """
-    return predict_split(self, split, tta, answers_with_offsets if getattr(self.recipe.task, "offsets", "") == "valid" else None)
+    return predict_split(self, split, tta)
 
 # %% ../../nbs/runs/02_run.ipynb #8f7c8d14
 @patch
@@ -185,12 +184,12 @@ def report(self: Run, split: str | None = None, tta: int = 0, baseline: str | No
 @patch(as_prop=True)
 def rules(self: Run) -> dict | None:
     "What turns probabilities into answers, see `answer.decide`; None for a task without labels"
-    return read_rules(self)
+    return self.task.rules(self)
 
 @patch(as_prop=True)
 def strangeness(self: Run) -> Strangeness | None:
     "How far a picture's features lie from those of training; None where the model has none to read"
-    return run_strangeness(self)
+    return self.task.strangeness(self)
 
 @patch
 def fit_rules(self: Run, risk: float = .05, coverage: float = .9, sets: str = "lac", kept: float = .95,
