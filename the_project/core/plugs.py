@@ -190,19 +190,6 @@ class _Answers:
         "What `task` of a bundle's config.json holds beside its kind"
         return {}
 
-    def reading(
-        self,
-        run: object,  # a Run
-    ) -> dict:
-        "What `input` of a bundle's config.json holds, its kind (of `answer.kinds`) too"
-        return {"kind": "picture"} | dict(run.preprocess)
-
-    def draw_probes(
-        self,
-        run: object,  # a Run
-    ) -> list | None: # of what the bundle's reader opens; None: pictures of the embedded sample will do
-        "What may be published with a bundle, where nobody gives others"
-
     def evaluated(
         self,
         run: object,  # a Run
@@ -455,6 +442,30 @@ class Input(Plug):
             with `n_out`, its channels, and `keep`: whether the picture's own come first; None: nothing
         """
         return None
+
+    def reading(self, run: object) -> dict:
+        """What `input` of a bundle's config.json holds, its kind (of `answer.kinds`) too
+
+        Parameters
+        ----------
+        run : object
+            a Run
+        """
+        return {"kind": self.name} | dict(run.preprocess)
+
+    def draw_probes(self, run: object) -> list | None:
+        """What may be published with a bundle, where nobody gives others
+
+        Parameters
+        ----------
+        run : object
+            a Run
+
+        Returns
+        -------
+        list | None
+            of what the bundle's reader opens; None: pictures of the embedded sample will do
+        """
 
 # %% ../../nbs/core/03_plugs.ipynb #2642c2f8
 _REGISTERED: dict[str, dict[str, Plug]] = dict(inputs={}, tasks={})
