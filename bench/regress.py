@@ -30,13 +30,8 @@ from the_project.tasks.regress.scores import apply_margin, fit_margin, mean_answ
 from the_project.models.backbone import create_backbone, input_stats
 from the_project.models.numbers import NumberLoss, fit_numbers, scaled_error
 from the_project.models.probe import frozen_features
-<<<<<<< HEAD
-from the_project.answer.numbers import from_scale, to_scale
-from the_project.tasks.regress.task import count_outputs, number_table
-=======
 from the_project.answer.numbers import to_scale
 from the_project.tasks.regress.task import count_outputs, number_table
->>>>>>> main
 
 SHARES = {"frac_road": "share of road", "frac_building": "share of buildings", "frac_sky": "share of sky"}
 FRAME = dict(fit="squish", target_low=0., target_high=1., tolerance=.05)
