@@ -79,6 +79,10 @@ def draw_photos(folder, count, width, height):
     return 8 * size / (count + 1) / width / height
 
 
+
+
+
+
 def fastai_epoch(files, size, batch):
     "One epoch of plain fastai; the first file is the validation set it insists on"
     from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, IndexSplitter, Normalize, Resize,
@@ -94,12 +98,12 @@ def fastai_epoch(files, size, batch):
 def our_loader(files, size, batch, presize, cache):
     "A training loader of the default recipe"
     from the_project.core.recipe import Recipe, Stage
-    from the_project.core.plugs import find_task
     from the_project.data.loaders import make_loader
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     recipe = Recipe(stages=(Stage(size, 1),), presize=presize, batch_size=batch)
-    return make_loader(table, recipe, find_task("classify"), sorted(set(table.label)), (.485, .456, .406),
-                       (.229, .224, .225), size, train=True, folder=cache, device="cpu")
+    labels = sorted(set(table.label))
+    return make_loader(table, recipe, labels, size, train=True,
+                       folder=cache, device="cpu")
 
 
 def our_epochs(files, size, batch, presize, folder):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from the_project.core.recipe import Recipe, Stage
-from the_project.data.masks import MaskRows
+from the_project.data.masks import MaskRows, mask_classes
 from the_project.data.table import read_table
-from the_project.tasks.segment.task import Segment
+
 
 
 def cost(rows: MaskRows) -> float:
@@ -34,15 +34,15 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     root = parser.parse_args().root
     streets = [*pd.read_csv(root / "camvid" / "classes.csv").name.tolist()[:11], "-"]
-    for name, size, fields in (("camvid", 256, dict(classes=tuple(streets))), ("satwater12", 96, {}), ("burnscar5", 192, {})):
+    for name, size, fields in (("camvid", 256, dict(classes=streets)), ("satwater12", 96, {}), ("burnscar5", 192, {})):
         table = read_table(root / name / "labels.csv")[:16]
         for level in ("none", "standard"):
-            recipe = Recipe(task=Segment(**fields), stages=(Stage(size, 1),), augment=level)
-            labels, spent = recipe.task.labels(table, recipe), []
+            recipe = Recipe(task="segment", stages=(Stage(size, 1),), augment=level, **fields)
+            labels, spent = mask_classes(table, recipe), []
             prepared = MaskRows.prepared(table, recipe, size, (), ())
             with tempfile.TemporaryDirectory() as folder:
                 for cache in (None, folder):
-                    rows = MaskRows(table, recipe, recipe.task, labels, prepared, True, cache)
+                    rows = MaskRows(table, recipe, labels, prepared, True, cache)
                     if cache:
                         rows.batch(list(range(len(rows))), 0)
                         rows.cache.refresh()

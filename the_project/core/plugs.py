@@ -52,7 +52,7 @@ def _missing(task: object, method: str) -> Exception:
 
 # %% ../../nbs/core/03_plugs.ipynb #86de464c
 class _Reads:
-    rows = None  # the data set class that reads them, e.g. `data.masks.MaskRows`; None: `data.rows.PictureRows`
+    moves = False  # whether a target moves with the picture, as a mask does when that is turned, flipped and cropped
 
     def labels(
         self,
@@ -425,6 +425,22 @@ def check_form(task: Task) -> None:
 class Input(Plug):
     "What the library asks of one kind of file"
     channels: ClassVar[int] = 3
+    rows: ClassVar[type | None] = None  # the data set class that reads the rows of a table, see `data.rows.PictureRows`
+
+    def stats(self, recipe: "Recipe") -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """How the pixels that a model gets are normalised
+
+        Parameters
+        ----------
+        recipe : "Recipe"
+            its backbone
+
+        Returns
+        -------
+        tuple[tuple[float, ...], tuple[float, ...]]
+            mean and std, one a channel, of values in 0..1; empty: as they are
+        """
+        return (), ()
 
     def front(self, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.nn.Module | None:
         """What stands before the backbone

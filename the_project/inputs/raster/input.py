@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ...core.plugs import Input
 from ...core.settings import check_names, one_of
 from ...data.mask_files import bands_spec
+from ...data.masks import MaskRows
 from ...data.probes import draw_probe
 from ...models.band_input import BAND_SCALES
 
@@ -42,6 +43,7 @@ class Raster(Input):
     missing: tuple[float, ...] = ()     # numbers in a raster that stand for "no value", as NaN does
     hide_band: str | None = None        # where this band of the file is not 0 the pixel has no value: clouds, land
     CHOICES = dict(band_scale=BAND_SCALES)
+    rows = MaskRows
 
     def check(self):
         for field in ("file_bands", "bands", "indices"): check_names(field, getattr(self, field))

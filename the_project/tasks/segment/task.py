@@ -386,7 +386,7 @@ class Segment(Task):
     max_hole : int
         holes in a mask up to this many pixels are filled
     """
-    name, monitor, mode, output, rows = "segment", "iou", "max", "mask", MaskRows
+    name, monitor, mode, output, moves = "segment", "iou", "max", "mask", True
     answers = "segment"
     inputs = ("raster",)
     classes: tuple[str, ...] = ()       # in the order of their values; (): as the masks have them
