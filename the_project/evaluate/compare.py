@@ -16,7 +16,7 @@ from ..core.env import rng_for
 from ..core.plugs import Score, find_score
 from ..data.unreadable import common_answers, lost_files
 from ..train.begin import unlike_formats
-from .metrics import draw_weights, group_codes, jackknife
+from .intervals import draw_weights, group_codes, jackknife
 from ..core.run import count_test_read, read_scores
 from .report import number_text
 

@@ -18,7 +18,7 @@ import torch
 from ..core.env import say
 from ..core.files import atomic_write, read_json
 from ..data.unreadable import unreadable_line
-from .metrics import jackknife_mean
+from .intervals import jackknife_mean
 from .plots import plot_history, save_plot
 from ..core.run import load_broken, read_scores, update_scores
 from .report import Report, Section, advice_from_history, count_lines, optimism_line, score_text

@@ -15,7 +15,7 @@ from scipy.special import stdtr
 
 from ..core.plugs import Score, find_score
 from ..data.unreadable import common_answers, lost_files, unreadable_line
-from .metrics import group_codes, jackknife_error, t_interval
+from .intervals import group_codes, jackknife_error, t_interval
 from .report import number_text
 
 # %% ../../nbs/evaluate/23_paired.ipynb #5f9e5766

@@ -13,7 +13,7 @@ from scipy.special import stdtr
 from ..core.problems import missing_column
 from ..data.groups import thumbnail
 from ..data.verify import in_threads
-from .metrics import group_codes, jackknife_error, jackknife_mean
+from .intervals import group_codes, jackknife_error, jackknife_mean
 from .report import Section
 from ..answer.picture import open_header
 

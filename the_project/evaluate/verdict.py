@@ -15,7 +15,7 @@ import pandas as pd
 from ..core.plugs import Score, find_score
 from ..data.unreadable import lost_files
 from .compare import draw_scores
-from .metrics import draw_weights, group_codes, jackknife_error, t_interval
+from .intervals import draw_weights, group_codes, jackknife_error, t_interval
 from .paired import Difference, _counts, _score, _scores, align_predictions, difference_text
 
 # %% ../../nbs/evaluate/24_verdict.ipynb #d99e34eb

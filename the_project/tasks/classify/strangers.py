@@ -25,7 +25,7 @@ from ...core.recipe import Recipe
 from ...core.plugs import find_task
 from ...data.loaders import make_loader
 from ...data.unreadable import unreadable_rows
-from ...evaluate.metrics import group_codes, t_interval
+from ...evaluate.intervals import group_codes, t_interval
 from ...evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
 from ...models.backbone import input_stats
 
