@@ -46,7 +46,6 @@ def our_arm(files: list[Path], model: str, size: int, folder: Path):
     from the_project.core.recipe import Recipe, Stage
     from the_project.core.plugs import find_task
     from the_project.data.loaders import make_loaders
-    from the_project.models.backbone import input_stats
     from the_project.models.optim import layer_lrs, make_schedule
     from the_project.train.learner import make_learner
     from the_project.train.mix import make_mix
@@ -56,8 +55,8 @@ def our_arm(files: list[Path], model: str, size: int, folder: Path):
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     table["split"] = ["valid"] + ["train"] * (len(files) - 1)
     task = find_task("classify")
-    blocks, labels = task.blocks(recipe), sorted(set(table.label))
-    dls = make_loaders(table, recipe, recipe.stages[0], blocks, labels, *input_stats(recipe), folder, device="cpu")
+    labels = sorted(set(table.label))
+    dls = make_loaders(table, recipe, recipe.stages[0], labels, folder, device="cpu")
     learn = make_learner(recipe, dls, labels, folder=folder)
     learn.remove_cbs([callback for callback in learn.cbs if callback.name == "progress"])
     learn.logger = learn._do_epoch_validate = noop

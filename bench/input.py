@@ -79,10 +79,8 @@ def draw_photos(folder, count, width, height):
     return 8 * size / (count + 1) / width / height
 
 
-def read_target(row, labels, recipe): return labels.index(row["label"])
 
 
-def read_labels(rows, recipe): return sorted(set(rows["label"]))
 
 
 def fastai_epoch(files, size, batch):
@@ -100,12 +98,11 @@ def fastai_epoch(files, size, batch):
 def our_loader(files, size, batch, presize, cache):
     "A training loader of the default recipe"
     from the_project.core.recipe import Recipe, Stage
-    from the_project.core.plugs import Blocks
     from the_project.data.loaders import make_loader
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     recipe = Recipe(stages=(Stage(size, 1),), presize=presize, batch_size=batch)
-    blocks, labels = Blocks(read_labels, read_target, torch.tensor), sorted(set(table.label))
-    return make_loader(table, recipe, blocks, labels, (.485, .456, .406), (.229, .224, .225), size, train=True,
+    labels = sorted(set(table.label))
+    return make_loader(table, recipe, labels, size, train=True,
                        folder=cache, device="cpu")
 
 

@@ -39,7 +39,7 @@ def main():
     args = parser.parse_args()
     if args.quick:
         args.classes, args.rows = 600, 1500
-    from the_project.evaluate.page import save_trust
+    from the_project.tasks.classify.page import save_trust
     from the_project.tasks.classify.plots import save_plots
     from the_project.tasks.classify.page import make_report
     from the_project.evaluate.slices import slice_section

@@ -14,11 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from the_project.core.recipe import Recipe, Stage
-from the_project.core.plugs import Blocks
-from the_project.data.masks import MaskRows, mask_batch, mask_classes, mask_path, no_mask
+from the_project.data.masks import MaskRows, mask_classes
 from the_project.data.table import read_table
 
-BLOCKS = Blocks(mask_classes, mask_path, mask_batch, "mask", no_mask, MaskRows)
 
 
 def cost(rows: MaskRows) -> float:
@@ -44,7 +42,7 @@ def main() -> None:
             prepared = MaskRows.prepared(table, recipe, size, (), ())
             with tempfile.TemporaryDirectory() as folder:
                 for cache in (None, folder):
-                    rows = MaskRows(table, recipe, BLOCKS, labels, prepared, True, cache)
+                    rows = MaskRows(table, recipe, labels, prepared, True, cache)
                     if cache:
                         rows.batch(list(range(len(rows))), 0)
                         rows.cache.refresh()

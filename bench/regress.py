@@ -27,16 +27,11 @@ from the_project.data.splits import kfold_table
 from the_project.data.table import read_table
 from the_project.tasks.regress.baseline import REGRESSORS
 from the_project.tasks.regress.scores import apply_margin, fit_margin, mean_answers, number_scores
-from the_project.models.backbone import create_backbone, input_stats
+from the_project.models.backbone import create_backbone
 from the_project.models.numbers import NumberLoss, fit_numbers, scaled_error
 from the_project.models.probe import frozen_features
-<<<<<<< HEAD
-from the_project.answer.numbers import from_scale, to_scale
-from the_project.tasks.regress.task import count_outputs, number_table
-=======
 from the_project.answer.numbers import to_scale
 from the_project.tasks.regress.task import count_outputs, number_table
->>>>>>> main
 
 SHARES = {"frac_road": "share of road", "frac_building": "share of buildings", "frac_sky": "share of sky"}
 FRAME = dict(fit="squish", target_low=0., target_high=1., tolerance=.05)
@@ -121,7 +116,7 @@ def compare(name, data, weights):
                   **fields)
     for target, shown in targets.items():
         recipe = base.replace(target=target)
-        loader = make_loader(rows, recipe, find_task("regress").blocks(recipe), [target], *input_stats(recipe),
+        loader = make_loader(rows, recipe, [target],
                              recipe.last_size)
         if not results: backbone = create_backbone(recipe)
         features = frozen_features(backbone, loader)

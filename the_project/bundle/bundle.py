@@ -56,7 +56,7 @@ def _config(run, about: dict) -> dict:
     if recipe.get("weights"):
         recipe["weights"] = Path(recipe["weights"]).name  # a file's folder is nobody's business
     config = {
-        "schema": SCHEMA, "input": run.task.reading(run), "labels": labels,
+        "schema": SCHEMA, "input": run.recipe.input.reading(run), "labels": labels,
         "task": {"kind": run.task.answers or run.task.name} | run.task.decoding(run, labels),
         "model": "model.onnx", "int8": None, **{key: about[key] for key in ("title", "license") if key in about},
         "arch": recipe.get("arch", "model"), "recipe": recipe, "probes": [],
@@ -123,7 +123,7 @@ def _fill(
     config = _config(run, about)
     decoder = decoder_of(config)
     if int8 and not decoder.quantised: raise BundleError(f"int8 is judged by macro-F1, which {decoder.words} have none of: use int8=False")
-    files = _write_probes(probes, folder / "probes", reader_of(config), run.task.draw_probes(run))
+    files = _write_probes(probes, folder / "probes", reader_of(config), run.recipe.input.draw_probes(run))
     model = copy.deepcopy(run.model()).cpu().float().eval()
     _write_weights(folder, config, model, files, None if decoder.dense else getattr(run, "strangeness", None))
     check_parity(folder, run, model, files, reference)

@@ -52,7 +52,7 @@ def _missing(task: object, method: str) -> Exception:
 
 # %% ../../nbs/core/03_plugs.ipynb #86de464c
 class _Reads:
-    rows = None  # the data set class that reads them, e.g. `data.masks.MaskRows`; None: `data.rows.PictureRows`
+    moves = False  # whether a target moves with the picture, as a mask does when that is turned, flipped and cropped
 
     def labels(
         self,
@@ -189,19 +189,6 @@ class _Answers:
     ) -> dict:
         "What `task` of a bundle's config.json holds beside its kind"
         return {}
-
-    def reading(
-        self,
-        run: object,  # a Run
-    ) -> dict:
-        "What `input` of a bundle's config.json holds, its kind (of `answer.kinds`) too"
-        return {"kind": "picture"} | dict(run.preprocess)
-
-    def draw_probes(
-        self,
-        run: object,  # a Run
-    ) -> list | None: # of what the bundle's reader opens; None: pictures of the embedded sample will do
-        "What may be published with a bundle, where nobody gives others"
 
     def evaluated(
         self,
@@ -438,6 +425,22 @@ def check_form(task: Task) -> None:
 class Input(Plug):
     "What the library asks of one kind of file"
     channels: ClassVar[int] = 3
+    rows: ClassVar[type | None] = None  # the data set class that reads the rows of a table, see `data.rows.PictureRows`
+
+    def stats(self, recipe: "Recipe") -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """How the pixels that a model gets are normalised
+
+        Parameters
+        ----------
+        recipe : "Recipe"
+            its backbone
+
+        Returns
+        -------
+        tuple[tuple[float, ...], tuple[float, ...]]
+            mean and std, one a channel, of values in 0..1; empty: as they are
+        """
+        return (), ()
 
     def front(self, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.nn.Module | None:
         """What stands before the backbone
@@ -455,6 +458,30 @@ class Input(Plug):
             with `n_out`, its channels, and `keep`: whether the picture's own come first; None: nothing
         """
         return None
+
+    def reading(self, run: object) -> dict:
+        """What `input` of a bundle's config.json holds, its kind (of `answer.kinds`) too
+
+        Parameters
+        ----------
+        run : object
+            a Run
+        """
+        return {"kind": self.name} | dict(run.preprocess)
+
+    def draw_probes(self, run: object) -> list | None:
+        """What may be published with a bundle, where nobody gives others
+
+        Parameters
+        ----------
+        run : object
+            a Run
+
+        Returns
+        -------
+        list | None
+            of what the bundle's reader opens; None: pictures of the embedded sample will do
+        """
 
 # %% ../../nbs/core/03_plugs.ipynb #2642c2f8
 _REGISTERED: dict[str, dict[str, Plug]] = dict(inputs={}, tasks={})

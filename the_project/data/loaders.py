@@ -149,10 +149,9 @@ def one_batch(self: PictureLoader) -> tuple[torch.Tensor, torch.Tensor]:
     return next(iter(self.new(num_workers=0, epoch=self.epoch + self.passed)))
 
 # %% ../../nbs/data/12_loaders.ipynb #f801bfef
-def make_loader(rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], mean: tuple, std: tuple,
-                size: int | tuple[int, int], train: bool = False, batch_size: int | None = None,
-                folder: str | Path | None = None, device: torch.device | str | None = None, epoch: int = 0,
-                limit_bytes: float = 20e9) -> PictureLoader:
+def make_loader(rows: pd.DataFrame, recipe: Recipe, labels: list[str], size: int | tuple[int, int], train: bool = False,
+                batch_size: int | None = None, folder: str | Path | None = None,
+                device: torch.device | str | None = None, epoch: int = 0, limit_bytes: float = 20e9) -> PictureLoader:
     """A loader for these rows: in their order and prepared as for serving, or for training
 
     Parameters
@@ -161,14 +160,8 @@ def make_loader(rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str
         with `file` and the recipe's target, in the order wanted
     recipe : Recipe
         seed, sizes, augmentation, workers
-    task : Task
-        how a target is read
     labels : list[str]
         names in class order
-    mean : tuple
-        of each channel, 0..1 units
-    std : tuple
-        of each channel, 0..1 units
     size : int | tuple[int, int]
         of the picture, pixels: a side, or height and width
     train : bool
@@ -189,16 +182,16 @@ def make_loader(rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str
     PictureLoader
         batches: float32 (B, C, H, W), targets; `.table`, `.set_epoch(n)`
     """
-    make, bs = task.rows or PictureRows, batch_size or recipe.batch_size
-    data = make(rows, recipe, task, labels, make.prepared(rows, recipe, size, mean, std), train, folder, limit_bytes)
+    make, bs = recipe.input.rows, batch_size or recipe.batch_size
+    data = make(rows, recipe, labels, make.prepared(rows, recipe, size), train, folder, limit_bytes)
     device = default_device() if device is None else torch.device(device)
     return PictureLoader(data, min(bs, len(data)), shuffle=train, drop_last=train and len(data) > bs,
                          num_workers=recipe.workers, device=device, epoch=epoch)
 
 # %% ../../nbs/data/12_loaders.ipynb #d7f48843
-def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, task: Task, labels: list[str], mean: tuple,
-                 std: tuple, folder: str | Path | None = None, epoch_key: int = 0,
-                 device: torch.device | str | None = None, limit_bytes: float = 20e9) -> DataLoaders:
+def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, labels: list[str], folder: str | Path | None = None,
+                 epoch_key: int = 0, device: torch.device | str | None = None,
+                 limit_bytes: float = 20e9) -> DataLoaders:
     """The loaders of a stage
 
     Parameters
@@ -209,14 +202,8 @@ def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, task: Task, 
         seed, sizes, augmentation, workers
     stage : Stage
         its size and batch size
-    task : Task
-        how a target is read
     labels : list[str]
         names in class order
-    mean : tuple
-        of each channel, 0..1 units
-    std : tuple
-        of each channel, 0..1 units
     folder : str | Path | None
         cache folder; None: no cache
     epoch_key : int
@@ -238,7 +225,7 @@ def make_loaders(table: pd.DataFrame, recipe: Recipe, stage: Stage, task: Task, 
             present = ", ".join(sorted(set(table["split"].astype(str))))
             raise ValueError(f"no row's split is {split!r} (there are {present}): make it with split_table(table)")
     device = default_device() if device is None else torch.device(device)
-    same, where = (recipe, task, labels, mean, std), (folder, device)
+    same, where = (recipe, labels), (folder, device)
     train = make_loader(parts["train"], *same, stage.size, True, stage.batch_size, *where, epoch_key, limit_bytes)
     valid = make_loader(parts["valid"], *same, recipe.last_size, False, None, *where, 0, limit_bytes)
     return DataLoaders(train, valid, device=device)

@@ -90,16 +90,14 @@ class MaskRows(PictureRows):
     "Rows of a table as rasters with their masks"
     instead = "an empty picture that is not judged"
 
-    def __init__(self, rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], preprocess: dict,
-                 train: bool = False, folder: str | Path | None = None, limit_bytes: float = 20e9):
+    def __init__(self, rows: pd.DataFrame, recipe: Recipe, labels: list[str], preprocess: dict, train: bool = False,
+                 folder: str | Path | None = None, limit_bytes: float = 20e9):
         """Parameters
         ----------
         rows : pd.DataFrame
             with `file` and the recipe's target: the mask's path
         recipe : Recipe
             seed, sizes, bands, classes, augmentation
-        task : Task
-            how a target is read
         labels : list[str]
             names in class order
         preprocess : dict
@@ -112,12 +110,12 @@ class MaskRows(PictureRows):
             of the cache folder
         """
         check_rows(rows)
-        self.table, self.recipe, self.task = self.with_facts(rows, recipe, labels, train), recipe, task
+        self.table, self.recipe, self.task = self.with_facts(rows, recipe, labels, train), recipe, recipe.task
         self.preprocess, self.size, self.channels = preprocess, preprocess["size"][0], preprocess["channels"]
         self.vocab, self.c, self.n_inp, self.train = list(labels), len(labels), 1, train
         self.codes = class_table(recipe, self.vocab)
         self.files = [str(file) for file in self.table["file"]]
-        self.targets = task.targets(self.table, labels, recipe)
+        self.targets = self.task.targets(self.table, labels, recipe)
         self.draws = expected_draws(self.table, recipe.sampler) if train else None
         self.strata = np.arange(len(self.table)) if self.draws is not None else None
         self.augment = _augmentation(self.table, recipe) if train else None
@@ -126,7 +124,7 @@ class MaskRows(PictureRows):
         self.keys = [_key(*pair) if self.cache is not None else None for pair in zip(self.files, self.targets)]
 
     @staticmethod
-    def prepared(rows: pd.DataFrame, recipe: Recipe, size: int, mean: tuple, std: tuple) -> dict:
+    def prepared(rows: pd.DataFrame, recipe: Recipe, size: int) -> dict:
         "What such rows must be given as `preprocess`: the bands, and the side of a training window"
         spec = bands_spec(file_band_names(rows, recipe), recipe)
         return dict(size=[size, size], channels=len(spec["bands"])) | spec

@@ -136,16 +136,14 @@ class PictureRows:
     "Rows of a table as pictures of one size with their targets, in bytes"
     instead = "plain grey"  # what is shown of a file that can't be read, where nothing can replace it
 
-    def __init__(self, rows: pd.DataFrame, recipe: Recipe, task: Task, labels: list[str], preprocess: dict,
-                 train: bool = False, folder: str | Path | None = None, limit_bytes: float = 20e9):
+    def __init__(self, rows: pd.DataFrame, recipe: Recipe, labels: list[str], preprocess: dict, train: bool = False,
+                 folder: str | Path | None = None, limit_bytes: float = 20e9):
         """Parameters
         ----------
         rows : pd.DataFrame
             with `file` and the recipe's target
         recipe : Recipe
             seed, sizes, augmentation
-        task : Task
-            how a target is read
         labels : list[str]
             names in class order
         preprocess : dict
@@ -158,11 +156,11 @@ class PictureRows:
             of the cache folder
         """
         check_rows(rows)
-        self.table, self.recipe, self.task, self.train = rows.reset_index(drop=True), recipe, task, train
+        self.table, self.recipe, self.task, self.train = rows.reset_index(drop=True), recipe, recipe.task, train
         self.preprocess, self.size, self.channels = preprocess, parse_size(preprocess["size"]), preprocess["channels"]
         self.vocab, self.c, self.n_inp = list(labels), len(labels), 1
         self.files = [str(file) for file in self.table["file"]]
-        self.targets = task.targets(self.table, labels, recipe)
+        self.targets = self.task.targets(self.table, labels, recipe)
         target = recipe.targets[0]
         self.draws = expected_draws(self.table, recipe.sampler, target) if train else None
         self.strata = pd.factorize(self.table[target].astype(str))[0] if self.draws is not None else None
@@ -180,9 +178,9 @@ class PictureRows:
         return rows
 
     @staticmethod
-    def prepared(rows: pd.DataFrame, recipe: Recipe, size: int, mean: tuple, std: tuple) -> dict:
+    def prepared(rows: pd.DataFrame, recipe: Recipe, size: int) -> dict:
         "What such rows must be given as `preprocess`"
-        return preprocess_for(recipe, size, mean, std)
+        return preprocess_for(recipe, size, *recipe.input.stats(recipe))
 
     def __len__(self) -> int: return len(self.files)
     def _cache_note(self, text: str) -> None: self.notes.append((None, text))

@@ -30,7 +30,6 @@ from ..core.recipe import Recipe, Stage, size_hw
 from ..core.sample import sample_table
 from ..core.plugs import Task, check_form
 from ..data.loaders import make_loader
-from ..models.backbone import input_stats
 from ..train.mix import MixUp
 
 # %% ../../nbs/evaluate/06_contract.ipynb #6e3ece8f
@@ -107,7 +106,7 @@ def ask_reading(paper: Paper) -> None:
            f"labels gave {str(paper.labels)[:60]}: give a list of str")
     demand(len(set(paper.labels)) == len(paper.labels), "labels gave a label twice")
     targets = task.targets(paper.table, paper.labels, paper.recipe)
-    if task.rows is not None: return  # they are moved with the picture first
+    if task.moves: return  # they are moved with the picture first
     batch = task.collate(targets)
     given = f"{type(batch).__name__} of length {len(batch)}"
     demand(isinstance(batch, torch.Tensor) and len(batch) == len(targets),
@@ -123,16 +122,16 @@ def ask_measure(paper: Paper) -> None:
         raise TaskError(f"measure is not plain JSON ({e}): use float(), str(), lists and dicts") from e
     demand(paper.measured == measured, "measure gave tuples or numbers for keys: JSON gives back lists and text")
     demand(isinstance(n_out, int) and n_out > 0, f"n_out is {n_out!r} for {len(paper.labels)} labels: give 1 or more")
-    if task.rows is not None: return
+    if task.moves: return
     batch = task.collate([task.unknown(paper.labels, recipe)] * 2)
     demand(len(batch) == 2, f"unknown makes a batch of {len(batch)}: give a target as target does")
 
 # %% ../../nbs/evaluate/06_contract.ipynb #d46fc42d
 def ask_loader(paper: Paper) -> None:
     "A loader of the task gives float32 pictures, and keeps its table"
-    recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
-    size, channels, whole = recipe.last_size, recipe.input.channels, paper.task.rows is not None
-    paper.loader = make_loader(paper.table, recipe, paper.task, paper.labels, mean, std, size, device="cpu")
+    recipe = paper.recipe
+    size, channels, whole = recipe.last_size, recipe.input.channels, paper.task.moves
+    paper.loader = make_loader(paper.table, recipe, paper.labels, size, device="cpu")
     paper.batches = [batch[:2] for batch in paper.loader]
     for xb, yb in paper.batches:
         demand(not whole or tuple(yb.shape) == (len(xb), *xb.shape[2:]), f"a batch of masks is {tuple(yb.shape)} for "
@@ -224,9 +223,9 @@ def ask_collect(paper: Paper) -> None:
 # %% ../../nbs/evaluate/06_contract.ipynb #b82847c4
 def ask_unknown(paper: Paper) -> None:
     "Rows whose answer nobody knows are answered alike"
-    recipe, (mean, std) = paper.recipe, input_stats(paper.recipe)
+    recipe = paper.recipe
     rows = paper.table.drop(columns=[name for name in recipe.targets if name in paper.table])
-    loader = make_loader(rows, recipe, paper.task, paper.labels, mean, std, recipe.last_size, device="cpu")
+    loader = make_loader(rows, recipe, paper.labels, recipe.last_size, device="cpu")
     answers, said = paper.task.collect(paper.learn, loader, paper.labels), [
         name for name in paper.answers if name.split(":")[0] in ("prediction", "p")]
     same = all(answers[name].tolist() == paper.answers[name].tolist() for name in said)
@@ -244,7 +243,7 @@ def ask_decode(paper: Paper) -> None:
 # %% ../../nbs/evaluate/06_contract.ipynb #6f3347cc
 def ask_show(paper: Paper) -> None:
     "A picture and its answer become a figure that can be drawn"
-    if paper.task.rows is not None: picture = paper.loader.dataset.as_pictures(paper.batches[0][0][:1])[0]
+    if paper.task.moves: picture = paper.loader.dataset.as_pictures(paper.batches[0][0][:1])[0]
     else: picture = Image.open(paper.table.file.iloc[0]).convert("RGB")
     figure = paper.task.show(picture, paper.decoded)
     demand(isinstance(figure, Figure), f"show gave a {type(figure).__name__}: return the matplotlib Figure")

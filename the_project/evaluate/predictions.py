@@ -21,12 +21,11 @@ from torch import nn
 from ..core.csv_text import csv_table, unescape_table
 from ..core.env import say
 from ..core.files import atomic_write, exact_floats, file_hash
-from ..core.plugs import Task, find_task
+from ..core.plugs import Task
 from ..core.recipe import Recipe, size_hw
 from ..core.run import count_test_read, read_scores, update_scores
 from ..data.loaders import make_loader
 from ..data.unreadable import any_readable, leave_out, unreadable_rows
-from ..models.backbone import input_stats
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #00b96190
 def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
@@ -181,12 +180,12 @@ def predict_table(learn, rows: pd.DataFrame, recipe: Recipe, labels: list[str], 
     pd.DataFrame
         a predictions table, in the rows' order
     """
-    task, size, (mean, std) = find_task(recipe.task), recipe.last_size, input_stats(recipe)
+    task, size = recipe.task, recipe.last_size
     _check_views(tta, task)
     tables, lost, views = [], set(), (task.views or (View(),))[:max(tta, 1)]
     for zoom in dict.fromkeys(view.zoom for view in views):
         same = tuple(view for view in views if view.zoom == zoom)
-        loader = make_loader(rows, recipe, task, labels, mean, std, _zoomed(size, zoom))
+        loader = make_loader(rows, recipe, labels, _zoomed(size, zoom))
         with _answering(learn, learn.model if tta < 2 else _several(task, learn.model, same, size, recipe)):
             tables.append((task.collect(learn, loader, labels), len(same)))
         lost.update(unreadable_rows(loader))
@@ -226,7 +225,7 @@ def weights_state(run) -> str:
     str
         the same as long as the run answers the same
     """
-    settled = find_task(run.recipe.task).state(read_scores(run.folder))
+    settled = run.recipe.task.state(read_scores(run.folder))
     return file_hash(Path(run.folder)/"best.safetensors") + settled
 
 # %% ../../nbs/evaluate/00_predictions.ipynb #e3895687
@@ -249,11 +248,11 @@ def kept_answers(path: str | Path, rows: pd.DataFrame, recipe: Recipe, labels: l
     pd.DataFrame | None
         None: a file that could not be read then can be now. Lost files are in `.attrs`: unreadable
     """
-    task = find_task(recipe.task)
+    task = recipe.task
     answers = read_predictions(path, task.text)
     lost = rows[~rows["file"].astype(str).isin(set(answers["file"]))]
     if not len(lost): return answers
-    loader = make_loader(lost, recipe, task, labels, *input_stats(recipe), recipe.last_size)
+    loader = make_loader(lost, recipe, labels, recipe.last_size)
     if any_readable(loader):
         return say(f"{Path(path).name}: files that could not be read are back ({len(lost):,} rows were left out): answered again")
     answers.attrs["unreadable"] = lost["file"].astype(str).tolist()
@@ -282,7 +281,7 @@ def predict_split(run, split: str = "valid", tta: int = 0) -> pd.DataFrame:
     pd.DataFrame
         a predictions table; also in predictions-<split>.csv
     """
-    rows, folder, task = run.table[run.table["split"] == split], Path(run.folder), find_task(run.recipe.task)
+    rows, folder, task = run.table[run.table["split"] == split], Path(run.folder), run.recipe.task
     if not len(rows):
         sizes = ", ".join(f"{name} ({count} rows)" for name, count in run.table["split"].value_counts().items())
         raise ValueError(f"no rows in split {split!r}: this run has {sizes}")

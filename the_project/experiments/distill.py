@@ -134,7 +134,7 @@ def distill(teacher: nn.Module | Run, recipe: Recipe, table: pd.DataFrame, runs:
         raise ValueError(f"a teacher's soft answers are of labels: task {recipe.task!r} answers with a {output}")
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")
     teacher = teacher if isinstance(teacher, nn.Module) else teacher.model()
-    given = preprocess_for(recipe, recipe.last_size, *input_stats(recipe))
+    given = preprocess_for(recipe, recipe.last_size, *recipe.input.stats(recipe))
     lesson, table = SoftTargets(teacher, weight, temperature, given), ensure_split(table, recipe)
     own = [] if lesson.teacher is teacher else ["own input"]
     mark = json_hash([weight, temperature, *(float(p.double().sum()) for p in teacher.parameters()), *own])

@@ -114,7 +114,7 @@ def prepare_run(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
     learned = sound[sound["split"] == "train"]
     labels = task.labels(learned, recipe)
     if recipe.sampler != "none":
-        known = (task.rows or PictureRows).with_facts(learned, recipe, labels)
+        known = recipe.input.rows.with_facts(learned, recipe, labels)
         say(sampler_line(known, recipe.sampler, recipe.targets[0]))
     if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): task.target(row, labels, recipe)

@@ -74,7 +74,7 @@ def _loaders(table: pd.DataFrame | None, recipe: Recipe, labels: list[str]) -> D
     if unknown:
         raise ValueError(f"the table has labels the bundle doesn't know ({', '.join(unknown[:5])}): drop those rows, "
                          "or train a new run with the bundle's model.safetensors as Recipe.weights")
-    return make_loaders(table, recipe, recipe.stages[-1], find_task(recipe.task), labels, *input_stats(recipe))
+    return make_loaders(table, recipe, recipe.stages[-1], labels)
 
 # %% ../../nbs/runs/03_reopen.ipynb #8fc78c3f
 def _known(config: dict) -> dict | None:

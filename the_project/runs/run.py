@@ -51,7 +51,7 @@ class Run(RunFolder):
 @patch(as_prop=True)
 def preprocess(self: Run) -> dict:
     "How a picture becomes the model's input: one definition for validation, the bundle and the page"
-    return preprocess_for(self.recipe, self.recipe.last_size, *input_stats(self.recipe))
+    return preprocess_for(self.recipe, self.recipe.last_size, *self.recipe.input.stats(self.recipe))
 
 # %% ../../nbs/runs/02_run.ipynb #de00cff8
 def _load_best(run: Run, model: nn.Module) -> nn.Module:
@@ -84,8 +84,8 @@ def learner(self: Run) -> Learner:
     Learner
         with loaders of the last stage's size
     """
-    recipe, (mean, std) = self.recipe, input_stats(self.recipe)
-    dls = make_loaders(self.table, recipe, recipe.stages[-1], self.task, self.labels, mean, std)
+    recipe = self.recipe
+    dls = make_loaders(self.table, recipe, recipe.stages[-1], self.labels)
     learn = make_learner(recipe.replace(weights=None), dls, self.labels, self.measured, self.folder)
     _load_best(self, learn.model).to(dls.device)
     self.task.ready(learn, self.scores)
@@ -128,7 +128,7 @@ def answers(self: Run, files: list) -> np.ndarray:
     """
     if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
-    loader = make_loader(rows, recipe, self.task, self.labels, *input_stats(recipe), recipe.last_size)
+    loader = make_loader(rows, recipe, self.labels, recipe.last_size)
     with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
     outputs[unreadable_rows(loader)] = np.nan  # no answer, and the loader has said why
     if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)

@@ -104,7 +104,7 @@ class StageLoaders:
             None: a GPU when there is one
         """
         self.recipe, self.table, self.task, self.labels = recipe, table, task, labels
-        self.folder, self.device, self.stats, self.made = folder, device, input_stats(recipe), (None, None)
+        self.folder, self.device, self.made = folder, device, (None, None)
         self.earlier = set()  # training files that could not be read, of stages before this one
 
     def get(self, phase: Phase, batch_size: int) -> DataLoaders:
@@ -121,7 +121,7 @@ class StageLoaders:
             self.earlier.update(self.replaced())
             recipe = self.recipe.replace(batch_size=min(self.recipe.batch_size, batch_size))  # for validation
             stage = recipe.stages[phase.stage].replace(batch_size=batch_size)
-            dls = make_loaders(self.table, recipe, stage, self.task, self.labels, *self.stats,
+            dls = make_loaders(self.table, recipe, stage, self.labels,
                                folder=self.folder, epoch_key=phase.before, device=self.device)
             self.made = (phase.stage, batch_size), dls
         return self.made[1]
@@ -146,7 +146,7 @@ def plain_loader(loaders: StageLoaders, split: str, rows: int = 20_000) -> Pictu
     """
     recipe, table = loaders.recipe, loaders.table[loaders.table["split"] == split]
     if len(table) > rows: table = table.sample(rows, random_state=seed_for(recipe.seed, "probe") % 2**32).sort_index()
-    return make_loader(table, recipe, loaders.task, loaders.labels, *loaders.stats, recipe.last_size,
+    return make_loader(table, recipe, loaders.labels, recipe.last_size,
                        folder=loaders.folder, device=loaders.device)
 
 # %% ../../nbs/train/11_begin.ipynb #a44ab98f

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ...core.plugs import Input
 from ...core.recipe import RESIZE_MODES
 from ...data.augment import SINGLE_AUGMENTS
+from ...data.rows import PictureRows
+from ...models.backbone import input_stats
 from ...models.channels import FEATURES, FEATURES_MODES, ChannelFeatures
 
 # %% ../../../nbs/inputs/picture/00_input.ipynb #847fca4c
@@ -55,6 +57,10 @@ class Picture(Input):
             raise ValueError(f'features_mode="instead" needs features: use some of {", ".join(FEATURES)}')
         if self.transforms and self.pipeline != "albumentations":
             raise ValueError(f'transforms={self.transforms} need pipeline="albumentations" (it is {self.pipeline!r})')
+    rows = PictureRows
+
+    def stats(self, recipe): return input_stats(recipe)
+
     def front(self, mean, std):
         return ChannelFeatures(self.features, mean, std, self.features_mode) if self.features else None
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from ...core.plugs import Input
 from ...core.settings import check_names, one_of
+from ...data.mask_files import bands_spec
+from ...data.masks import MaskRows
+from ...data.probes import draw_probe
 from ...models.band_input import BAND_SCALES
 
 # %% ../../../nbs/inputs/raster/00_input.ipynb #7530ccc5
@@ -40,6 +43,7 @@ class Raster(Input):
     missing: tuple[float, ...] = ()     # numbers in a raster that stand for "no value", as NaN does
     hide_band: str | None = None        # where this band of the file is not 0 the pixel has no value: clouds, land
     CHOICES = dict(band_scale=BAND_SCALES)
+    rows = MaskRows
 
     def check(self):
         for field in ("file_bands", "bands", "indices"): check_names(field, getattr(self, field))
@@ -49,5 +53,8 @@ class Raster(Input):
         for value in self.missing:
             if abs(value) == float("inf") or value != value:
                 raise ValueError(f"missing={value}: NaN and infinity stand for 'no value' already, give other numbers only")
+
+    def reading(self, run): return {"kind": "raster"} | bands_spec(run.measured["file_bands"], run.recipe)
+    def draw_probes(self, run): return [draw_probe(n, self.reading(run), run.measured) for n in (1, 2, 3, 4)]
 
 input = Raster()

@@ -22,12 +22,10 @@ from torch import nn
 from ...core.env import rng_for, say
 from ...core.files import load_tensors, save_tensors
 from ...core.recipe import Recipe
-from ...core.plugs import find_task
 from ...data.loaders import make_loader
 from ...data.unreadable import unreadable_rows
 from ...evaluate.intervals import group_codes, t_interval
 from ...evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
-from ...models.backbone import input_stats
 
 # %% ../../../nbs/tasks/classify/07_strangers.ipynb #9d8375d2
 def last_linear(model: nn.Module) -> nn.Linear | None:
@@ -283,7 +281,7 @@ def row_features(model: nn.Module, rows: pd.DataFrame, recipe: Recipe, labels: l
     if len(rows) > limit:
         rows = rows.iloc[np.sort(rng_for(recipe.seed, "features").choice(len(rows), limit, replace=False))]
     rows = rows.assign(**{recipe.target: labels[0]})  # strangers have no label, and none is asked for
-    loader = make_loader(rows, recipe, find_task(recipe.task), labels, *input_stats(recipe), recipe.last_size,
+    loader = make_loader(rows, recipe, labels, recipe.last_size,
                          device=next(model.parameters()).device)
     found = picture_features(model, (batch[0].as_subclass(torch.Tensor).float() for batch in loader))
     return np.delete(found, unreadable_rows(loader), 0)

@@ -17,7 +17,7 @@ from ...core.settings import nearest
 from ...data.loaders import make_loader
 from ...data.unreadable import unreadable_rows
 from .scores import apply_margin, fit_margin
-from ...models.backbone import create_backbone, input_stats
+from ...models.backbone import create_backbone
 from ...models.probe import frozen_features
 from ...answer.numbers import from_scale, to_scale
 
@@ -29,7 +29,7 @@ def _ridge(n: int):
 def _svr(n: int):
     from sklearn.multioutput import MultiOutputRegressor
     from sklearn.svm import SVR
-    return MultiOutputRegressor(SVR(C=1., epsilon=.05))
+    return MultiOutputRegressor(SVR(C=1., epsilon=.05)) if n > 1 else SVR(C=1., epsilon=.05)
 
 def _forest(n: int):
     from sklearn.ensemble import RandomForestRegressor
@@ -55,7 +55,7 @@ def features_of(run, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, pd.Dat
     """
     recipe = run.recipe
     set_seed(seed_for(recipe.seed, "weights"))
-    loader = make_loader(rows, recipe, run.task, run.labels, *input_stats(recipe), recipe.last_size, device="cpu")
+    loader = make_loader(rows, recipe, run.labels, recipe.last_size, device="cpu")
     x, y = frozen_features(create_backbone(recipe), loader)
     return x.double().numpy(), y.double().numpy(), rows.drop(index=rows.index[unreadable_rows(loader)])
 
@@ -88,7 +88,8 @@ def baseline_answers(run, split: str = "valid", method: str = "ridge") -> pd.Dat
     if not len(parts[split]): raise ValueError(f"no rows in split {split!r}: use another")
     data = {name: features_of(run, rows) for name, rows in parts.items()}
     model = make_pipeline(StandardScaler(), REGRESSORS[method](len(numbers["names"])))
-    model.fit(data["train"][0], to_scale(data["train"][1], numbers))
+    wanted = to_scale(data["train"][1], numbers)
+    model.fit(data["train"][0], wanted if wanted.shape[1] > 1 else wanted[:, 0])
     said = {name: model.predict(data[name][0]) for name in ("valid", split)}
     tables = {name: _table(data[name][2], data[name][1], said[name], numbers) for name in said}
     return apply_margin(tables[split], numbers, fit_margin(tables["valid"], numbers))

@@ -14,10 +14,8 @@ from matplotlib.figure import Figure
 from ...answer.bands import visible
 from ...data.mask_draw import draw_masks
 from ...core.recipe import Recipe
-from ...core.plugs import find_task
 from ...data.loaders import make_loader
 from ...evaluate.predictions import ManyViews, View
-from ...models.backbone import input_stats
 
 # %% ../../../nbs/tasks/segment/01_show.ipynb #de33bcbf
 @torch.no_grad()
@@ -41,7 +39,7 @@ def answer_masks(learn, rows: pd.DataFrame, recipe: Recipe,
     list[tuple[np.ndarray, np.ndarray, np.ndarray]]
         picture uint8 (H, W, 3), truth and answer int (H, W), a row each
     """
-    loader = make_loader(rows, recipe, find_task(recipe.task), labels, *input_stats(recipe), recipe.last_size)
+    loader = make_loader(rows, recipe, labels, recipe.last_size)
     model, was_training, found = learn.model, learn.model.training, []
     device = next(model.parameters()).device
     model.eval()

@@ -26,10 +26,9 @@ from ...core.recipe import Recipe, size_text
 from ...core.settings import check_names, one_of
 from ...core.plugs import Score, Task, answered_rows, mean_probability
 from ...data.image import picture_beside
-from ...data.mask_files import bands_spec, mask_classes, mask_path
+from ...data.mask_files import mask_classes, mask_path
 from ...data.mask_measure import measure_bands
 from ...data.masks import MaskRows, mask_batch, no_mask
-from ...data.probes import draw_probe
 from ...evaluate.contract import demand
 from ...evaluate.intervals import add_by_group
 from .page import mask_page, mask_plots, settle_threshold
@@ -387,7 +386,7 @@ class Segment(Task):
     max_hole : int
         holes in a mask up to this many pixels are filled
     """
-    name, monitor, mode, output, rows = "segment", "iou", "max", "mask", MaskRows
+    name, monitor, mode, output, moves = "segment", "iou", "max", "mask", True
     answers = "segment"
     inputs = ("raster",)
     classes: tuple[str, ...] = ()       # in the order of their values; (): as the masks have them
@@ -458,8 +457,6 @@ class Segment(Task):
         return {name: found[name] for name in MASK_SCORES if name in found} | super().scores_of(sums)
 
     def decoding(self, run, labels): return bundle_fields(labels, run.recipe, run.measured, run.scores)
-    def reading(self, run): return {"kind": "raster"} | bands_spec(run.measured["file_bands"], run.recipe)
-    def draw_probes(self, run): return [draw_probe(n, self.reading(run), run.measured) for n in (1, 2, 3, 4)]
     def evaluated(self, run): return getattr(run, "masks", None)
 
 task = Segment()
