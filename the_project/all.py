@@ -74,12 +74,12 @@ from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
 from .experiments.workers import WarmWorkers, make_runner, run_on_ray
 from .models.backbone import backbone_names, create_backbone, input_stats
-from .models.band_input import BandInput
+from .inputs.raster.bands import BandInput
 from .models.heads import PictureModel, build_model, param_groups
 from .models.losses import make_loss
-from .models.mask_loss import MaskLoss
+from .tasks.segment.loss import MaskLoss
 from .models.optim import make_opt_func, make_schedule
-from .models.unet import MaskModel, build_mask_model
+from .tasks.segment.unet import MaskModel, build_mask_model
 from .page.app import make_app
 from .bundle.batch import answer_folder
 from .page.export import export_bundle

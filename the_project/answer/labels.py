@@ -240,7 +240,7 @@ class LabelDecoder(_Labels):
     def _more(self) -> list[str]:  # columns beside the labels
         told = ["say", "doubt"] if self.rules.get("ranks") else []
         danger = self.rules.get("danger")
-        if danger: told.append(danger["name"])
+        if danger: told.append(self.word)
         return told + ["act_on"] if danger or self.rules.get("costs") else told
 
     def columns(self, k: int) -> list[str]:
