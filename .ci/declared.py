@@ -1,9 +1,10 @@
-"""Fail on an import that settings.ini does not declare, or that an ordinary Windows lacks.
+"""Fail on an import that settings.ini does not declare, that an ordinary Windows lacks, or of a name of ours that is gone.
 
     python .ci/declared.py
 
 A package that comes along with another one today is gone when that one drops it. And Python on Windows has no fcntl, resource, pwd and the like: a
-module that imports one of them at its top can't be imported there at all.
+module that imports one of them at its top can't be imported there at all. The scripts of bench/ and .ci/ are not run by CI: that what they import from
+the library is still there is looked up here.
 """
 import ast
 import configparser
@@ -47,8 +48,33 @@ def imports(path: Path) -> set[tuple[str, bool]]:
     return found
 
 
+def defined(path: Path) -> set[str]:
+    "Names that a module or a package's folder has"
+    if path.is_dir(): return {p.stem for p in path.iterdir()} | defined(path / "__init__.py")
+    if not path.exists(): return set()
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): found.add(node.name)
+        if isinstance(node, (ast.Import, ast.ImportFrom)): found |= {alias.asname or alias.name for alias in node.names}
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store): found.add(node.id)
+    return found
+
+
+def gone(script: Path) -> list[str]:
+    "What a script imports from the library and the library no longer has"
+    found = []
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("the_project"): continue
+        place = ROOT / node.module.replace(".", "/")
+        names = defined(place if place.is_dir() else place.with_suffix(".py"))
+        found += [f"{script.relative_to(ROOT)}:{node.lineno}: {node.module} has no {alias.name}" for alias in node.names
+                  if alias.name not in names and alias.name != "*"]
+    return found
+
+
 def main() -> int:
-    known, problems, installed = declared(), [], metadata.packages_distributions()
+    known, installed = declared(), metadata.packages_distributions()
+    problems = [line for folder in ("bench", ".ci") for path in sorted((ROOT / folder).glob("*.py")) for line in gone(path)]
     for path in sorted((ROOT / "the_project").rglob("*.py")):
         for name, top in sorted(imports(path)):
             where = f"{path.relative_to(ROOT)}: {name}"
@@ -66,7 +92,7 @@ def main() -> int:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", ready + script], cwd=ROOT, capture_output=True,
                           text=True)
     if done.returncode: problems.append(f"without {', '.join(POSIX)}: {done.stderr.strip().splitlines()[-1]}")
-    print("\n".join(problems) or f"every import is declared ({len(known)} packages), and none needs POSIX")
+    print("\n".join(problems) or f"every import is declared ({len(known)} packages), none needs POSIX, and scripts import what is there")
     return int(bool(problems))
 
 

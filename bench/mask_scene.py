@@ -23,7 +23,7 @@ import numpy as np
 def write_bundle(folder: Path, arch: str) -> None:
     from the_project.core.recipe import Recipe, Stage
     from the_project.inputs.raster.input import Raster
-    from the_project.models.unet import build_mask_model
+    from the_project.tasks.segment.unet import build_mask_model
     from the_project.bundle.convert import write_onnx
     bands = ["blue", "green", "red", "nir"]
     recipe = Recipe(input=Raster(file_bands=tuple(bands)), task="segment", arch=arch, weights=None,

@@ -28,7 +28,7 @@ from the_project.data.table import read_table
 from the_project.tasks.regress.baseline import REGRESSORS
 from the_project.tasks.regress.scores import apply_margin, fit_margin, mean_answers, number_scores
 from the_project.models.backbone import create_backbone
-from the_project.models.numbers import NumberLoss, fit_numbers, scaled_error
+from the_project.tasks.regress.loss import NumberLoss, fit_numbers, scaled_error
 from the_project.models.probe import frozen_features
 from the_project.answer.numbers import to_scale
 from the_project.tasks.regress.task import count_outputs, number_table

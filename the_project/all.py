@@ -49,13 +49,15 @@ from .tasks.classify.calibrate import fit_temperature
 from .evaluate.compare import compare
 from .evaluate.contract import check_task
 from .tasks.classify.doubt import plot_risk, risk_coverage
-from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup, rank_average, tune_weights
+from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup
+from .tasks.classify.answers import rank_average, tune_weights
 from .tasks.classify.explain import explain, plot_heat
 from .tasks.segment.scores import fit_threshold, mask_scores
-from .evaluate.metrics import bootstrap
+from .tasks.classify.scores import bootstrap
 from .tasks.classify.offsets import apply_offsets, fit_offsets
 from .evaluate.paired import mean_score, noise_floor, paired_difference
-from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
+from .tasks.classify.plots import plot_confusion, plot_per_class, plot_worst
+from .evaluate.plots import plot_history
 from .evaluate.slices import slice_scores
 from .tasks.classify.strangers import plot_strangers
 from .experiments.ablate import ablate
@@ -72,12 +74,12 @@ from .experiments.search import Range, search
 from .experiments.sweep import run_recipe
 from .experiments.workers import WarmWorkers, make_runner, run_on_ray
 from .models.backbone import backbone_names, create_backbone, input_stats
-from .models.band_input import BandInput
+from .inputs.raster.bands import BandInput
 from .models.heads import PictureModel, build_model, param_groups
 from .models.losses import make_loss
-from .models.mask_loss import MaskLoss
+from .tasks.segment.loss import MaskLoss
 from .models.optim import make_opt_func, make_schedule
-from .models.unet import MaskModel, build_mask_model
+from .tasks.segment.unet import MaskModel, build_mask_model
 from .page.app import make_app
 from .bundle.batch import answer_folder
 from .page.export import export_bundle

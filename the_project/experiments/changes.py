@@ -15,7 +15,7 @@ import torch
 from ..core.env import say
 from ..core.recipe import OPTIMISERS, SCHEDULES, Recipe, mean_side, size_text
 from ..data.augment import SINGLE_AUGMENTS
-from ..models.channels import FEATURES
+from ..inputs.picture.channels import FEATURES
 from ..core.settings import nearest
 from ..evaluate.ensemble import model_latency
 from ..models.backbone import backbone_names, create_body
