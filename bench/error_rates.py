@@ -79,7 +79,7 @@ def _call(rng: np.random.Generator, upto: np.ndarray, truth: np.ndarray) -> np.n
 
 def label_table(truth: np.ndarray, said: np.ndarray, group: np.ndarray, k: int) -> pd.DataFrame:
     "A predictions table of such answers"
-    from the_project.evaluate.predictions import make_predictions
+    from the_project.tasks.classify.answers import make_predictions
     p = np.full((len(truth), k), .01)
     p[np.arange(len(truth)), said] = 1 - .01 * (k - 1)
     return make_predictions([str(i) for i in range(len(truth))], truth, p, [f"l{i:04d}" for i in range(k)], group)
@@ -100,7 +100,8 @@ def held(triples: list[tuple], truth: float) -> tuple[float, str]:
 @check(2000)
 def macro_f1(repeats: int, seed: int):
     "95 % intervals of macro-F1 and accuracy"
-    from the_project.evaluate.metrics import _by_class, _macro_interval, jackknife_mean  # what label_scores calls
+    from the_project.tasks.classify.scores import _by_class, _macro_interval  # what label_scores calls
+    from the_project.evaluate.intervals import jackknife_mean  # what label_scores calls
     for k, skewed, groups, per in LABEL_WORLDS:
         share, called = label_world(k, skewed)
         joint = share[:, None] * called
@@ -117,7 +118,7 @@ def macro_f1(repeats: int, seed: int):
 @check(2000)
 def shares(repeats: int, seed: int):
     "95 % intervals of shares of right answers (top-k, slices, coverage)"
-    from the_project.evaluate.metrics import jackknife_mean
+    from the_project.evaluate.intervals import jackknife_mean
     for n in (10, 20, 50, 155):
         for p in (.5, .8, .95):
             rng = np.random.default_rng([seed, n, int(100 * p)])
@@ -128,7 +129,7 @@ def shares(repeats: int, seed: int):
 @check(2000)
 def number(repeats: int, seed: int):
     "95 % intervals of MAE, RMSE and R2"
-    from the_project.evaluate.metrics import jackknife_sums
+    from the_project.evaluate.intervals import jackknife_sums
     from the_project.tasks.regress.scores import scores_of_gaps
     for n in (20, 50, 155):
         for tail, draw, mae, rmse in (("normal", lambda r: r.normal(size=n), (2 / np.pi) ** .5, 1.),
@@ -146,7 +147,7 @@ def number(repeats: int, seed: int):
 @check(2000)
 def mask(repeats: int, seed: int):
     "95 % intervals of IoU over groups whose areas differ a lot"
-    from the_project.evaluate.metrics import jackknife_sums
+    from the_project.evaluate.intervals import jackknife_sums
     ratio = lambda sums: dict(iou=sums[:, 0] / sums[:, 1])
     for n in (10, 20, 50, 155):
         rng, rows = np.random.default_rng([seed, n]), []
@@ -173,7 +174,7 @@ def auroc(repeats: int, seed: int):
 @check(500)
 def per_class(repeats: int, seed: int):
     "95 % intervals of the F1 of each class, mean over 14 classes"
-    from the_project.evaluate.metrics import _by_class, _class_interval  # what per_class calls
+    from the_project.tasks.classify.scores import _by_class, _class_interval  # what per_class calls
     share, called = label_world(14, False)
     joint = share[:, None] * called
     f1 = 2 * joint.diagonal() / (joint.sum(0) + joint.sum(1))
@@ -190,7 +191,7 @@ def per_class(repeats: int, seed: int):
 
 def skilled_rows(rng: np.random.Generator, n: int, skill: float, k: int = 14) -> pd.DataFrame:
     "Answers of a model that is sure of some pictures and not of others; four species a genus"
-    from the_project.evaluate.predictions import make_predictions
+    from the_project.tasks.classify.answers import make_predictions
     y, genus, z = rng.integers(0, k, n), np.arange(k) // 4, rng.normal(size=(n, k))
     z[np.arange(n), y] += rng.uniform(0, 2 * skill, n)
     p = np.exp(1.2 * (z + .8 * (genus[y][:, None] == genus)))
@@ -202,7 +203,7 @@ def skilled_rows(rng: np.random.Generator, n: int, skill: float, k: int = 14) ->
 def risk(repeats: int, seed: int):
     "Fits whose answers are wrong more often than the 5 % promised with 90 % confidence (temperature fitted too)"
     from the_project.tasks.classify.calibrate import apply_temperature, fit_temperature, softmax, table_logits
-    from the_project.evaluate.predictions import label_codes
+    from the_project.tasks.classify.answers import label_codes
     from the_project.tasks.classify.rules import fit_ranks
     genus = np.arange(14) // 4
     for skill in (2.5, 4):
@@ -264,7 +265,7 @@ def sets(repeats: int, seed: int):
 @check(1000)
 def priors(repeats: int, seed: int):
     "A column that knows nothing about the label is used"
-    from the_project.evaluate.predictions import make_predictions
+    from the_project.tasks.classify.answers import make_predictions
     from the_project.tasks.classify.priors import fit_priors
     labels = list("abcdef")
     for n in (60, 300):
@@ -283,7 +284,7 @@ def priors(repeats: int, seed: int):
 def threshold(repeats: int, seed: int):
     "A mask threshold other than 0.5 is chosen, where 0.5 is the best there is"
     from the_project.tasks.segment.scores import _gain
-    from the_project.evaluate.metrics import jackknife_sums
+    from the_project.evaluate.intervals import jackknife_sums
     for n in (12, 48):
         rng, chosen = np.random.default_rng([seed, n]), 0
         for _ in range(repeats):
@@ -446,7 +447,7 @@ def offsets(repeats: int, seed: int):
     "Offsets chosen though the classes are exchangeable, and how often they win on valid as a run with offsets is scored"
     from the_project.tasks.classify.offsets import fit_offsets, offsets_left_out
     from the_project.evaluate.paired import paired_difference
-    from the_project.evaluate.predictions import make_predictions
+    from the_project.tasks.classify.answers import make_predictions
     for lean in (0., 1.):
         rng, chosen, wins = np.random.default_rng([seed, round(lean)]), [], []
         n = repeats if not lean else max(repeats // 5, 20)

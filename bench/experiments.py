@@ -21,11 +21,11 @@ from the_project.all import Recipe, Stage, group_duplicates, read_table, split_t
 from the_project.core.env import environment
 from the_project.core.files import load_tensors, read_json, write_json
 from the_project.tasks.classify.calibrate import apply_temperature
-from the_project.evaluate.ensemble import (Snapshots, SoftVote, average_weights, greedy_soup, milliseconds,
-                                           rank_average, tune_weights)
+from the_project.evaluate.ensemble import Snapshots, SoftVote, average_weights, greedy_soup, milliseconds
+from the_project.tasks.classify.answers import rank_average, tune_weights
 from the_project.evaluate.paired import Difference, align_predictions, mean_score, one_score, paired_difference
-from the_project.evaluate.predictions import (average_predictions, predict_table, probability_matrix,
-                                              read_predictions, save_predictions)
+from the_project.tasks.classify.answers import average_predictions, probability_matrix
+from the_project.evaluate.predictions import predict_table, read_predictions, save_predictions
 from the_project.experiments.crossval import CrossVal, crossval
 from the_project.experiments.distill import distill
 from the_project.experiments.pseudo import pseudo_label

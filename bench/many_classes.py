@@ -19,7 +19,7 @@ from PIL import Image
 
 def draw_predictions(classes, rows, seed=0):
     "A predictions table of so many classes; float32 on the way, so that drawing it takes less than reporting it"
-    from the_project.evaluate.predictions import make_predictions
+    from the_project.tasks.classify.answers import make_predictions
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, classes, rows)
     p = rng.random((rows, classes), dtype=np.float32) ** 8 / classes
@@ -40,8 +40,8 @@ def main():
     if args.quick:
         args.classes, args.rows = 600, 1500
     from the_project.tasks.classify.page import save_trust
-    from the_project.evaluate.plots import save_plots
-    from the_project.evaluate.report import make_report
+    from the_project.tasks.classify.plots import save_plots
+    from the_project.tasks.classify.page import make_report
     from the_project.evaluate.slices import slice_section
 
     def peak():

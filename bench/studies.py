@@ -20,8 +20,9 @@ from pathlib import Path
 from the_project.all import Recipe, Stage, group_duplicates, read_table, split_table, train
 from the_project.core.env import environment, set_seed
 from the_project.core.files import read_json, write_json
-from the_project.evaluate.metrics import bootstrap
-from the_project.evaluate.predictions import make_predictions, predict_split
+from the_project.tasks.classify.scores import bootstrap
+from the_project.tasks.classify.answers import make_predictions
+from the_project.evaluate.predictions import predict_split
 from the_project.models.heads import build_model
 from the_project.models.probe import fit_probe, frozen_features
 from the_project.train.begin import plain_loader

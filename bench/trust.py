@@ -25,9 +25,10 @@ from the_project.data.groups import group_duplicates
 from the_project.data.splits import kfold_table, split_balance, split_table
 from the_project.data.table import read_table
 from the_project.evaluate.compare import compare_predictions
-from the_project.evaluate.metrics import bootstrap, f1_macro
+from the_project.tasks.classify.scores import bootstrap, f1_macro
 from the_project.tasks.classify.offsets import apply_offsets, fit_offsets
-from the_project.evaluate.predictions import label_codes, make_predictions, read_predictions
+from the_project.tasks.classify.answers import label_codes, make_predictions
+from the_project.evaluate.predictions import read_predictions
 from the_project.evaluate.slices import slice_scores
 
 SETS = ("snakes_ph", "monkeys", "flowers")

@@ -49,13 +49,15 @@ from .tasks.classify.calibrate import fit_temperature
 from .evaluate.compare import compare
 from .evaluate.contract import check_task
 from .tasks.classify.doubt import plot_risk, risk_coverage
-from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup, rank_average, tune_weights
+from .evaluate.ensemble import SoftVote, Snapshots, average_weights, greedy_soup
+from .tasks.classify.answers import rank_average, tune_weights
 from .tasks.classify.explain import explain, plot_heat
 from .tasks.segment.scores import fit_threshold, mask_scores
-from .evaluate.metrics import bootstrap
+from .tasks.classify.scores import bootstrap
 from .tasks.classify.offsets import apply_offsets, fit_offsets
 from .evaluate.paired import mean_score, noise_floor, paired_difference
-from .evaluate.plots import plot_confusion, plot_history, plot_per_class, plot_worst
+from .tasks.classify.plots import plot_confusion, plot_per_class, plot_worst
+from .evaluate.plots import plot_history
 from .evaluate.slices import slice_scores
 from .tasks.classify.strangers import plot_strangers
 from .experiments.ablate import ablate

@@ -20,10 +20,10 @@ from ..data.splits import kfold_table
 from ..data.unreadable import common_answers
 from ..core.plugs import find_score
 from ..evaluate.compare import draw_scores, match_rows
-from ..evaluate.metrics import interval
+from ..evaluate.intervals import interval
 from ..evaluate.paired import mean_score
 from ..evaluate.plots import BLUE, GREY, make_axes, set_title
-from ..evaluate.predictions import make_predictions
+from ..tasks.classify.answers import make_predictions
 
 # %% ../../nbs/audit/07_curve.ipynb #03384780
 _FLOORS = np.linspace(0, .95, 20)  # c as a share of the least error

@@ -18,7 +18,7 @@ from ..core.problems import holds_classes, missing_column
 from ..data.groups import group_duplicates
 from ..data.splits import kfold_table
 from ..evaluate.compare import Comparison, compare_predictions
-from ..evaluate.predictions import make_predictions
+from ..tasks.classify.answers import make_predictions
 from ..models.probe import fit_linear
 
 # %% ../../nbs/audit/06_leaks.ipynb #eb52a843

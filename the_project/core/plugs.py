@@ -253,7 +253,7 @@ class Score:
     mode : str
         MODES: which direction is better
     scale : str
-        of `evaluate.metrics.SCALES`
+        of `evaluate.intervals.SCALES`
     words : str
         what stands after a number of it, e.g. "macro-F1"
     parts : tuple[str, ...]
@@ -265,7 +265,7 @@ class Score:
     """
     name: str                     # e.g. "f1_macro"
     mode: str = "max"             # MODES: which direction is better
-    scale: str = "share"          # of `evaluate.metrics.SCALES`
+    scale: str = "share"          # of `evaluate.intervals.SCALES`
     words: str = ""               # what stands after a number of it, e.g. "macro-F1"
     parts: tuple[str, ...] = ()   # of `Task.sums`: what it is made of
     support: str = ""             # of them: the rows of each class, where the score is a mean over classes

@@ -5,8 +5,7 @@ try."""
 
 # %% auto #0
 __all__ = ['Section', 'Report', 'text_table', 'one_line', 'markdown_text', 'markdown_table', 'score_text', 'number_text',
-           'score_table', 'advice_from_answers', 'advice_from_history', 'class_section', 'pair_section', 'short_name',
-           'mistake_section', 'optimism_line', 'make_report', 'count_lines', 'calibration_line']
+           'advice_from_history', 'short_name', 'optimism_line', 'count_lines']
 
 # %% ../../nbs/evaluate/02_report.ipynb #68c71db6
 import re
@@ -17,9 +16,6 @@ import pandas as pd
 
 from ..core.recipe import Recipe
 from ..data.unreadable import unreadable_line
-from .metrics import (confused_pairs, group_codes, label_scores, per_class, roll_up_genus,
-                                          worst_mistakes)
-from .predictions import label_names
 
 # %% ../../nbs/evaluate/02_report.ipynb #cf448f00
 @dataclass(frozen=True)
@@ -184,71 +180,6 @@ def number_text(value: float, like: float | None = None) -> str:
     size = abs(value if like is None else like)
     return f"{value:,.{3 if not size >= 10 else 1 if size < 1000 else 0}f}"
 
-# %% ../../nbs/evaluate/02_report.ipynb #afb7d946
-def score_table(scores: dict[str, dict], answers: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Macro-F1, top-1 and top-k of each split, and how much they rest on
-
-    Parameters
-    ----------
-    scores : dict[str, dict]
-        name of a row -> what `bootstrap` gave
-    answers : dict[str, pd.DataFrame]
-        name of a row -> its predictions table
-
-    Returns
-    -------
-    pd.DataFrame
-        cells are text
-    """
-    rows = []
-    for name, triples in scores.items():
-        top = next((key for key in triples if key.startswith("top_") and key != "top_1"), None)
-        rows.append({"": name, "macro-F1": score_text(triples["f1_macro"]), "top-1": score_text(triples["accuracy"]),
-                     **({f"top-{top[4:]}": score_text(triples[top])} if top else {}),
-                     "pictures": str(len(answers[name])), "groups": str(len(set(group_codes(answers[name]))))})
-    return pd.DataFrame(rows).fillna("-")
-
-# %% ../../nbs/evaluate/02_report.ipynb #4f45378d
-def advice_from_answers(predictions: pd.DataFrame, scores: dict) -> list[str]:
-    """What the answers suggest
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        a predictions table over labels
-    scores : dict
-        what `bootstrap` gave for it
-
-    Returns
-    -------
-    list[str]
-        sentences, most useful first
-    """
-    advice, classes, worst = [], per_class(predictions, n=0), worst_mistakes(predictions, len(predictions))
-    share, name = predictions.prediction.value_counts(normalize=True).max(), predictions.prediction.mode()[0]
-    f1, low, high = scores["f1_macro"]
-    if share > .5 and (predictions.truth == name).mean() < share / 2:
-        return [f"{share:.0%} of all answers are {name!r}: it has hardly learnt; check learning rate and labels."]
-    if (certain := (worst.probability > .95).sum()):
-        advice.append(f"{certain} wrong answers were given with over 95 %: look at those files first for wrong labels.")
-    for pair in confused_pairs(predictions, 1).itertuples():
-        if pair.count >= 3 and pair.percent >= 25:
-            advice.append(f"{pair.percent:.0f} % of {pair.truth!r} are taken for {pair.prediction!r}: "
-                          "compare their photos, and their labels.")
-    thin = classes[(classes.support > 0) & (classes.support < 8)]
-    if len(thin):
-        some = ", ".join(thin.label[:3]) + (" ..." if len(thin) > 3 else "")
-        advice.append(f"{len(thin)} classes have fewer than 8 pictures here ({some}): their F1 is mostly chance.")
-    if high - low > .15:
-        advice.append(f"The interval of macro-F1 is {high - low:.2f} wide: a change below {(high - low) / 2:.2f} "
-                      "can't be told from luck here; cross-validate or hold out more.")
-    genus = roll_up_genus(predictions)
-    if genus is not None and len(worst) >= 5:
-        inside = 1 - (genus.truth != genus.prediction).sum() / len(worst)
-        if inside > .6:
-            advice.append(f"{inside:.0%} of the mistakes stay inside the genus: try a larger last stage, for detail.")
-    return advice
-
 # %% ../../nbs/evaluate/02_report.ipynb #2298e572
 def advice_from_history(history: pd.DataFrame, recipe: Recipe | None = None, monitor: str = "f1_macro",
                         mode: str = "max") -> list[str]:
@@ -282,48 +213,6 @@ def advice_from_history(history: pd.DataFrame, recipe: Recipe | None = None, mon
         advice.append("The weights started from chance: with a pretrained backbone a few hundred pictures go far.")
     return advice
 
-# %% ../../nbs/evaluate/02_report.ipynb #934dd75f
-def _cut(table: pd.DataFrame, n: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    "The first n rows, and a line about the rest"
-    return table.head(n), (f"the first {n} of {len(table)}; all of them are in plots/",) if len(table) > n else ()
-
-def class_section(predictions: pd.DataFrame, n: int = 20) -> Section:
-    """F1, precision and recall by class, weakest first
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        a predictions table over labels
-    n : int
-        at most so many classes
-    """
-    classes = per_class(predictions)
-    seen, lines = _cut(classes[classes.support > 0], n)
-    absent = classes.label[classes.support == 0].tolist()
-    if absent: lines += (f"no picture here, so no score: {', '.join(absent[:8])}{' ...' if len(absent) > 8 else ''}",)
-    ends = [f"{low:.2f}-{high:.2f}" if np.isfinite(low) else "-" for low, high in zip(seen.low, seen.high)]
-    table = pd.DataFrame({"label": seen.label, "F1": seen.f1.map("{:.2f}".format), "95 %": ends,
-                          "precision": seen.precision.map("{:.2f}".format), "recall": seen.recall.map("{:.2f}".format),
-                          "pictures": seen.support.map(str)})
-    return Section("Classes, weakest first", lines, table)
-
-# %% ../../nbs/evaluate/02_report.ipynb #f0b2df8e
-def pair_section(predictions: pd.DataFrame, n: int = 5) -> Section:
-    """Which class is taken for which
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        a predictions table over labels
-    n : int
-        at most so many pairs
-    """
-    pairs = confused_pairs(predictions, n)
-    if not len(pairs): return Section("Most often confused", ("nothing was confused",))
-    table = {"truth": pairs.truth, "said": pairs.prediction, "times": pairs["count"].map(str),
-             "of the truth": pairs.percent.map("{:.0f} %".format)}
-    return Section("Most often confused", (), pd.DataFrame(table))
-
 # %% ../../nbs/evaluate/02_report.ipynb #512cf789
 def short_name(file: str) -> str:
     """A file as a report names it
@@ -339,22 +228,6 @@ def short_name(file: str) -> str:
         its last folder and name
     """
     return "/".join(str(file).replace("\\", "/").split("/")[-2:])
-
-def mistake_section(predictions: pd.DataFrame, n: int = 5) -> Section:
-    """The wrong answers that left the truth the least
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        a predictions table over labels
-    n : int
-        at most so many pictures
-    """
-    worst = worst_mistakes(predictions, n)
-    if not len(worst): return Section("Worst mistakes", ("every answer was right",))
-    files = worst.file.map(short_name)
-    return Section("Worst mistakes", (), pd.DataFrame({"file": files, "truth": worst.truth, "said": worst.prediction,
-                                                       "p": worst.probability.map("{:.0%}".format)}))
 
 # %% ../../nbs/evaluate/02_report.ipynb #e097fe96
 def optimism_line(history: pd.DataFrame | None, monitor: str = "f1_macro", mode: str = "max", more: str = "") -> str:
@@ -385,59 +258,6 @@ def optimism_line(history: pd.DataFrame | None, monitor: str = "f1_macro", mode:
     if len(beside) < 2: return f"{line}; {len(values)} epochs can't tell by how much"
     gap = number_text(abs(values[best] - beside.mean()), values[best])
     return f"{line}: {monitor} by about {gap}, judged by the {len(beside)} epochs beside it"
-
-# %% ../../nbs/evaluate/02_report.ipynb #d1e016b2
-def make_report(predictions: pd.DataFrame, labels: list[str] | None = None, split: str = "test", title: str = "Report",
-                rows: dict | None = None, valid: pd.DataFrame | None = None, history: pd.DataFrame | None = None,
-                recipe: Recipe | None = None, calibration: dict | None = None, test_reads: dict | None = None,
-                more: tuple[Section, ...] = ()) -> Report:
-    """The page about a classifier
-
-    Parameters
-    ----------
-    predictions : pd.DataFrame
-        predictions of the split the page is about
-    labels : list[str] | None
-        checked against the table's own; None = take those
-    split : str
-        what that split is called
-    title : str
-        the first line
-    rows : dict | None
-        counts: table, broken, train, valid, test
-    valid : pd.DataFrame | None
-        predictions of valid beside those of test
-    history : pd.DataFrame | None
-        the run's epochs, for advice
-    recipe : Recipe | None
-        for advice
-    calibration : dict | None
-        temperature, ece_before, ece_after
-    test_reads : dict | None
-        count, dates, looks
-    more : tuple[Section, ...]
-        further parts, before the advice
-
-    Returns
-    -------
-    Report
-        a page, with its numbers
-    """
-    scores, answers, notes = {split: label_scores(predictions, labels)}, {split: predictions}, []
-    if valid is not None and split != "valid": scores["valid"], answers["valid"] = label_scores(valid), valid
-    if "valid" in scores: notes.append(optimism_line(history))
-    if (genus := roll_up_genus(predictions)) is not None:
-        scores["genus"], answers["genus"] = label_scores(genus, k=1), genus
-        notes.append(f"genus: {split} with its probabilities summed over {len(label_names(genus))} genera")
-    if calibration: notes.append(calibration_line(calibration))
-    advice = advice_from_answers(predictions, scores[split])
-    if history is not None: advice += advice_from_history(history, recipe)
-    sections = [Section("", tuple(count_lines(rows, test_reads))),
-                Section("Scores, with 95 % intervals by group", (), score_table(scores, answers)),
-                Section("", tuple(notes)), class_section(predictions), pair_section(predictions),
-                mistake_section(predictions), *more, Section("Try next", tuple(advice[:5]) or ("nothing stands out",))]
-    filled = tuple(section for section in sections if section.lines or section.table is not None)
-    return Report(title, filled, dict(split=split, **scores))
 
 # %% ../../nbs/evaluate/02_report.ipynb #e0f9f01c
 def count_lines(rows: dict | None, test_reads: dict | None) -> list[str]:
@@ -474,20 +294,3 @@ def count_lines(rows: dict | None, test_reads: dict | None) -> list[str]:
         doubt = "; every further read makes its score less believable" if count > 1 else ""
         lines.append(f"the test split was read {count} time{'' if count == 1 else 's'}{first}{last}{again}{doubt}")
     return lines
-
-# %% ../../nbs/evaluate/02_report.ipynb #e5de8d8a
-def calibration_line(calibration: dict) -> str:
-    """What temperature scaling did
-
-    Parameters
-    ----------
-    calibration : dict
-        temperature, ece_before, ece_after
-
-    Returns
-    -------
-    str
-        one line
-    """
-    return (f"calibration error {calibration['ece_before']:.3f} as trained, {calibration['ece_after']:.3f} at "
-            f"temperature {calibration['temperature']:.2f} (fitted on valid)")

@@ -20,7 +20,7 @@ from PIL import Image
 from ..core.files import atomic_write
 from ..answer.bands import visible
 from ..tasks.segment.scores import is_masks, picture_scores, pixel_confusion
-from ..evaluate.metrics import confusion
+from ..tasks.classify.scores import confusion
 from ..evaluate.paired import align_predictions, mean_score, paired_difference
 from ..evaluate.plots import BLUE, GREEN, GREY, ORANGE, make_axes, set_title
 from ..evaluate.report import score_text

@@ -12,7 +12,7 @@ import math
 import pandas as pd
 
 from ..core.files import plain
-from ..evaluate.metrics import label_scores
+from ..tasks.classify.scores import label_scores
 from ..evaluate.page import row_counts
 from ..core.run import read_scores
 

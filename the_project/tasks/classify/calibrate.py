@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import brentq
 
 from ...evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
-from ...evaluate.predictions import label_codes, label_names, make_predictions, probability_matrix
+from .answers import label_codes, label_names, make_predictions, probability_matrix
 
 # %% ../../../nbs/tasks/classify/03_calibrate.ipynb #36e93767
 TEMPERATURES = (.2, 5.)  # limits: sharper or flatter than these is a sign of too few or too easy pictures

@@ -10,8 +10,8 @@ __all__ = ['DANGERS', 'find_danger', 'read_costs', 'score_costs', 'cost_saving']
 import numpy as np
 import pandas as pd
 
-from ...evaluate.metrics import group_codes, jackknife_mean
-from ...evaluate.predictions import label_codes, label_names, probability_matrix
+from ...evaluate.intervals import group_codes, jackknife_mean
+from .answers import label_codes, label_names, probability_matrix
 from ...answer.decide import COSTS, cost_matrix, least_cost
 
 # %% ../../../nbs/tasks/classify/05_costs.ipynb #dbe5a76c

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy.special import betainc
 
 from ...evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
-from ...evaluate.predictions import label_codes, probability_matrix
+from .answers import label_codes, probability_matrix
 from ...answer.decide import set_mask, set_scores
 
 # %% ../../../nbs/tasks/classify/04_doubt.ipynb #fdc78bdd

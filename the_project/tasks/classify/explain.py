@@ -18,7 +18,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from ...evaluate.metrics import worst_mistakes
+from .scores import worst_mistakes
 from ...evaluate.plots import BLUE, ORANGE, make_axes
 from ...models.heads import map_shift
 from ...answer.labels import to_probabilities

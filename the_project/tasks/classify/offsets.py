@@ -15,10 +15,11 @@ from torch import nn
 
 from ...core.env import rng_for, say
 from ...core.files import file_hash, save_tensors
-from ...evaluate.metrics import draw_weights, f1_macro, f1_scores, group_codes, sum_by_group
+from ...evaluate.intervals import draw_weights, group_codes, sum_by_group
+from .scores import f1_macro, f1_scores
 from ...core.run import read_scores, update_scores
-from ...evaluate.predictions import (
-    label_codes, label_names, make_predictions, predict_table, probability_matrix)
+from .answers import label_codes, label_names, make_predictions, probability_matrix
+from ...evaluate.predictions import predict_table
 
 # %% ../../../nbs/tasks/classify/09_offsets.ipynb #32b1ac23
 def _logits(predictions: pd.DataFrame) -> np.ndarray: return np.log(np.maximum(probability_matrix(predictions), 1e-30))

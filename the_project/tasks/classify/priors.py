@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.special import stdtr
 
 from ...core.env import rng_for
-from ...evaluate.metrics import group_codes, jackknife_error
-from ...evaluate.predictions import label_codes, label_names, make_predictions, probability_matrix
+from ...evaluate.intervals import group_codes, jackknife_error
+from .answers import label_codes, label_names, make_predictions, probability_matrix
 from ...answer.decide import apply_prior
 
 # %% ../../../nbs/tasks/classify/06_priors.ipynb #b0be6cad

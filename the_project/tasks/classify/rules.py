@@ -19,8 +19,9 @@ from .calibrate import apply_temperature, calibration_error
 from .costs import cost_saving, find_danger, read_costs, score_costs
 from .doubt import (area_under_risk, design_effect, first_answer, fit_set, least_risk,
                                         risk_coverage, score_set, threshold_for_risk)
-from ...evaluate.metrics import group_codes, jackknife_mean
-from ...evaluate.predictions import label_codes, label_names, probability_matrix, rows_answered
+from ...evaluate.intervals import group_codes, jackknife_mean
+from .answers import label_codes, label_names, probability_matrix
+from ...evaluate.predictions import rows_answered
 from ...core.run import read_scores, update_scores
 from .priors import fit_priors, with_priors
 from ...evaluate.report import Section

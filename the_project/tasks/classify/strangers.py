@@ -22,10 +22,9 @@ from torch import nn
 from ...core.env import rng_for, say
 from ...core.files import load_tensors, save_tensors
 from ...core.recipe import Recipe
-from ...core.plugs import find_task
 from ...data.loaders import make_loader
 from ...data.unreadable import unreadable_rows
-from ...evaluate.metrics import group_codes, t_interval
+from ...evaluate.intervals import group_codes, t_interval
 from ...evaluate.plots import BLUE, GREY, ORANGE, make_axes, set_title
 
 # %% ../../../nbs/tasks/classify/07_strangers.ipynb #9d8375d2

@@ -24,8 +24,9 @@ from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows, mean_probability
 from ...data.image import picture_beside
 from ...evaluate.contract import demand
-from ...evaluate.metrics import label_scores, label_sums, scores_of_labels
-from ...evaluate.predictions import VIEWS, average_predictions
+from .scores import label_scores, label_sums, scores_of_labels
+from ...evaluate.predictions import VIEWS
+from .answers import average_predictions
 from ...models.heads import build_model
 from ...models.losses import CLASS_LOSSES, CLASS_WEIGHTS, LOSS_RANGES, check_weighing, make_loss
 from ...models.probe import start_head

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ...core.files import file_stems
 from ...core.recipe import Recipe
-from ...evaluate.metrics import group_codes
+from ...evaluate.intervals import group_codes
 from ...evaluate.page import Asked
 from ...evaluate.predictions import rows_answered
 from .baseline import baseline_answers

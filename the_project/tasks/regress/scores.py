@@ -5,7 +5,8 @@ each with the interval it deserves."""
 
 # %% auto #0
 __all__ = ['NUMBER_SCORES', 'number_columns', 'sample_numbers', 'fit_margin', 'apply_margin', 'held', 'number_scores',
-           'is_numbers', 'gap_sums', 'scores_of_gaps', 'slice_errors', 'worst_numbers', 'mean_answers']
+           'is_numbers', 'gap_sums', 'scores_of_gaps', 'slice_errors', 'worst_numbers', 'mean_answers',
+           'average_numbers']
 
 # %% ../../../nbs/tasks/regress/01_scores.ipynb #6578216d
 import math
@@ -13,9 +14,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from ...core.env import rng_for, say
-from ...evaluate.metrics import group_codes, jackknife_sums
 from ...answer.numbers import from_scale, number_intervals, to_scale, told_number
+from ...core.env import rng_for, say
+from ...data.unreadable import common_answers
+from ...evaluate.intervals import jackknife_sums
 
 # %% ../../../nbs/tasks/regress/01_scores.ipynb #30f3ccb1
 def number_columns(predictions: pd.DataFrame, numbers: dict, column: str) -> np.ndarray:
@@ -351,3 +353,26 @@ def mean_answers(predictions: pd.DataFrame, rows: pd.DataFrame, numbers: dict) -
     said = {f"prediction{end}": float(means[name].mean()) for name, end in zip(numbers["names"], suffix)}
     reach = {f"spread{end}": 1. for end in suffix}
     return apply_margin(predictions.assign(**said, **reach), numbers, None)
+
+# %% ../../../nbs/tasks/regress/01_scores.ipynb #c7158d94
+def average_numbers(tables: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+    """Average numbers, their intervals and their losses
+
+    Parameters
+    ----------
+    tables : list[pd.DataFrame]
+        predictions tables of numbers, of the same rows
+    weights : list[float] | None
+        one a table; None = equal
+
+    Returns
+    -------
+    pd.DataFrame
+        as the first, every number but the truth averaged
+    """
+    first, *_ = tables = common_answers(tables)
+    for table in tables[1:]:
+        if table.file.tolist() != first.file.tolist() or list(table) != list(first):
+            raise ValueError("these tables differ in their files or columns: predict the same rows with every model")
+    told = [name for name in first if name not in ("file", "group") and not name.startswith("truth")]
+    return first.assign(**{name: np.average([table[name] for table in tables], 0, weights) for name in told})

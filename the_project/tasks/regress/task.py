@@ -23,8 +23,9 @@ from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows
 from ...data.image import picture_beside
 from ...evaluate.contract import demand
-from ...evaluate.metrics import add_by_group
-from ...evaluate.predictions import VIEWS, average_numbers
+from ...evaluate.intervals import add_by_group
+from ...evaluate.predictions import VIEWS
+from .scores import average_numbers
 from .baseline import REGRESSORS
 from .page import number_page, number_plots, settle_margin
 from .scores import apply_margin, gap_sums, number_scores, scores_of_gaps

@@ -22,7 +22,7 @@ from ...core.recipe import Recipe
 from .scores import (
     fit_threshold, iou_of, mask_classes, mask_classes_table, mask_scores, over_classes, picture_scores,
     pixel_confusion, pixel_counts, slice_masks, threshold_curve, worst_masks)
-from ...evaluate.metrics import group_codes
+from ...evaluate.intervals import group_codes
 from ...evaluate.page import Asked
 from ...evaluate.plots import (BLUE, GREEN, GREY, ORANGE, make_axes, plot_counts, plot_history, save_plot,
                                         set_title)

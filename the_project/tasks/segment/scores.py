@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.env import rng_for
-from ...evaluate.metrics import group_codes, jackknife_sums
+from ...evaluate.intervals import group_codes, jackknife_sums
 
 # %% ../../../nbs/tasks/segment/02_scores.ipynb #5fcb3c27
 def mask_classes(predictions: pd.DataFrame) -> list[str]:

@@ -30,7 +30,7 @@ from ...data.mask_files import mask_classes, mask_path
 from ...data.mask_measure import measure_bands
 from ...data.masks import MaskRows, mask_batch, no_mask
 from ...evaluate.contract import demand
-from ...evaluate.metrics import add_by_group
+from ...evaluate.intervals import add_by_group
 from .page import mask_page, mask_plots, settle_threshold
 from .scores import MASK_SCORES, mask_scores, mask_sums, scores_of_sums
 from .show import MASK_VIEWS, TurnedViews
