@@ -30,7 +30,7 @@ def _audit(args) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir(): raise ValueError(f"--out {args.out} is a file: name a folder")
     recipe = recipe_from(args) if args.input or args.task or args.settings or args.recipe else None
-    if recipe and recipe.task.output == "mask": return _audit_masks(args, recipe, out)
+    if recipe and recipe.input.many_bands: return _audit_masks(args, recipe, out)
     from the_project.audit.audit import apply_fixes, audit_table
     from the_project.core.csv_text import csv_table
     from the_project.core.files import atomic_write

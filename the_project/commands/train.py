@@ -116,7 +116,7 @@ def check_start(recipe, runs: str):
     if not os.access(place, os.W_OK):
         raise ValueError(f"--runs {runs}: no permission to write in {place}: give another folder")
     check_weights(recipe)
-    if recipe.weights not in (None, "imagenet") and task.output != "mask":
+    if recipe.weights not in (None, "imagenet") and not task.moves:
         # what it says is said in training
         with redirect_stderr(io.StringIO()): create_body(recipe, recipe.input.channels)
 

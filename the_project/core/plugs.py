@@ -194,6 +194,14 @@ class _Answers:
         "What `task` of a bundle's config.json holds beside its kind"
         return {}
 
+    def answer_files(self, run: object, files: list) -> object | None:  # as `told`, for all files
+        "What a run says of any files, where raw outputs of equal size are not the way to it; None: they are"
+        return None
+
+    def told(self, outputs: np.ndarray, run: object) -> np.ndarray:  # (N, ...): the model's, of whole files; a Run
+        "What raw outputs say, in the unit in which a bundle's answers are compared with them"
+        raise ValueError(f"{run.name}: task {self.name!r} does not say what its outputs mean outside of a predictions table")
+
     def evaluated(
         self,
         run: object,  # a Run
@@ -309,6 +317,9 @@ class _Judges:
 
 # %% ../../nbs/core/03_plugs.ipynb #dfc324cb
 class _Settles:
+    soft = False      # whether an answer is a probability for each label: what can be distilled, voted on or pseudo-labelled
+    averaged = True   # whether tables of answers have an average; else several models answer as one
+    apart = ""        # why models of several trainings can't be one network; "": they can
     text = ()       # columns of its predictions that are text, whatever they look like
     views = ()      # ways to look at a picture again, see `evaluate.predictions.View`; (): one look has to do
 
@@ -430,6 +441,7 @@ def check_form(task: Task) -> None:
 class Input(Plug):
     "What the library asks of one kind of file"
     channels: ClassVar[int] = 3
+    many_bands: ClassVar[bool] = False  # whether files may hold more than a picture does, see `verify_images(raster=True)`
     rows: ClassVar[type | None] = None  # the data set class that reads the rows of a table, see `data.rows.PictureRows`
 
     def stats(self, recipe: "Recipe") -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -446,6 +458,16 @@ class Input(Plug):
             mean and std, one a channel, of values in 0..1; empty: as they are
         """
         return (), ()
+
+    def given(self, measured: object) -> int:
+        """Channels of what the model is given
+
+        Returns
+        -------
+        int
+            what `Task.measure` found
+        """
+        return self.channels
 
     def front(self, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.nn.Module | None:
         """What stands before the backbone

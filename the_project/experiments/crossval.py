@@ -9,6 +9,7 @@ __all__ = ['INNER', 'judge_apart', 'judged_answers', 'fold_tables', 'series_name
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,11 @@ from torch import nn
 
 from ..core.files import file_hash, json_hash, table_hash
 from ..core.recipe import Recipe
-from ..core.plugs import Task, find_task
+from ..core.plugs import Task
 from ..data.unreadable import join_answers, lost_files, unreadable_line
 from ..data.splits import find_units, kfold_table, split_table
 from ..data.table import for_task
-from ..tasks.classify.calibrate import apply_temperature, fit_temperature
 from ..evaluate.ensemble import SoftVote, model_latency
-from ..tasks.segment.scores import fit_threshold
-from ..tasks.regress.scores import apply_margin, number_scores
 from ..evaluate.page import split_scores
 from ..evaluate.paired import mean_score, one_score, paired_difference, score_mode
 from ..evaluate.predictions import (kept_answers, predict_table, read_predictions,
@@ -178,14 +176,12 @@ class Together:
         nn.Module
             (B, C, H, W) to log-probabilities (B, n)
         """
-        if self.task.output == "number":
-            raise ValueError("each fold counts its numbers in standard deviations of its own training rows, so folds make "
-                             "no single network: ship result.best, or train on all rows")
+        if self.task.apart: raise ValueError(self.task.apart)
         return SoftVote([run.model() for run in self.runs],
                         temperatures=[self.fold_temperature] * len(self.runs)).eval()
 
     def predict(self, rows: pd.DataFrame, tta: int = 0) -> pd.DataFrame:
-        """The soft vote of all folds; of masks the folds answer as one, since counts of pixels have no average
+        """The soft vote of all folds; where answers have no average (counts of pixels), the folds answer as one
 
         Parameters
         ----------
@@ -199,10 +195,10 @@ class Together:
         pd.DataFrame
             a predictions table, calibrated
         """
-        if self.task.output == "mask":
+        if not self.task.averaged:
             learn = self.runs[0].learner()
             learn.model = self.model().to(next(learn.model.parameters()).device)
-            learn.loss_func.threshold = self.scores.get("threshold", .5)
+            self.task.ready(learn, self.scores)
             return predict_table(learn, rows, self.recipe, self.labels, tta)
         tables = [predict_table(run.learner(), rows, run.recipe, run.labels, tta) for run in self.runs]
         return self.task.average([_settled(table, self, run) for table, run in zip(tables, self.runs)])
@@ -252,9 +248,9 @@ class CrossVal:
     @cached_property
     def together(self) -> Together:
         "All folds as one model"
-        labels, scores = self.runs[0].task.output == "label", dict(valid=split_scores(self.runs[0], self.answers))
-        if "yes" in self.answers: scores["threshold"] = fit_threshold(self.answers).value  # of masks, two classes
-        return Together(self.runs, fit_temperature(self.answers) if labels else 1., scores)
+        run = self.runs[0]
+        settled = {} if run.task.apart else run.task.settle(run, self.answers)  # else each fold keeps its own
+        return Together(self.runs, settled.get("temperature", 1.), settled | dict(valid=split_scores(run, self.answers)))
 
     def __repr__(self) -> str:
         left = f", {self.left_out}" if self.left_out else ""
@@ -299,20 +295,21 @@ def test(self: CrossVal, tta: int = 0) -> pd.DataFrame:
         raise ValueError("this table has no test rows: split it first, split_table(table), then cross-validate")
     key = json_hash([tta, *(file_hash(run.folder/"best.safetensors") for run in self.runs)])
     paths = [self.folder/f"predictions-test-{fold}.csv" for fold in range(len(self.runs))]
-    masks, known = self.together.task.output == "mask", read_scores(self.folder).get("answered") == key
-    kept = _kept(self, [self.folder/"predictions-test.csv"] if masks else paths, rows) if known else None
+    task, known = self.together.task, read_scores(self.folder).get("answered") == key
+    own = paths if task.averaged else [self.folder/"predictions-test.csv"]
+    kept = _kept(self, own, rows) if known else None
     if kept is None:
         count_test_read(self.folder)
         for run, path in zip(self.runs, paths):
             answers = predict_table(run.learner(), rows, run.recipe, run.labels, tta)
             save_predictions(_settled(answers, self.together, run), path)
-        if masks: save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
+        if not task.averaged: save_predictions(self.together.predict(rows, tta), self.folder/"predictions-test.csv")
         update_scores(self.folder, dict(answered=key))
-        kept = _kept(self, [self.folder/"predictions-test.csv"] if masks else paths, rows)
-    vote = kept[0] if masks else self.best.task.average(kept)
+        kept = _kept(self, own, rows)
+    vote = task.average(kept) if task.averaged else kept[0]
     save_predictions(vote, self.folder/"predictions-test.csv")
-    own = number_scores(vote, self.best.measured) if self.together.task.output == "number" else None
-    update_scores(self.folder, dict(test=own or split_scores(self.runs[0], vote), unreadable=lost_files(vote)))
+    settled = SimpleNamespace(task=task, measured=self.best.measured, scores={})  # the vote is calibrated already
+    update_scores(self.folder, dict(test=split_scores(settled, vote), unreadable=lost_files(vote)))
     return vote
 
 def _kept(self: CrossVal, paths: list[Path], rows: pd.DataFrame) -> list[pd.DataFrame] | None:
@@ -324,9 +321,8 @@ def _kept(self: CrossVal, paths: list[Path], rows: pd.DataFrame) -> list[pd.Data
     return kept
 
 def _settled(answers: pd.DataFrame, together: Together, run: Run) -> pd.DataFrame:
-    "A fold's answers with what was fitted: labels have a temperature, numbers the reach of their intervals"
-    if together.task.output == "number": return apply_margin(answers, run.measured, run.scores["margin"])
-    return apply_temperature(answers, together.fold_temperature) if together.task.output == "label" else answers
+    "A fold's answers with what was fitted: a temperature of all folds, or what each fold settled for itself"
+    return together.task.calibrated(answers, run.scores | dict(temperature=together.fold_temperature), run.measured)
 
 # %% ../../nbs/experiments/02_crossval.ipynb #8ec98ef3
 @patch
@@ -347,7 +343,7 @@ def gain(self: CrossVal, tta: int = 0) -> dict:
     best = read_predictions(self.folder/f"predictions-test-{self.runs.index(self.best)}.csv", self.best.task.text)
     best.attrs["unreadable"] = lost_files(vote)  # by whichever fold
     models = dict(best=self.best.model(), together=self.together.model())
-    channels = len(self.best.measured["bands"]) if self.best.task.output == "mask" else self.best.recipe.input.channels
+    channels = self.best.recipe.input.given(self.best.measured)
     return dict(difference=paired_difference(vote, best, self.metric),
                 **model_latency(models, self.best.recipe.last_size, channels))
 

@@ -71,8 +71,7 @@ def train_curve(table: pd.DataFrame, recipe: Recipe = Recipe(), runs: str | Path
     tuple[Curve, list[Run]]
         print the curve for its answer; a run a share
     """
-    if find_task(recipe.task).output != "label":
-        raise ValueError(f"learning curves are of labels, task {recipe.task!r} does not answer with one")
+    if not recipe.task.soft: raise ValueError(f"learning curves are of labels, task {recipe.task.name!r} does not answer with one")
     tables, made = curve_tables(ensure_split(table, recipe), recipe, shares), []
     for share, part in zip(shares, tables):
         say(f"learning curve: {share:.0%} of the training rows, {(part['split'] == 'train').sum():,} pictures")

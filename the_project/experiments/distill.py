@@ -130,8 +130,8 @@ def distill(teacher: nn.Module | Run, recipe: Recipe, table: pd.DataFrame, runs:
     seeds : int
         trainings a side, for the verdict; 1: a difference, no verdict
     """
-    if (output := find_task(recipe.task).output) != "label":
-        raise ValueError(f"a teacher's soft answers are of labels: task {recipe.task!r} answers with a {output}")
+    if not recipe.task.soft:
+        raise ValueError(f"a teacher's soft answers are of labels: task {recipe.task.name!r} gives no probabilities of labels")
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")
     teacher = teacher if isinstance(teacher, nn.Module) else teacher.model()
     given = preprocess_for(recipe, recipe.last_size, *recipe.input.stats(recipe))

@@ -153,8 +153,8 @@ def pseudo_label(run: Run, unlabelled: pd.DataFrame, runs: str | Path = "runs", 
     seeds : int
         trainings with and without the added rows, for the verdict; 1: a difference, no verdict
     """
-    if run.task.output != "label":
-        raise ValueError(f"pseudo-labels are labels: task {run.task.name!r} answers with a {run.task.output}")
+    if not run.task.soft:
+        raise ValueError(f"pseudo-labels are labels: task {run.task.name!r} gives no probabilities of labels")
     if seeds < 1: raise ValueError(f"seeds={seeds}: use 1 or more; 3 or more for a verdict")
     rows = unseen_rows(unlabelled, run.table)
     if not len(rows): raise ValueError("no unlabelled row is left: give rows that are not in the table")

@@ -41,7 +41,7 @@ def run_facts(run) -> dict:
     dict
         rows, split_by, scores, split, classes, confused, calibration, test_reads, recipe; plain JSON
     """
-    if run.task.output != "label": return _plain_facts(run)
+    if not run.task.soft: return _plain_facts(run)
     notes, splits = read_scores(run.folder), ["valid"]
     if "test" in notes.get("answered", {}): splits = ["test", "valid"]
     answers = {split: run.predictions(split) for split in splits}

@@ -108,15 +108,15 @@ def prepare_run(table: pd.DataFrame, recipe: Recipe, folder: Path) -> None:
     """
     if recipe.weights not in (None, "imagenet") and not Path(recipe.weights).is_file():
         raise ValueError(f"weights file {recipe.weights} is not there: check the path, or use weights=None")
-    task = find_task(recipe.task)
-    report = verify_images(table, raster=task.output == "mask")
+    task = recipe.task
+    report = verify_images(table, raster=recipe.input.many_bands)
     sound = ensure_split(drop_broken(table, report), recipe)
     learned = sound[sound["split"] == "train"]
     labels = task.labels(learned, recipe)
     if recipe.sampler != "none":
         known = recipe.input.rows.with_facts(learned, recipe, labels)
         say(sampler_line(known, recipe.sampler, recipe.targets[0]))
-    if task.output in ("label", "number"):  # a test row that can't be answered is told now, not after a night
+    if not task.moves:  # a test row that can't be answered is told now, not after a night
         for row in sound.to_dict("records"): task.target(row, labels, recipe)
     save_table(sound, folder/"table.csv")
     atomic_write(folder/"broken.csv", csv_table(report))

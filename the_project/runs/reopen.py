@@ -69,8 +69,7 @@ def load_bundle_weights(model: nn.Module, bundle: str | Path) -> nn.Module:
 def _loaders(table: pd.DataFrame | None, recipe: Recipe, labels: list[str]) -> DataLoaders:
     if table is None: return DataLoaders()
     if "split" not in table: raise ValueError("the table has no column 'split': make it with split_table(table)")
-    named = find_task(recipe.task).output == "label"  # a number or a mask's path is no label
-    unknown = sorted(set(table[recipe.targets[0]].astype(str)) - set(labels)) if named else []
+    unknown = sorted(set(table[recipe.targets[0]].astype(str)) - set(labels)) if recipe.task.soft else []
     if unknown:
         raise ValueError(f"the table has labels the bundle doesn't know ({', '.join(unknown[:5])}): drop those rows, "
                          "or train a new run with the bundle's model.safetensors as Recipe.weights")

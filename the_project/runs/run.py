@@ -27,7 +27,6 @@ from ..core.recipe_text import diff
 from ..core.run import RunFolder
 from ..data.loaders import make_loader, make_loaders, preprocess_for
 from ..data.unreadable import unreadable_rows
-from ..tasks.segment.show import answer_masks
 from .facts import run_facts
 from ..train.track_others import make_trackers
 from ..evaluate.page import write_report, write_scores
@@ -37,8 +36,6 @@ from ..tasks.classify.rules import measure_strangers, write_rules
 from ..tasks.classify.strangers import Strangeness
 from .prepare import check_input, prepare_run, run_name
 from ..models.backbone import input_stats
-from ..answer.numbers import decode_numbers
-from ..answer.labels import to_probabilities
 from ..train.learner import make_learner
 from ..train.parallel import Parallel, own_folder
 from ..train.stages import run_stages
@@ -71,7 +68,7 @@ def model(self: Run) -> nn.Module:
     """
     recipe = self.recipe.replace(weights=None)
     model = _load_best(self, self.task.model(recipe, self.task.n_out(self.labels, recipe), self.measured)).eval()
-    if self.task.output == "label": model.reads = self.preprocess  # for whoever feeds it another model's batches
+    if self.task.soft: model.reads = self.preprocess  # for whoever feeds it another model's batches
     return model
 
 # %% ../../nbs/runs/02_run.ipynb #4b81b035
@@ -112,7 +109,7 @@ def predictions(self: Run, split: str = "valid", tta: int = 0) -> pd.DataFrame:
 
 # %% ../../nbs/runs/02_run.ipynb #8f7c8d14
 @patch
-def answers(self: Run, files: list) -> np.ndarray:
+def answers(self: Run, files: list) -> np.ndarray | list:
     """What the run's `learn` says of any pictures, as `BundleModel.answers` tells it
 
     Parameters
@@ -122,35 +119,17 @@ def answers(self: Run, files: list) -> np.ndarray:
 
     Returns
     -------
-    np.ndarray
+    np.ndarray | list
         float64 (N, labels): probabilities, at the run's temperature; NaN for a file that can't be read; of numbers
-        middles and spreads (N, 2n)
+        middles and spreads (N, 2n); of masks int (H, W) class numbers of each presized scene, 255 where every band is
+        missing
     """
-    if self.task.output == "mask": raise ValueError("masks are no table of probabilities: run.masks(files) draws them")
+    if (whole := self.task.answer_files(self, files)) is not None: return whole
     recipe, learn, rows = self.recipe, self.learner(), pd.DataFrame({"file": [str(file) for file in files]})
     loader = make_loader(rows, recipe, self.labels, recipe.last_size)
     with learn.no_bar(), learn.no_logging(): outputs = learn.get_preds(dl=loader, act=nn.Identity())[0].numpy()
     outputs[unreadable_rows(loader)] = np.nan  # no answer, and the loader has said why
-    if self.task.output == "number": return np.concatenate(decode_numbers(outputs, self.measured), 1)
-    return to_probabilities(outputs, self.temperature)
-
-@patch
-def masks(self: Run, files: list) -> list[np.ndarray]:
-    """What the best model draws, with the run's threshold and post-processing; of a task of masks
-
-    Parameters
-    ----------
-    files : list
-        pictures
-
-    Returns
-    -------
-    list[np.ndarray]
-        int (H, W) each: class numbers, 255 where every band is missing; of the presized picture
-    """
-    if self.task.output != "mask": raise ValueError(f"{self.name} answers with {self.task.output}s: run.answers(files)")
-    rows = pd.DataFrame({"file": [str(file) for file in files]})
-    return [said for _, _, said in answer_masks(self.learner(), rows, self.recipe, self.labels)]
+    return self.task.told(outputs, self)
 
 @patch
 def facts(self: Run) -> dict:

@@ -168,6 +168,6 @@ def make_trackers(recipe: Recipe, folder: str | Path) -> list[Tracker]:
     folder : str | Path
         the run's folder
     """
-    made = [PlotTracker(folder, shows=3)] if find_task(recipe.task).output == "mask" else []
+    made = [PlotTracker(folder, shows=3)] if recipe.task.moves else []
     made += [kind(folder, recipe.to_dict()) for name, kind in _TRACKERS.items() if name in recipe.trackers]
     return made + ([TensorBoardTracker(folder)] if "tensorboard" in recipe.trackers else [])

@@ -44,6 +44,7 @@ class Raster(Input):
     hide_band: str | None = None        # where this band of the file is not 0 the pixel has no value: clouds, land
     CHOICES = dict(band_scale=BAND_SCALES)
     rows = MaskRows
+    many_bands = True
 
     def check(self):
         for field in ("file_bands", "bands", "indices"): check_names(field, getattr(self, field))
@@ -54,6 +55,7 @@ class Raster(Input):
             if abs(value) == float("inf") or value != value:
                 raise ValueError(f"missing={value}: NaN and infinity stand for 'no value' already, give other numbers only")
 
+    def given(self, measured): return len(measured["bands"])
     def reading(self, run): return {"kind": "raster"} | bands_spec(run.measured["file_bands"], run.recipe)
     def draw_probes(self, run): return [draw_probe(n, self.reading(run), run.measured) for n in (1, 2, 3, 4)]
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from ...answer.labels import genus_of
+from ...answer.labels import genus_of, to_probabilities
 from ...core.recipe import Recipe
 from ...core.plugs import Score, Task, answered_rows, mean_probability
 from ...data.image import picture_beside
@@ -400,6 +400,8 @@ class Classify(Task):
 
     def answer(self, run, rows, split, tta):
         return answers_with_offsets(run, rows, split, tta) if self.offsets == "valid" else None
+    soft = True
+    def told(self, outputs, run): return to_probabilities(outputs, run.temperature)
     def check_answers(self, predictions, labels): check_shares(predictions, labels)
 
     def start(self, learn, train, valid, labels):

@@ -450,6 +450,9 @@ class Regress(Task):
 
     views, noun, baselines = VIEWS, "numbers", tuple(REGRESSORS)
 
+    apart = ("each fold counts its numbers in standard deviations of its own training rows, so folds make no single network: "
+             "ship result.best, or train on all rows")
+    def told(self, outputs, run): return np.concatenate(decode_numbers(outputs, run.measured), 1)
     def settle(self, run, valid): return settle_margin(run, valid)
     def calibrated(self, table, scores, measured=None): return apply_margin(table, measured, scores["margin"])
     def average(self, tables, weights=None): return average_numbers(tables, weights)

@@ -33,7 +33,7 @@ from ...evaluate.contract import demand
 from ...evaluate.intervals import add_by_group
 from .page import mask_page, mask_plots, settle_threshold
 from .scores import MASK_SCORES, mask_scores, mask_sums, scores_of_sums
-from .show import MASK_VIEWS, TurnedViews
+from .show import MASK_VIEWS, TurnedViews, answer_masks
 from ...inputs.raster.bands import IndexPixels, reflectance_unit
 from ...models.losses import CLASS_WEIGHTS, LOSS_RANGES, check_weighing
 from .loss import MASK_LOSSES, MaskLoss, decode_mask
@@ -458,6 +458,9 @@ class Segment(Task):
         return {name: found[name] for name in MASK_SCORES if name in found} | super().scores_of(sums)
 
     def decoding(self, run, labels): return bundle_fields(labels, run.recipe, run.measured, run.scores)
-    def evaluated(self, run): return getattr(run, "masks", None)
+    averaged = False
+    def answer_files(self, run, files):
+        rows = pd.DataFrame({"file": [str(file) for file in files]})
+        return [said for _, _, said in answer_masks(run.learner(), rows, run.recipe, run.labels)]
 
 task = Segment()
