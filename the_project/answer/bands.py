@@ -56,7 +56,8 @@ def visible(pixels: np.ndarray, names: list[str] | None = None) -> np.ndarray:
     if pixels.dtype == np.uint8: return np.broadcast_to(shown, (*shown.shape[:2], 3)).copy()
     values = np.where(np.isfinite(shown), shown, np.nan).astype(np.float32)
     if not np.isfinite(values).any(): return np.zeros((*shown.shape[:2], 3), np.uint8)
-    ends = [np.nanpercentile(band, [2, 98]) if np.isfinite(band).any() else (0, 1) for band in np.moveaxis(values, 2, 0)]
+    ends = [np.nanpercentile(band, [2, 98]) if np.isfinite(band).any() else (0, 1) for band in np.moveaxis(values, 2,
+                                                                                                           0)]
     bytes_already = pixels.shape[-1] == 3 and 0 <= np.nanmin(values) and 1 < np.nanmax(values) <= 255
     low, high = ([0] * 3, [255] * 3) if bytes_already else zip(*ends)
     scaled = (values - np.array(low)) / np.maximum(np.array(high) - np.array(low), 1e-12)
@@ -95,7 +96,8 @@ def check_band_fields(bands: dict) -> dict:
     tile, overlap, multiple = bands["tile"], bands["overlap"], bands["multiple"]
     if not (0 < multiple <= 256 and 0 < tile <= 8192 and len(known) <= 2000):
         raise ValueError(f"bands has {len(known)} bands, tile {tile}, multiple {multiple}: at most 2000, 8192 and 256")
-    if (bands["presize"] or 1) < 1: raise ValueError(f"bands has presize {bands['presize']}: use pixels above 0, or null")
+    if (bands["presize"] or 1) < 1:
+        raise ValueError(f"bands has presize {bands['presize']}: use pixels above 0, or null")
     if not (tile % multiple == 0 and 0 <= overlap <= tile // 2):
         raise ValueError(f"bands has tile {tile}, overlap {overlap}, multiple {multiple}: a tile is a multiple, its "
                          "overlap at most half of it")
@@ -170,26 +172,32 @@ class RasterReader(_Windows):
                 return np.asarray(picture)
             names, step = self.spec["file_bands"], -(-max(height, width) // longest)
             spec, rows = self.spec | {"bands": [names[i] for i in visible_bands(names)]}, step * max(1, 256 // step)
-            strips = (raster.window(top, 0, min(rows, height - top), width)[::step, ::step] for top in range(0, height, rows))
+            strips = (raster.window(top, 0, min(rows, height - top), width)[::step, ::step]
+                      for top in range(0, height, rows))
             return visible(np.concatenate([select_bands(strip, spec, raster.name, raster.nodata) for strip in strips]))
 
     def copy(self, source, path: Path, longest: int = 384) -> Path:
-        "Its middle, at full resolution since a smaller scale would be another kind of scene, without its place on the map"
+        "Its middle, at full resolution as another scale would be another kind of scene, without its place on the map"
         with read_raster(source, bands=len(self.spec["file_bands"]), vrt=True) as raster:
             height, width = (min(side, longest) for side in raster.shape[:2])
             pixels = raster.window((raster.shape[0] - height) // 2, (raster.shape[1] - width) // 2, height, width)
-        if pixels.dtype == np.uint8 and pixels.shape[2] == 3: Image.fromarray(pixels).save(path := path.with_suffix(".png"))
+        if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
+            Image.fromarray(pixels).save(path := path.with_suffix(".png"))
         else: np.save(path := path.with_suffix(".npy"), pixels)
         return path
 
     def card(self) -> dict:
         spec, gone = self.spec, [f"{value:g}" for value in self.spec["missing"]]
         if spec["hide_band"]: gone.append(f"wherever {spec['hide_band']} is not 0")
-        limits = [f"It reads files with these bands, in this order: {', '.join(spec['file_bands'])}; of them it sees {', '.join(spec['bands'])}.",
-                  "It knows scenes like those it was trained on: another sensor, season, scale or place was not tested.",
+        limits = [f"It reads files with these bands, in this order: {', '.join(spec['file_bands'])}; of them it sees "
+                  f"{', '.join(spec['bands'])}.",
+                  "It knows scenes like those it was trained on: another sensor, season, scale or place was not "
+                  "tested.",
                   *([f"Beside NaN these count as no value: {', '.join(gone)}."] if gone else [])]
-        how = (f"It takes raw values, NaN where there is none, of any height and width that are multiples of {spec['multiple']}; statistics of the "
-               f"training rows and spectral indices are inside it. Larger scenes are answered in tiles of {spec['tile']} pixels that overlap by "
+        how = ("It takes raw values, NaN where there is none, of any height and width that are multiples of "
+               f"{spec['multiple']}; statistics of the "
+               "training rows and spectral indices are inside it. Larger scenes are answered in tiles of "
+               f"{spec['tile']} pixels that overlap by "
                f"{spec['overlap']} and are blended.")
         return dict(limits=limits, how=how)
 
@@ -204,4 +212,5 @@ class RasterReader(_Windows):
 
     @property
     def about(self) -> str:
-        return f"Scene: a GeoTIFF or NPY file with the bands {', '.join(self.spec['file_bands'])}" if self.suffixes else "Scene"
+        if not self.suffixes: return "Scene"
+        return f"Scene: a GeoTIFF or NPY file with the bands {', '.join(self.spec['file_bands'])}"

@@ -8,6 +8,7 @@ __all__ = ['Reader', 'Opened', 'Decoder']
 # %% ../../nbs/answer/06_base.ipynb #9ee9960d
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ class Reader:
         ValueError
             says why
         """
-        raise ValueError(f"this bundle reads {self.word}s of the kind {self.kind!r}, which the page without a server can't")
+        raise ValueError(f"this bundle reads {self.word}s of the kind {self.kind!r}, which the page without a server "
+                         "can't")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -126,7 +128,8 @@ class Decoder:
     dense = False       # whether every pixel is answered
     quantised = False   # whether 8-bit weights can be judged
     heat = False        # whether a map of evidence for each label makes sense
-    file, table = "", "predictions.csv"  # what is written beside each input, e.g. mask, and the table of all in that folder
+    # what is written beside each input, e.g. mask, and the table of all in that folder
+    file, table = "", "predictions.csv"
     names = False       # whether its labels are names that a page lists
 
     def __init__(self, config: dict):
@@ -230,20 +233,22 @@ class Decoder:
 
     def html(self, answer: dict, view: Callable, heat: Callable | None = None) -> str:
         "An answer for people; view() is the file as a picture, heat(label) a JPEG of where the model looked"
-        lines = "".join(f"<li>{pretty(name)} {cell}</li>" for name, cell in zip(self.columns(3), self.cells(answer, 3)))
+        lines = "".join(f"<li>{escape(pretty(name))} {escape(cell)}</li>" for name,
+                        cell in zip(self.columns(3), self.cells(answer, 3)))
         return f'<div class="answer" role="status"><h2>Answer</h2><ol>{lines}</ol></div>'
 
     def row_html(self, answer: dict) -> list[str]:
         "HTML of the page's table under `heads`"
-        return [self.brief(answer), ""]
+        return [escape(self.brief(answer)), ""]
 
     def summary(self) -> str:
         "What a model is called after its arch"
         return f"{len(self.labels)} {self.words}"
 
     def card(self, word: str) -> dict:
-        "What a card says, in Markdown: what it answers, what it is for, its limits (a list), how an answer is asked for"
-        return dict(answers=f"Answers a {word} with: {first_names(self.labels)}.", use="No use was stated by whoever exported this.",
+        "What a card says, in Markdown: what it answers, what it is for, its limits (a list), how it is asked"
+        return dict(answers=f"Answers a {word} with: {first_names(self.labels)}.",
+                    use="No use was stated by whoever exported this.",
                     limits=[], ask=f'Predictor("this-folder").predict("{word}.jpg")')
 
     def title(self, word: str) -> str:

@@ -23,7 +23,8 @@ def _ends(
     "Darkest and brightest value, strays left out"
     values = pixels.ravel()
     if pixels.dtype.kind == "f": values = values[np.isfinite(values)]
-    if not (spare := int(_STRAY * values.size)): return (float(values.min()), float(values.max())) if len(values) else (0., 0.)
+    if not (spare := int(_STRAY * values.size)):
+        return (float(values.min()), float(values.max())) if len(values) else (0., 0.)
     if pixels.dtype in (np.uint8, np.uint16):
         total = np.cumsum(np.bincount(values))
         return float(np.searchsorted(total, spare, "right")), float(np.searchsorted(total, len(values) - spare))
@@ -119,7 +120,8 @@ def read_deep(picture: Image.Image, again: Image.Image) -> np.ndarray:
         again.tile = [tile._replace(args="RGBA") for tile in again.tile]
         return np.asarray(again).view(">u2").astype(np.uint16)
     low = _orders(picture)[1]
-    again.tile = [tile._replace(args=low if isinstance(tile.args, str) else (low, *tile.args[1:])) for tile in again.tile]
+    again.tile = [tile._replace(args=low if isinstance(tile.args, str) else (low, *tile.args[1:]))
+                  for tile in again.tile]
     upper, lower = np.asarray(picture), np.asarray(again)
     deep = upper.astype(np.uint16)
     deep <<= 8

@@ -19,7 +19,8 @@ from .kinds import check_kinds, fields_of, upgrade
 # %% ../../nbs/answer/17_config.ipynb #2bf51a44
 SCHEMA = 4  # of config.json; a Predictor reads this and older ones
 SEALED = ("schema", "input", "task", "labels", "model", "files")
-_SEALED_3 = ("schema", "task", "output", "labels", "preprocess", "temperature", "rules", "numbers", "bands", "mask", "model", "files")
+_SEALED_3 = ("schema", "task", "output", "labels", "preprocess", "temperature", "rules", "numbers", "bands", "mask",
+             "model", "files")
 _MODELS = ("model.onnx", "model.int8.onnx")
 
 # %% ../../nbs/answer/17_config.ipynb #6a837001

@@ -81,7 +81,8 @@ FIELDS: dict[str, Field] = {
     "input": Field("object", 4, "kind of file that is answered, and how it becomes the model's input", needed=True),
     "input.kind": Field("text", 4, "picture, raster, or what a package adds: see `answer.kinds`", needed=True),
     "task": Field("object", 4, "kind of answer, and how the model's outputs become it", needed=True),
-    "task.kind": Field("text", 4, "classify, regress, segment, or what a package adds: see `answer.kinds`", needed=True),
+    "task.kind": Field("text", 4, "classify, regress, segment, or what a package adds: see `answer.kinds`",
+                       needed=True),
     "labels": Field("list of text", 1, "the answers, in the order of the model's outputs", True, needed=True),
     "model": Field("file", 2, "the file that answers: model.onnx, or model.int8.onnx; absent: model.onnx"),
     "files": Field("object", 1, "every file beside config.json and the card; in schema 1 name and bytes only"),
@@ -93,7 +94,8 @@ FIELDS: dict[str, Field] = {
     "probes[].file": Field("file", 1, "the picture", needed=True),
     "heat": Field("object or null", 2, "how a heat map is made, or null where this model has none"),
     "heat.file": Field("file", 2, "ONNX from output `map` of model.onnx to a map a label", needed=True),
-    "heat.shift": Field("number, -1 to 1", 2, "places that the map's centres lie beside a regular grid's, see `scale_heat`"),
+    "heat.shift": Field("number, -1 to 1", 2, "places that the map's centres lie beside a regular grid's, see "
+                                              "`scale_heat`"),
     "heat.method": Field("text", 2, "the method, e.g. Grad-CAM"),
     "int8": Field("object or null", 2, "what came of 8-bit weights; null where nobody asked"),
     "int8.kept": Field("true or false", 2, "whether model.int8.onnx is there and answers"),
@@ -190,7 +192,8 @@ def _shown(value: object) -> str:
     elif isinstance(value, dict): value = {str(key)[:20]: _brief(one) for key, one in list(value.items())[:3]}
     return ascii(value)[:80]
 
-def _brief(value: object) -> object: return value if isinstance(value, (int, float, bool)) else str(type(value).__name__)
+def _brief(value: object) -> object:
+    return value if isinstance(value, (int, float, bool)) else str(type(value).__name__)
 
 # %% ../../nbs/answer/04_config_fields.ipynb #e2230712
 MOST_BYTES = 16 * 2**20  # of config.json: 3,000 labels with a prior of 250 countries take 7 MB
@@ -208,7 +211,8 @@ def _check_tree(value: object):
             elif isinstance(one, list): below += one
             elif isinstance(one, str) and re.search("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]", one):
                 raise ValueError("a text in it holds control characters")
-            elif isinstance(one, (int, float)) and not abs(one) <= 1e300: raise ValueError("a number in it is too large")
+            elif isinstance(one, (int, float)) and not abs(one) <= 1e300:
+                raise ValueError("a number in it is too large")
         if not below: return
         layer = below
     raise ValueError(f"it is nested more than {_MOST_DEPTH} deep")

@@ -67,7 +67,8 @@ def decoder_of(config: dict) -> Decoder:
     return find_kind(config["task"]["kind"], Decoder)(config)
 
 # %% ../../nbs/answer/16_kinds.ipynb #228e6912
-def _inside(place: str, fields: dict) -> dict[str, Field]: return {f"{place}{name}": field for name, field in fields.items()}
+def _inside(place: str, fields: dict) -> dict[str, Field]:
+    return {f"{place}{name}": field for name, field in fields.items()}
 
 def fields_of(config: dict) -> dict[str, Field]:
     """The dictionary of a bundle's config
@@ -83,7 +84,8 @@ def fields_of(config: dict) -> dict[str, Field]:
         path -> field
     """
     reader, decoder = find_kind(config["input"]["kind"], Reader), find_kind(config["task"]["kind"], Decoder)
-    return FIELDS | _inside("input.", reader.fields) | _inside("task.", decoder.fields) | _inside("probes[].", decoder.probe_fields)
+    return FIELDS | _inside("input.", reader.fields) | _inside("task.", decoder.fields) | _inside("probes[].",
+                                                                                                  decoder.probe_fields)
 
 def check_kinds(config: dict) -> None:
     """Refuse an input or a task that contradicts itself; ValueError says why
@@ -110,7 +112,8 @@ def kinds_table() -> str:
         Markdown
     """
     parts = [(f"Input: {name}", _inside("input.", reader.fields)) for name, reader in READERS.items()]
-    parts += [(f"Task: {name}", _inside("task.", one.fields) | _inside("probes[].", one.probe_fields)) for name, one in DECODERS.items()]
+    parts += [(f"Task: {name}", _inside("task.", one.fields) | _inside("probes[].", one.probe_fields)) for name,
+              one in DECODERS.items()]
     return "\n\n".join(f"### {head}\n\n{field_table(fields)}" for head, fields in parts)
 
 # %% ../../nbs/answer/16_kinds.ipynb #e74b8416
@@ -139,12 +142,14 @@ def upgrade(config: dict) -> dict:
     if lacks := [name for name in ("output", "labels", "temperature") if name not in config]:
         raise ValueError(f"{lacks[0]} is missing: export the bundle again")
     if (output := config["output"]) not in _OLD:
-        raise ValueError(f"this bundle answers with a {output:.40}, and this library has {', '.join(_OLD)}: upgrade the_project")
+        raise ValueError(f"this bundle answers with a {output:.40}, and this library has {', '.join(_OLD)}: upgrade "
+                         "the_project")
     source = "bands" if output == "mask" else "preprocess"
     for name in (source, *_MOVED[output][:output != "label"]):
         if not isinstance(config.get(name), dict): raise ValueError(f"{name} is missing: export the bundle again")
     gone = {"output", "task", "preprocess", "bands", *(name for names in _MOVED.values() for name in names)}
-    task = {name: config[name] for name in _MOVED[output] if name in config} if output == "label" else config[_MOVED[output][0]]
+    task = {name: config[name] for name in _MOVED[output]
+            if name in config} if output == "label" else config[_MOVED[output][0]]
     kept = {name: value for name, value in config.items() if name not in gone}
     return kept | {"schema": 4, "input": {"kind": "raster" if output == "mask" else "picture"} | config[source],
                    "task": {"kind": _OLD[output]} | task}

@@ -181,14 +181,17 @@ class _Labels(Decoder):
     "What is asked, answered and compared"
     kind = "classify"
     fields = {
-        "temperature": Field("number above 0", 1, "what the model's outputs are divided by before the softmax", needed=True),
+        "temperature": Field("number above 0", 1, "what the model's outputs are divided by before the softmax",
+                             needed=True),
         "genus": Field("list of text or null", 1, "each label's genus, where labels are species names", True),
-        "venomous": Field("object or list or null", 1, "label: true or false (once a list), where the table says so of every label", True),
+        "venomous": Field("object or list or null", 1, "label: true or false (once a list), where the table says so "
+                                                       "of every label", True),
         "venomous.*": Field("true or false", 1, "of one label"),
         "rules": Field("object or null", 2, "thresholds, ranks, sets, priors, costs: see `make_answer`", True),
         **{f"rules.{name}": field for name, field in _RULES.items()}}
     probe_fields = {"top": Field("list", 1, "its three most probable labels, each with its probability", True),
-                    "probabilities": Field("list of numbers", 1, "every label's probability, in the labels' order", True)}
+                    "probabilities": Field("list of numbers", 1, "every label's probability, in the labels' order",
+                                           True)}
 
     def __init__(self, config: dict):
         super().__init__(config)
@@ -207,8 +210,10 @@ class _Labels(Decoder):
     def decode(self, y: np.ndarray) -> np.ndarray: return to_probabilities(y, self.spec["temperature"])
 
     def ask(self, k: int = 3, given: dict | None = None, subset: list | None = None) -> tuple:
-        asked, n = (k, given, None if subset is None else subset if isinstance(subset, str) else list(subset)), len(self.labels)
-        make_answer(np.full(n, 1 / n), self.labels, self.rules, *asked)  # a wrong wish is refused before the first picture
+        if subset is not None and not isinstance(subset, str): subset = list(subset)
+        asked, n = (k, given, subset), len(self.labels)
+        # a wrong wish is refused before the first picture
+        make_answer(np.full(n, 1 / n), self.labels, self.rules, *asked)
         return asked
 
     @property
@@ -218,7 +223,7 @@ class _Labels(Decoder):
     def answer(self, row: np.ndarray, asked: tuple, strange: float | None = None) -> dict:
         "genus, and what `make_answer` gives: top, probabilities, roll_up, doubt, set ..."
         answer = make_answer(row, self.labels, self.rules, *asked, strange)
-        return {"genus": rank_sums([answer["probabilities"][label] for label in self.labels], self.genus or [])} | answer
+        return {"genus": rank_sums(list(answer["probabilities"].values()), self.genus or [])} | answer
 
     def told(self, answer: dict) -> np.ndarray:
         found = answer["probabilities"]
@@ -250,23 +255,27 @@ class LabelDecoder(_Labels):
         top = [cell for label, p in answer["top"][:k] for cell in (label, f"{p:.6f}")]
         known = {"say": answer["roll_up"]["name"] or "", "doubt": (answer["doubt"] or {}).get("level", ""),
                  "act_on": (answer["decision"] or {}).get("label", "")}
-        return [*top, *[""] * (2 * k - len(top)), *(known[name] if name in known else f"{answer['venomous']:.6f}" for name in self._more())]
+        return [*top, *[""] * (2 * k - len(top)), *(known[name] if name in known else f"{answer['venomous']:.6f}"
+                                                    for name in self._more())]
 
     def record(self, answer: dict) -> dict:
         top = [{"label": label, "probability": round(p, 6)} for label, p in answer["top"]]
         return {key: value for key, value in answer.items() if key != "probabilities"} | {"top": top}
 
-    def brief(self, answer: dict) -> str: return ", ".join(f"{label} {probability:.0%}" for label, probability in answer["top"])
+    def brief(self, answer: dict) -> str:
+        return ", ".join(f"{label} {probability:.0%}" for label, probability in answer["top"])
     def promise(self) -> str: return f"the three most probable of {len(self.labels)} names"
     def purpose(self, word: str) -> str: return f"Names what is in a {word}:"
 
     def card(self, word: str) -> dict:
         limits = [f"Every picture gets one of {len(self.labels)} labels, also a picture that shows none of them."]
         if any((self.spec.get("venomous") or {}).values()):
-            limits.append("Some of its labels are venomous animals. An answer from one picture is a guess: never handle an animal on its word, "
+            limits.append("Some of its labels are venomous animals. An answer from one picture is a guess: never "
+                          "handle an animal on its word, "
                           "and after a bite ask a doctor, not a page.")
         return dict(answers=f"Answers a picture with probabilities for: {first_names(self.labels)}.", limits=limits,
-                    use=f"No use was stated by whoever exported this. It names what a {word} shows, for a person who looks at the {word} too.",
+                    use=f"No use was stated by whoever exported this. It names what a {word} shows, for a person who "
+                        f"looks at the {word} too.",
                     ask=f'Predictor("this-folder").top("{word}.jpg", k=3)')
 
     def html(self, answer: dict, view: Callable, heat: Callable | None = None) -> str:
@@ -274,7 +283,8 @@ class LabelDecoder(_Labels):
         first = f"<h2>Most probable</h2>{bars_html(answer['top'], self.danger, self.word)}"
         parts = [_doubt_html(answer), first, _among_html(answer)]
         if answer["genus"]: parts.append(f"<h3>Genus</h3>{bars_html(list(answer['genus'].items())[:3])}")
-        parts += [_danger_html(answer, self.word), heat_html(heat(label := answer["top"][0][0]), label) if heat else "", _given_html(answer)]
+        warm = heat_html(heat(label := answer["top"][0][0]), label) if heat else ""
+        parts += [_danger_html(answer, self.word), warm, _given_html(answer)]
         return f'<div class="answer{faint}" role="status">{"".join(parts)}{notes_html(answer)}</div>'
 
     def row_html(self, answer: dict) -> list[str]:

@@ -289,7 +289,8 @@ def coverage_html(answer: dict, colours: list[str], picture: Image.Image, mask: 
     gap = f"<p>{escape(told_percent(known))} of the scene has no value and doesn't count.</p>" if known else ""
     code = base64.b64encode(mask).decode()
     link = f'<p><a download="mask.png" href="data:image/png;base64,{code}">Keep the mask as PNG</a></p>'
-    return (f'<div class="answer masks" role="status">{picture_html(picture, "The scene under its mask")}<h2>Covered</h2><ol>{lines}</ol>'
+    return ('<div class="answer masks" '
+            f'role="status">{picture_html(picture, "The scene under its mask")}<h2>Covered</h2><ol>{lines}</ol>'
             f'{gap}{notes_html(answer)}{link}</div>')
 
 def _row(name: str, percent: float, colour: str) -> str:
@@ -320,8 +321,10 @@ class _Masks(Decoder):
         mask[~known] = NOT_JUDGED
         background = None if self.spec["colours"][0][7:] != "00" else 0
         mask = clean_mask(mask, self.spec["min_object"], self.spec["max_hole"], background)
-        if mask.shape != tuple(size): mask = np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
-        return {"coverage": coverage(mask, self.labels), "unknown": round(100 * float((mask == NOT_JUDGED).mean()), 4), "mask": mask}
+        if mask.shape != tuple(size):
+            mask = np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
+        return {"coverage": coverage(mask, self.labels), "unknown": round(100 * float((mask == NOT_JUDGED).mean()), 4),
+                "mask": mask}
 
     def plain(self, answer: dict) -> dict:
         return answer | {"mask": base64.b64encode(mask_png(answer["mask"], self.spec["colours"])).decode()}
@@ -330,7 +333,7 @@ class _Masks(Decoder):
         return np.array([answer["coverage"][name] or 0. for name in self.labels]) / 100
 
     def gap(self, row: np.ndarray, answer: dict, other: np.ndarray) -> tuple[float, float, str]:
-        "The run may give probabilities (K, H, W), or the mask it draws (h, w), maybe of the scene shrunk: pixels on an edge may differ"
+        "Of probabilities (K, H, W), or of the mask that a run draws (h, w), maybe shrunk: pixels on an edge may differ"
         if np.ndim(other) == 3: return super().gap(row, answer, other)
         ours = answer["mask"]
         theirs = Image.fromarray(np.asarray(other, np.uint8)).resize(ours.shape[::-1], Image.Resampling.NEAREST)
@@ -354,7 +357,8 @@ class MaskDecoder(_Masks):
 
     def columns(self, k: int) -> list[str]: return [*self.labels, "no_value"]
     def cells(self, answer: dict, k: int) -> list[str]:
-        return [*("" if share is None else f"{share:.4f}" for share in answer["coverage"].values()), f"{answer['unknown']:.4f}"]
+        return [*("" if share is None else f"{share:.4f}" for share in answer["coverage"].values()),
+                f"{answer['unknown']:.4f}"]
     def brief(self, answer: dict) -> str:
         return ", ".join(f"{name} {told_percent(share)}" for name, share in answer["coverage"].items())
 
@@ -377,8 +381,10 @@ class MaskDecoder(_Masks):
         least, hole = self.spec["min_object"], self.spec["max_hole"]
         limits = ["Every pixel that has a value gets one of its classes, also one that shows none of them."]
         if least or hole: limits.append(f"Pieces below {least} pixels are removed, holes up to {hole} filled.")
-        return super().card(word) | dict(answers=f"Answers a {word} with a class for every pixel: {first_names(self.labels)}.", limits=limits,
-                                         ask=f'answer = Predictor("this-folder").predict("{word}.tif")\nanswer["coverage"], answer["mask"]')
+        return super().card(word) | dict(answers=f"Answers a {word} with a class for every pixel: "
+                                                 f"{first_names(self.labels)}.", limits=limits,
+                                         ask=f'answer = Predictor("this-folder").predict("{word}.tif")\n'
+                                             'answer["coverage"], answer["mask"]')
 
     def target(self, inner: Path) -> Path:
         kept = {".tif": inner.suffix, ".tiff": inner.suffix, ".jp2": ".tif"}  # their place on the earth is kept

@@ -82,11 +82,13 @@ class _Session:
         names = [output.name for output in self._session.get_outputs() if output.name != "map"]  # that is for `heat`
         try: found = dict(zip(names, self._session.run(names, {"x": x})))
         except Exception as error:  # onnxruntime's own classes are not public
-            raise BundleError(f"{self.folder}: {self.model} fails on {len(x)} {self.reader.word}s that it should answer: "
+            raise BundleError(f"{self.folder}: {self.model} fails on {len(x)} {self.reader.word}s that it should "
+                              "answer: "
                               "export the bundle again") from error
         said, strange = found[names[0]], found.get("strange")
         if len(said) != len(x) or strange is not None and strange.size != len(x):
-            raise BundleError(f"{self.folder}: {self.model} answers {len(said)} of {len(x)} {self.reader.word}s: export the "
+            raise BundleError(f"{self.folder}: {self.model} answers {len(said)} of {len(x)} {self.reader.word}s: "
+                              "export the "
                               "bundle again")
         return said, [None] * len(x) if strange is None else strange.astype(float).ravel().tolist()
 
@@ -100,7 +102,8 @@ class BundleModel(_Session):
         try: said = self.run(x)[0]
         except BundleError as error:
             if error.__cause__ is None: raise
-            raise BundleError(f"{self.folder}: {self.model} refuses {self.reader.word}s of {height} x {width} x {channels}, "
+            raise BundleError(f"{self.folder}: {self.model} refuses {self.reader.word}s of {height} x {width} x "
+                              f"{channels}, "
                               f"as config.json has them: {again}") from error
         if said.shape != (expected := self.decoder.shape(x.shape)):
             found, known = (" x ".join(map(str, shape[1:])) for shape in (said.shape, expected))
@@ -132,11 +135,13 @@ class BundleModel(_Session):
             yield 0, self.decoder.decode(self.outputs(opened.pixels[None])[0])[0]
             return
         def answer(x: np.ndarray) -> np.ndarray: return self.decoder.decode(self.run(x)[0])
-        yield from predict_tiles(self.reader.windows(opened, known), *self.reader.size(opened), answer, self.reader.spec)
+        yield from predict_tiles(self.reader.windows(opened, known), *self.reader.size(opened), answer,
+                                 self.reader.spec)
 
     def _pixel_row(self, source) -> np.ndarray:  # (K, H, W) of a file whose every pixel is answered
         with self.reader.open(source) as opened:
-            return np.concatenate([rows for _, rows in self.strips(opened, np.zeros(self.reader.size(opened), bool))], 1)
+            return np.concatenate([rows for _, rows in self.strips(opened, np.zeros(self.reader.size(opened), bool))],
+                                  1)
 
     def answers(self, sources: Iterable, batch: int = 16) -> np.ndarray | list[np.ndarray]:
         """Answers as numbers that can be compared
@@ -146,12 +151,8 @@ class BundleModel(_Session):
         sources : Iterable
             anything the reader takes, each
         batch : int
-            pictures in memory at a time
-
-        Returns
-        -------
-        np.ndarray | list[np.ndarray]
-            what `decoder.decode` gives, one a source; an unreadable one raises PictureError
+            pictures in memory at a time what `decoder.decode` gives, one a source; an unreadable one raises
+            PictureError
         """
         if self.decoder.dense: return [self._pixel_row(source) for source in sources]
         rows, sources = [], iter(sources)
@@ -173,7 +174,8 @@ class BundleModel(_Session):
             float64 (N, labels) in the labels' order; an unreadable picture raises PictureError
         """
         if self.decoder.unit != "probability" or self.decoder.dense:
-            raise ValueError(f"{self.folder}: this bundle answers with {self.decoder.words}, not with a probability a label: use predict")
+            raise ValueError(f"{self.folder}: this bundle answers with {self.decoder.words}, not with a probability a "
+                             "label: use predict")
         return self.answers(sources, batch)
 
 def stacked(pixels: list[np.ndarray]) -> list[np.ndarray]:

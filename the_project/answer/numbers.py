@@ -214,12 +214,16 @@ class NumberDecoder(Decoder):
         "head": Field("text", 2, "what the network's last layer gives: plain, clamp, sigmoid or bins"),
         "loss": Field("text", 2, "what it was trained by, e.g. gaussian"),
         "log": Field("true or false", 2, "whether the logarithm is what is normalised"),
-        "mean": Field("list of numbers", 2, "of the training rows", True), "std": Field("list of numbers", 2, "of the training rows", True),
-        "low": Field("list of numbers", 2, "lower bounds", True), "high": Field("list of numbers", 2, "upper bounds", True),
+        "mean": Field("list of numbers", 2, "of the training rows", True),
+              "std": Field("list of numbers", 2, "of the training rows", True),
+        "low": Field("list of numbers", 2, "lower bounds", True), "high": Field("list of numbers", 2, "upper bounds",
+                                                                                True),
         "margin": Field("list of numbers or null", 2, "half an interval's width, in spreads", True),
         "bins": Field("integer", 2, "parts that a head of bins has between the bounds"),
         "coverage": Field("number, 0 to 1", 2, "share of truths that an interval holds"),
-        "outputs": Field("integer", 2, "of the model"), "tolerance": Field("list of numbers", 2, "errors that are small, in the report"), "rows": Field("integer", 2, "of training")}
+        "outputs": Field("integer", 2, "of the model"),
+              "tolerance": Field("list of numbers", 2, "errors that are small, in the report"),
+              "rows": Field("integer", 2, "of training")}
     probe_fields = {"numbers": Field("object", 2, "each number's value, low and high", True),
                     "answer": Field("list of numbers", 2, "middles and spreads", True)}
 
@@ -238,11 +242,13 @@ class NumberDecoder(Decoder):
     def told(self, answer: dict) -> np.ndarray:
         ends = np.array([[answer["numbers"][name][part] for name in self.labels] for part in _PARTS])
         return to_scale(np.maximum(ends, 1e-300) if self.spec["log"] else ends, self.spec)
-    def probe(self, row: np.ndarray, answer: dict) -> dict: return {"numbers": answer["numbers"], "answer": row.round(6).tolist()}
+    def probe(self, row: np.ndarray, answer: dict) -> dict:
+        return {"numbers": answer["numbers"], "answer": row.round(6).tolist()}
     def probed(self, probe: dict) -> np.ndarray: return np.asarray(probe["answer"])
 
     def columns(self, k: int) -> list[str]:
-        return [f"{part}{f'_{name}' if len(self.labels) > 1 else ''}" for name in self.labels for part in ("prediction", "low", "high")]
+        return [f"{part}{f'_{name}' if len(self.labels) > 1 else ''}" for name in self.labels
+                for part in ("prediction", "low", "high")]
     def cells(self, answer: dict, k: int) -> list[str]:
         return [cell_number(answer["numbers"][name][part]) for name in self.labels for part in _PARTS]
     def brief(self, answer: dict) -> str:
@@ -250,7 +256,8 @@ class NumberDecoder(Decoder):
 
     def html(self, answer: dict, view: Callable, heat: Callable | None = None) -> str:
         lines = "".join(
-            f'<li><span class="name">{escape(pretty(name))}</span><span class="percent">{told_number(told["value"])}</span>'
+            f'<li><span class="name">{escape(pretty(name))}</span><span '
+            f'class="percent">{told_number(told["value"])}</span>'
             f'<span class="note">most probably {told_number(told["low"])} to {told_number(told["high"])}</span></li>'
             for name, told in answer["numbers"].items())
         return f'<div class="answer numbers" role="status"><h2>Answer</h2><ol>{lines}</ol>{notes_html(answer)}</div>'
@@ -264,11 +271,14 @@ class NumberDecoder(Decoder):
 
     def card(self, word: str) -> dict:
         spec = self.spec
-        ends = [f"{name} {told_number(low)} to {told_number(high)}" for name, low, high in zip(self.labels, spec["low"], spec["high"])]
+        ends = [f"{name} {told_number(low)} to {told_number(high)}" for name, low,
+                high in zip(self.labels, spec["low"], spec["high"])]
         limits = [f"Trained on {spec['rows']} {word}s with {first_names(ends)}: beyond that it has seen nothing.",
                   f"Every {word} gets a number, also one that shows nothing of the kind.",
-                  f"Intervals are made to hold {spec['coverage']:.0%} of the truths among {word}s like validation's, not of others."]
-        return super().card(word) | dict(answers=f"Answers a {word} with: {first_names(self.labels)}, each with an interval.", limits=limits,
+                  f"Intervals are made to hold {spec['coverage']:.0%} of the truths among {word}s like validation's, "
+                  "not of others."]
+        return super().card(word) | dict(answers=f"Answers a {word} with: {first_names(self.labels)}, each with an "
+                                                 "interval.", limits=limits,
                                          ask=f'Predictor("this-folder").predict("{word}.jpg")["numbers"]')
 
 _PARTS = ("value", "low", "high")

@@ -225,7 +225,8 @@ def _decode(
     max_pixels: int,       # width x height
 ) -> Image.Image:          # RGB, upright
     "Unpack, turn and convert a picture; its `info` says what was done"
-    moving = picture.format not in ("MPO", "PSD") and getattr(picture, "is_animated", False)  # photo and previews, layers
+    # photo and previews, layers
+    moving = picture.format not in ("MPO", "PSD") and getattr(picture, "is_animated", False)
     notes = ["first frame of an animation"] if moving and picture.format != "HEIF" else []
     full, kept = picture.size, picture.format
     extent = _reduce(picture, min_side)

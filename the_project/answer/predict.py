@@ -57,7 +57,9 @@ class _One(HeatModel):
 
     def number(self, source) -> tuple[float, float, float]:
         "Value, low and high of one picture's number; several are in `predict`"
-        if len(self.labels) > 1: raise ValueError(f"{self.folder}: this bundle answers with {len(self.labels)} {self.decoder.words}: use predict")
+        if len(self.labels) > 1:
+            raise ValueError(f"{self.folder}: this bundle answers with {len(self.labels)} {self.decoder.words}: use "
+                             "predict")
         return tuple(self.decoder.only(self.predict(source), "numbers")[self.labels[0]].values())
 
     def html(

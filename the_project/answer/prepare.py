@@ -37,7 +37,8 @@ def check_preprocess(preprocess: dict) -> dict:
     if missing:
         raise ValueError(f"preprocess lacks {', '.join(missing)}: export the bundle again")
     size, channels = preprocess["size"], preprocess["channels"]
-    if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(isinstance(n, int) and 0 < n <= 8192 for n in size)):
+    if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(isinstance(n, int) and 0 < n <= 8192
+                                                                       for n in size)):
         raise ValueError(f"preprocess size is {size!r}: use [height, width] in pixels, 8192 at most")
     for key, allowed in (("fit", _FITS), ("interpolation", tuple(_FILTERS)), ("channels", (1, 3))):
         if preprocess[key] not in allowed:
@@ -186,7 +187,8 @@ class PictureReader(Reader):
 
     def in_browser(self) -> None:
         used, known = self.spec["interpolation"], ("box", "bilinear", "hamming", "bicubic", "lanczos")
-        if used not in known: raise ValueError(f"interpolation {used!r} has no twin in the browser: use one of {', '.join(known)}")
+        if used not in known:
+            raise ValueError(f"interpolation {used!r} has no twin in the browser: use one of {', '.join(known)}")
 
     @property
     def shape(self) -> tuple[int, ...]: return 1, self.spec["channels"], *self.spec["size"]
@@ -207,5 +209,7 @@ class PictureReader(Reader):
 
     def card(self) -> dict:
         height, width = self.spec["size"]
-        return dict(limits=["It knows pictures like those it was trained on; other cameras, places or seasons were not tested."],
-                    how=f'Pictures are prepared as {width} x {height}, fit `{self.spec["fit"]}`; all of it stands in `config.json`.')
+        return dict(limits=["It knows pictures like those it was trained on; other cameras, places or seasons were "
+                            "not tested."],
+                    how=f'Pictures are prepared as {width} x {height}, fit `{self.spec["fit"]}`; all of it stands in '
+                        '`config.json`.')

@@ -277,7 +277,8 @@ def _from_page(file, series, name: str, max_pixels: int, bands: int | None, last
         if len(series.shape) == 3: _check_room((*series.shape[:2], series.shape[2]), max_pixels, name)
         check_tiff(page, series.size * series.dtype.itemsize, name, max_pixels)
         if page.compression not in BARE:
-            raise PictureError(f"{name}: a picture of several pages compressed as {page.compression.name}: write it with "
+            raise PictureError(f"{name}: a picture of several pages compressed as {page.compression.name}: write it "
+                               "with "
                                "compress=deflate")
         pixels = series.asarray()
         file.close()
@@ -308,9 +309,11 @@ def _from_npy(source, size: int, name: str, max_pixels: int, bands: int | None) 
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         (shape, by_columns, kind), start = header(file), file.tell()
-    if kind.kind not in "buif": raise PictureError(f"{name}: Python objects in dtype or no numbers ({kind}): save numbers")
+    if kind.kind not in "buif":
+        raise PictureError(f"{name}: Python objects in dtype or no numbers ({kind}): save numbers")
     if start + math.prod(shape) * kind.itemsize > size:
-        raise PictureError(f"{name}: cut short: its header tells of {shape} numbers of type {kind}, only {size:,} bytes "
+        raise PictureError(f"{name}: cut short: its header tells of {shape} numbers of type {kind}, only {size:,} "
+                           "bytes "
                            "are there: copy or download it again")
     order = "F" if by_columns else "C"
     if path: pixels = np.memmap(source, kind, "r", start, shape, order)
@@ -379,7 +382,8 @@ def read_raster(source, max_pixels: int = MOST_PIXELS, bands: int | None = None,
         if isinstance(source, Image.Image): return _from_picture(source, name, max_pixels, bands)
         head, size = _head(source, name)
         if head[:4] in _TIFF_STARTS: return _from_tiff(source, size, name, max_pixels, bands)
-        if head.startswith(_JPEG2000_STARTS): return _from_rasterio(source, name, max_pixels, "JPEG 2000", "JP2OpenJPEG")
+        if head.startswith(_JPEG2000_STARTS):
+            return _from_rasterio(source, name, max_pixels, "JPEG 2000", "JP2OpenJPEG")
         if vrt and what_is_it(head).startswith("a VRT"): return _from_rasterio(source, name, max_pixels, "VRT", "VRT")
         if head[:6] == b"\x93NUMPY": return _from_npy(source, size, name, max_pixels, bands)
         if str(source).lower().endswith((".tif", ".tiff", ".npy")): raise PictureError(f"{name}: {what_is_it(head)}")

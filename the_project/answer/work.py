@@ -129,7 +129,8 @@ def tiff_area(tags: dict, contents: Callable) -> float:
     uses = Counter(zip(*(value if isinstance(value, tuple) else (value,) for value in (starts, sizes))))
     data = contents()
     if sum(size for _, size in uses) > 2 * len(data): return math.inf
-    return sum(n * max(1, jpeg_scans(data[start:start + size])[0] / 3) for (start, size), n in uses.items()) * wide * high
+    return sum(n * max(1, jpeg_scans(data[start:start + size])[0] / 3) for (start, size),
+               n in uses.items()) * wide * high
 
 # %% ../../nbs/answer/02_work.ipynb #404b98d3
 def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:  # kind, start, end of its contents
@@ -191,7 +192,8 @@ def item_area(data: bytes) -> float:
     return area(main, 0)
 
 # %% ../../nbs/answer/02_work.ipynb #8175685b
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "PSD", "TGA")  # Pillow's names
+# Pillow's names
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "PSD", "TGA")
 
 def lazy_picture(file) -> Image.Image:
     """A picture as Pillow opens it, if it is of a kind whose price is known
@@ -339,10 +341,12 @@ def check_tiff(page, whole: int, name: str, max_pixels: int = MOST_PIXELS) -> No
         raise PictureError(f"{name}: decoding it takes {max(part, whole) / 1e9:.1f} GB at once, the limit is "
                            f"{5 * max_pixels / 1e9:.1f}: write it with tiles of 512 pixels, or raise max_pixels")
     if wanted > 64 * max_pixels:
-        raise PictureError(f"{name}: its pixels take {wanted / 1e9:.1f} GB unpacked, the limit is {64 * max_pixels / 1e9:.1f}: "
+        raise PictureError(f"{name}: its pixels take {wanted / 1e9:.1f} GB unpacked, the limit is "
+                           f"{64 * max_pixels / 1e9:.1f}: "
                            "cut it up, or raise max_pixels if you trust it")
     if padded > 64e6 + 4 * wanted:
-        raise PictureError(f"{name}: its strips or tiles hold {padded / 1e6:.0f} MB for a picture of {wanted / 1e6:.0f} MB: "
+        raise PictureError(f"{name}: its strips or tiles hold {padded / 1e6:.0f} MB for a picture of "
+                           f"{wanted / 1e6:.0f} MB: "
                            "write it with tiles of 512 pixels")
 
 def check_pages(pages, name: str) -> None:

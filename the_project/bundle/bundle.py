@@ -107,7 +107,8 @@ def _write_weights(folder: Path, config: dict, model: torch.nn.Module, files: li
 def _probe_answers(predictor: Predictor, files: list[Path]) -> list[dict]:
     "What is stored of the probes' answers"
     pairs = zip(predictor.answers(files), predictor.predict_many(files))
-    return [{"file": file.relative_to(predictor.folder).as_posix()} | predictor.decoder.probe(*pair) for file, pair in zip(files, pairs)]
+    return [{"file": file.relative_to(predictor.folder).as_posix()} | predictor.decoder.probe(*pair) for file,
+            pair in zip(files, pairs)]
 
 # %% ../../nbs/bundle/07_bundle.ipynb #96583efa
 def _fill(
@@ -122,7 +123,8 @@ def _fill(
     "Write all parts of a bundle and check them"
     config = _config(run, about)
     decoder = decoder_of(config)
-    if int8 and not decoder.quantised: raise BundleError(f"int8 is judged by macro-F1, which {decoder.words} have none of: use int8=False")
+    if int8 and not decoder.quantised:
+        raise BundleError(f"int8 is judged by macro-F1, which {decoder.words} have none of: use int8=False")
     files = _write_probes(probes, folder / "probes", reader_of(config), run.recipe.input.draw_probes(run))
     model = copy.deepcopy(run.model()).cpu().float().eval()
     _write_weights(folder, config, model, files, None if decoder.dense else getattr(run, "strangeness", None))

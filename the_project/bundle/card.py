@@ -38,13 +38,15 @@ def check_about(about: dict | None) -> dict:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"about[{key!r}] is {text!r}: give a text ({ABOUT[key]}), or leave it out")
     if not fits(title := (about or {}).get("title", ""), "text"):
-        raise ValueError(f"title {ascii(title):.80} holds control characters, or more than {MOST_TEXT} letters: give one line")
+        raise ValueError(f"title {ascii(title):.80} holds control characters, or more than {MOST_TEXT} letters: give "
+                         "one line")
     if not re.fullmatch(r"[a-z0-9.\-]+", license := (about or {}).get("license", "other")):
         raise ValueError(f"license {license!r} is not as the Hub spells them: use lower case, e.g. cc-by-4.0 or other")
     return dict(about or {})
 
 # %% ../../nbs/bundle/05_card.ipynb #cc4c51b8
-_MARKUP = str.maketrans({sign: f"&#{ord(sign)};" for sign in "\\`*[]<>|&~$"} | dict.fromkeys("\r\n\t\v\f\x85\u2028\u2029", " "))
+_MARKUP = str.maketrans({sign: f"&#{ord(sign)};" for sign in "\\`*[]<>|&~$"}
+                        | dict.fromkeys("\r\n\t\v\f\x85\u2028\u2029", " "))
 
 def plain_markdown(text: str) -> str:
     """A text that no Markdown is read in
@@ -59,7 +61,8 @@ def plain_markdown(text: str) -> str:
     str
         Markdown that shows it
     """
-    text = re.sub(r"(?i)\b(www)\.|:(?=//)", lambda found: f"{found[1]}&#46;" if found[1] else "&#58;", str(text).translate(_MARKUP))
+    text = re.sub(r"(?i)\b(www)\.|:(?=//)", lambda found: f"{found[1]}&#46;" if found[1] else "&#58;",
+                  str(text).translate(_MARKUP))
     return re.sub(r"^(\s*)([#+=_-]|\d+[.)])", lambda found: found[1] + "".join(f"&#{ord(c)};" for c in found[2]), text)
 
 def _shown(obj: object) -> object:  # a config or facts, with each text in it as `plain_markdown`
@@ -120,7 +123,8 @@ def front_matter(config: dict, facts: dict | None = None, about: dict | None = N
     results = _results(facts, about.get("data", "not published"), decoder.hub) if facts else None
     tags = ["the_project", decoder.hub, "onnx", *(["biology"] if config["task"].get("genus") else [])]
     data = ModelCardData(
-        license=about.get("license"), library_name="onnx", pipeline_tag=decoder.hub if decoder.pipeline else None, tags=tags,
+        license=about.get("license"), library_name="onnx", pipeline_tag=decoder.hub if decoder.pipeline else None,
+                         tags=tags,
         model_name=_name_of(config) if results else None, eval_results=results)
     return data.to_yaml().rstrip("\n") + "\n"
 
@@ -176,7 +180,8 @@ def _confusion_part(facts: dict) -> str:
 
 def _calibration_part(facts: dict, config: dict) -> str:
     found = facts["calibration"]
-    if not found: return f"Outputs are divided by temperature {config['task']['temperature']:.2f}; its effect was not measured."
+    if not found:
+        return f"Outputs are divided by temperature {config['task']['temperature']:.2f}; its effect was not measured."
     return (f"Expected calibration error on valid: {found['ece_before']:.3f} as trained, {found['ece_after']:.3f} at "
             f"temperature {found['temperature']:.2f}, which this bundle applies (fitted there, so it flatters too).")
 
@@ -212,7 +217,8 @@ To train on from these weights: `learn = from_bundle("this-folder", table)`."""
 # %% ../../nbs/bundle/05_card.ipynb #669d4e9e
 def _use_part(config: dict) -> str:
     reader, weights = reader_of(config), {"model.int8.onnx": " in 8-bit whole numbers"}.get(config.get("model"), "")
-    heat = f"`Predictor.heat` shows where the evidence lies ({config['heat']['method']}).\n\n" if config.get("heat") else ""
+    heat = config.get("heat")
+    heat = f"`Predictor.heat` shows where the evidence lies ({heat['method']}).\n\n" if heat else ""
     return f"""`{config.get("model", "model.onnx")}` answers{weights}. {reader.card()["how"]} No file here is a pickle.
 
 ```python
@@ -220,7 +226,7 @@ from the_project.answer.predict import Predictor
 {decoder_of(config).card(reader.word)["ask"]}
 ```
 
-{heat}`probes/` holds {reader.word}s whose answers are in `config.json`: a machine that gives others prepares {reader.word}s differently."""
+{heat}`probes/` holds {reader.word}s whose answers are in `config.json`: a machine that gives others prepares them otherwise."""
 
 def make_card(config: dict, facts: dict | None = None, about: dict | None = None) -> str:
     """A bundle's README
@@ -242,11 +248,13 @@ def make_card(config: dict, facts: dict | None = None, about: dict | None = None
     about = check_about(about)
     front, config, facts = front_matter(config, facts, about), _shown(config), _shown(facts)
     told = decoder_of(config).card(reader_of(config).word)
-    parts = {"": told["answers"], "Intended use": about.get("use", told["use"]), "Limits": _limits(config, facts, about)}
+    parts = {"": told["answers"], "Intended use": about.get("use", told["use"]),
+             "Limits": _limits(config, facts, about)}
     if facts: parts |= {"Data": _data_part(facts, about), "Scores": _score_part(facts)}
     if facts and "classes" in facts:
         parts |= {f"Classes, weakest first ({facts['split']})": _class_part(facts),
-                  f"Known confusions ({facts['split']})": _confusion_part(facts), "Calibration": _calibration_part(facts, config)}
+                  f"Known confusions ({facts['split']})": _confusion_part(facts),
+                  "Calibration": _calibration_part(facts, config)}
     parts |= {"How to use": _use_part(config), "How to rerun": _rerun_part(config, facts)}
     body = "\n\n".join(f"## {head}\n\n{text}" if head else text for head, text in parts.items())
     return f"---\n{front}---\n\n# {_name_of(config)}\n\n{body}\n"

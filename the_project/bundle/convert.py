@@ -95,7 +95,8 @@ def write_onnx(model: nn.Module, path: str | Path, size: tuple[int, int], channe
     axes, example = {0: torch.export.Dim("batch", min=1, max=65536)}, torch.zeros(2, channels, *size)
     if multiple:
         batch, rows, columns = (torch.export.Dim(name, min=1, max=2048) for name in ("batch", "rows", "columns"))
-        axes, example = {0: batch, 2: multiple * rows, 3: multiple * columns}, torch.zeros(2, channels, 2 * multiple, 3 * multiple)
+        axes, example = {0: batch, 2: multiple * rows, 3: multiple * columns}, torch.zeros(2, channels, 2 * multiple,
+                                                                                           3 * multiple)
     return _write(model, example, path, (["x"], outputs), axes)
 
 class _WithMap(nn.Module):

@@ -45,7 +45,8 @@ def plan_files(paths: list[str | Path], out: str | Path, decoder: Decoder, skipp
     plan, seen, out = {}, {}, Path(out).absolute()
     for scene, inner in (pair for path in paths for pair in _scenes(Path(path), out, skipped)):
         target = out/decoder.target(inner)
-        if target == scene.absolute(): raise ValueError(f"{scene} would be overwritten by its {decoder.file}: give another --out")
+        if target == scene.absolute():
+            raise ValueError(f"{scene} would be overwritten by its {decoder.file}: give another --out")
         if (other := seen.setdefault(target, scene)) != scene:
             raise ValueError(f"{other} and {scene} would both become {target.name}: answer them into two folders")
         plan[str(scene)] = target
@@ -54,7 +55,8 @@ def plan_files(paths: list[str | Path], out: str | Path, decoder: Decoder, skipp
 def _scenes(path: Path, out: Path, skipped: Skipped | None) -> list[tuple[Path, Path]]:
     "(scene, its name below the folder that was given); one that can't be read is told when it is opened"
     if not path.is_dir(): return [(path, Path(path.name))]
-    if path.absolute().is_relative_to(out): raise ValueError(f"{path} is where the answers would go: give another folder")
+    if path.absolute().is_relative_to(out):
+        raise ValueError(f"{path} is where the answers would go: give another folder")
     found = [Path(file) for file in walk_files(path, SCENE_SUFFIXES, skipped)]
     found = [(file, file.relative_to(path)) for file in found if not file.absolute().is_relative_to(out)]
     if not found: raise ValueError(f"{path} holds no scenes ({' '.join(sorted(SCENE_SUFFIXES))}): give another folder")
@@ -66,8 +68,11 @@ def _answer(predictor: Predictor, scene: str, target: Path, out: Path, overlay: 
     decoder, reader = predictor.decoder, predictor.reader
     try:
         with reader.open(scene) as opened: answer = predictor.predict(opened if reader.tiles else scene)
-        if overlay: atomic_write((out/"overlays"/target.relative_to(out)).with_suffix(".png"), decoder.overlay(answer, reader.view(scene, 2048)))
-    except PictureError as error: return [scene, "", *[""] * len(decoder.columns(1)), str(error).removeprefix(f"{scene}: ")]
+        if overlay:
+            atomic_write((out/"overlays"/target.relative_to(out)).with_suffix(".png"),
+                         decoder.overlay(answer, reader.view(scene, 2048)))
+    except PictureError as error:
+        return [scene, "", *[""] * len(decoder.columns(1)), str(error).removeprefix(f"{scene}: ")]
     decoder.write(target, answer, opened)
     return [scene, target.relative_to(out).as_posix(), *decoder.cells(answer, 1), ""]
 
@@ -115,7 +120,9 @@ def write_files(bundle: str | Path, paths: list[str | Path], out: str | Path, ov
     """
     predictor, out = Predictor(bundle, threads, first_run=first_run), Path(out).absolute()
     decoder = predictor.decoder
-    if not decoder.file: raise BundleError(f"{bundle}: this bundle answers with {decoder.words}, which are rows and no files: use answer_folder")
+    if not decoder.file:
+        raise BundleError(f"{bundle}: this bundle answers with {decoder.words}, which are rows and no files: use "
+                          "answer_folder")
     if out.is_file(): raise ValueError(f"{out} is a file: give a folder")
     if archive and not Path(archive).absolute().parent.is_dir():
         raise ValueError(f"{archive}: give a file in a folder that exists")

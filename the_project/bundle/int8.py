@@ -201,7 +201,8 @@ def _refit(config: dict, plain: BundleModel, small: BundleModel, rows: pd.DataFr
     wanted = to_probabilities(ours, task["temperature"])
     temperature = 1. if task["temperature"] == 1 else _temperature_of(theirs, wanted)  # 1: it was never fitted
     if not task.get("rules"): return {"temperature": temperature}
-    rules = match_rules(task["rules"], wanted, to_probabilities(theirs, temperature), truth, plain.labels, (far, farther))
+    rules = match_rules(task["rules"], wanted, to_probabilities(theirs, temperature), truth, plain.labels,
+                        (far, farther))
     return None if rules is None else {"temperature": temperature, "rules": rules}
 
 def _outputs(model: BundleModel, files: pd.Series) -> tuple[np.ndarray, np.ndarray | None]:

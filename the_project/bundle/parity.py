@@ -21,7 +21,7 @@ from ..answer.predict import Predictor
 
 # %% ../../nbs/bundle/01_parity.ipynb #b61eb8c9
 class TorchSession:
-    "A network where a predictor expects onnxruntime's session: what is read and decoded is the same code, so a difference is the export's alone"
+    "A network where a predictor expects onnxruntime's session: all else is the same code, so a difference is the export's"
     def __init__(self, model: torch.nn.Module):
         """Parameters
         ----------
@@ -58,7 +58,8 @@ def stop_at_worst(names: list[str], gaps: list[float], what: str, allowed: float
     """
     worst = int(np.where(np.isfinite(gaps), gaps, np.inf).argmax())
     if not gaps[worst] <= allowed:
-        raise BundleError(f"{names[worst]}: {what} differ by {gaps[worst]:.2g} in {unit}, {allowed:g} is allowed: don't use this bundle")
+        raise BundleError(f"{names[worst]}: {what} differ by {gaps[worst]:.2g} in {unit}, {allowed:g} is allowed: "
+                          "don't use this bundle")
     return float(gaps[worst])
 
 def compare_rows(names: list[str], found: list, expected: list, what: str, allowed: float = 1e-4,
@@ -135,7 +136,8 @@ def check_parity(folder: Path, run, model: torch.nn.Module, files: list[Path], r
     predictor, names = Predictor(folder), [file.name for file in files]
     decoder, found = predictor.decoder, predictor.answers(files)
     allowed, own = (decoder.tolerance, decoder.unit), "the bundle and the run's own evaluation"
-    compare_rows(names, found, predictor.over(TorchSession(model)).answers(files), "the bundle and the trained model", *allowed)
+    compare_rows(names, found, predictor.over(TorchSession(model)).answers(files), "the bundle and the trained model",
+                 *allowed)
     seen = None if decoder.dense else getattr(run, "strangeness", None)
     if seen is not None: check_strangeness(folder, model, seen, files)
     if reference: compare_rows(names, found, reference(files), own, *allowed)
@@ -189,7 +191,8 @@ def check_page(page: Callable, predictor: Predictor, files: list[Path]):
     for name, answer in zip(names, answers):
         if "error" in answer: raise BundleError(f"{name}: the page answers {answer['error']!r}: don't use this bundle")
     expected = predictor.predict_many(files)
-    if wrong := [name for name, ours, theirs in zip(names, answers, expected) if not predictor.decoder.same(ours, theirs)]:
+    same = map(predictor.decoder.same, answers, expected)
+    if wrong := [name for name, alike in zip(names, same) if not alike]:
         raise BundleError(f"{wrong[0]}: the page and the predictor answer differently: don't use this bundle")
 
 # %% ../../nbs/bundle/01_parity.ipynb #55e2a04f
@@ -215,4 +218,5 @@ def check_probes(bundle: str | Path, tolerance: float = 1e-3) -> float:
     files, decoder = [predictor.folder / probe["file"] for probe in stored], predictor.decoder
     found = [decoder.probe(*pair) for pair in zip(predictor.answers(files), predictor.predict_many(files))]
     rows = ([decoder.probed(probe) for probe in some] for some in (found, stored))
-    return compare_rows([probe["file"] for probe in stored], *rows, "the stored answers and this machine's", tolerance, decoder.unit)
+    return compare_rows([probe["file"] for probe in stored], *rows, "the stored answers and this machine's", tolerance,
+                        decoder.unit)

@@ -107,7 +107,8 @@ def _print_answers(args, question) -> tuple[int, int]:  # pictures, unreadable
             yield answer
 
     answers = counted(question.answers(walk_pictures(args.paths, skipped), threads=args.threads, ray=args.ray))
-    lines = _json_lines(answers, question.decoder.record) if args.format == "json" else _csv_lines(answers, question.head, question.row)
+    if args.format == "json": lines = _json_lines(answers, question.decoder.record)
+    else: lines = _csv_lines(answers, question.head, question.row)
     with _output(args.output) as out:
         for line in lines: out.write(printable(line) if out.isatty() else line)
     if skipped: say(f"passed over {skipped}")
@@ -136,9 +137,11 @@ def _write_files(args, decoder) -> int:  # exit code
 
     if args.output or args.format != "csv":
         raise ValueError(f"--output and --format are for rows: this bundle answers with {decoder.words}, use --out DIR")
-    if args.ray is not None: raise ValueError(f"--ray is for rows: this bundle answers with {decoder.words}, leave it out")
+    if args.ray is not None:
+        raise ValueError(f"--ray is for rows: this bundle answers with {decoder.words}, leave it out")
     if not args.out: raise ValueError(f"this bundle answers with {decoder.words}: say where they go with --out DIR")
-    told = write_files(args.bundle, args.paths, args.out, args.overlay, args.zip, args.resume, args.threads, args.first_run)
+    told = write_files(args.bundle, args.paths, args.out, args.overlay, args.zip, args.resume, args.threads,
+                       args.first_run)
     kept = f", {told['resumed']} of them from an earlier try" if told["resumed"] else ""
     where = f"; {decoder.words} in {told['archive']}" if told["archive"] else ""
     say(f"{told['scenes']} scenes{kept}, {told['unreadable']} could not be read: see {args.out}/{decoder.table}{where}")
@@ -155,7 +158,8 @@ def _predict(args) -> int:
     question = Question(args.bundle, **asked, first_run=args.first_run)
     if question.decoder.file: return _write_files(args, question.decoder)
     if args.overlay or args.zip:
-        raise ValueError(f"--overlay and --zip are for answers that are files, this bundle answers with {question.decoder.words}: leave them out")
+        raise ValueError("--overlay and --zip are for answers that are files, this bundle answers with "
+                         f"{question.decoder.words}: leave them out")
     check_folders(args.paths)
     if args.out: args.output = _file_in(args)
     if args.resume and (args.format != "csv" or not args.output):

@@ -197,7 +197,8 @@ def _one_photo(gradio, page: Page, files: list):
 
 def _many_photos(gradio, page: Page):
     "The tab for many photos"
-    photos = gradio.File(file_count="multiple", file_types=page.reader.suffixes or ["image"], label=f"{page.reader.word.capitalize()}s", height=200)
+    photos = gradio.File(file_count="multiple", file_types=page.reader.suffixes or ["image"],
+                         label=f"{page.reader.word.capitalize()}s", height=200)
     given = _choices(gradio, page)
     start = gradio.Button("Answer them all", variant="primary")
     shown = gradio.HTML(WAITING, label="Answers", container=True, padding=True)
@@ -231,7 +232,7 @@ def make_app(bundle: str | Path, examples: list | None = None, workers: int = 3,
     workers : int
         processes that open files at the same time; 0: the page's own process does
     seconds : float | None
-        that a file may take; None: what its kind allows, e.g. 20 for a photo, 300 for a scene
+        that a file may take; None: as its kind allows: a photo 20, a scene 300
     first_run : float | None
         as in `Predictor`
 
@@ -247,7 +248,8 @@ def make_app(bundle: str | Path, examples: list | None = None, workers: int = 3,
     title = page.predictor.config.get("title") or decoder.title(word)
     files = [str(file) for file in (probe_files(page.predictor)[:6] if examples is None else examples)]
     for file in files: check_regular(file)  # Gradio copies them: a pipe would never end
-    with _blocks(gradio)(title=title, analytics_enabled=False, delete_cache=(_LOOK_SECONDS, KEEP_SECONDS - _LOOK_SECONDS)) as app:
+    with _blocks(gradio)(title=title, analytics_enabled=False,
+                         delete_cache=(_LOOK_SECONDS, KEEP_SECONDS - _LOOK_SECONDS)) as app:
         gradio.HTML(heading_html(title, decoder, word, KEEP_SECONDS // 60))
         with gradio.Tab(f"One {word}"): _one_photo(gradio, page, files)
         with gradio.Tab(f"Many {word}s"): _many_photos(gradio, page)

@@ -56,7 +56,8 @@ def demo(bundle: str | Path, port: int | None = None, host: str = "127.0.0.1", s
     finally: app.close(verbose=False)
 
 def _ask(url: str, predictor: Predictor) -> dict:
-    if not (probes := probe_files(predictor)): raise ValueError("the bundle has no probes to ask the page with: export it again, or use serve=True")
+    if not (probes := probe_files(predictor)):
+        raise ValueError("the bundle has no probes to ask the page with: export it again, or use serve=True")
     from gradio_client import Client, handle_file
     answer = Client(url, verbose=False, analytics_enabled=False).predict(handle_file(probes[0]), api_name="/identify")
     print_text(f"{answer['file']}: {predictor.decoder.brief(answer)}")

@@ -76,7 +76,8 @@ def _lives_on_windows(process: int, kernel) -> bool:  # kernel: its kernel32, wi
     kernel.OpenProcess.restype = ctypes.c_void_p
     handle, code = kernel.OpenProcess(0x1000, False, process), ctypes.c_ulong()  # may ask, nothing else
     if not handle: return _last_error() != 87  # 87: there is no such process; 5: it is somebody else's
-    try: return not kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code)) or code.value == 259  # running
+    # running
+    try: return not kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code)) or code.value == 259
     finally: kernel.CloseHandle(ctypes.c_void_p(handle))
 
 def _last_error() -> int: return ctypes.get_last_error()

@@ -104,8 +104,10 @@ def heading_html(title: str, decoder: Decoder, word: str, minutes: int = 60) -> 
     str
         the style, and the page's only h1
     """
-    return (f'<style>\n{asset("app.css")}</style><div class="page-title"><h1>{escape(title)}</h1><p>Add a {word} to see {escape(decoder.promise())}.</p>'
-            f'<p class="kept">Your {word} is used for the answer alone. It is deleted after {minutes} minutes at most, and when the page stops.</p></div>')
+    return (f'<style>\n{asset("app.css")}</style><div class="page-title"><h1>{escape(title)}</h1><p>Add a {word} to '
+            f'see {escape(decoder.promise())}.</p>'
+            f'<p class="kept">Your {word} is used for the answer alone. It is deleted after {minutes} minutes at '
+            'most, and when the page stops.</p></div>')
 
 def names_html(labels: list[str]) -> str:
     """All names that can be answered, or the first of very many

@@ -32,7 +32,8 @@ from ..core.files import atomic_write
 from ..core.folders import new_folder
 
 # %% ../../nbs/page/09_space.ipynb #da03b0cb
-_MODULES = ("core/csv_text.py", "core/files.py", *(f"page/{name}.py" for name in ("app", "folder", "guard", "parts", "texts", "worker")))
+_MODULES = ("core/csv_text.py", "core/files.py",
+            *(f"page/{name}.py" for name in ("app", "folder", "guard", "parts", "texts", "worker")))
 
 def copied_files() -> dict[str, Path]:
     """The files of ours that a page runs on
@@ -43,7 +44,8 @@ def copied_files() -> dict[str, Path]:
         name in the Space -> file
     """
     root = Path(the_project.__path__[0])
-    ours = [root/"__init__.py", *(root/name for name in _MODULES), *sorted(root.glob("answer/*.py")), *sorted(root.glob("page/assets/*"))]
+    ours = [root/"__init__.py", *(root/name for name in _MODULES), *sorted(root.glob("answer/*.py")),
+            *sorted(root.glob("page/assets/*"))]
     return {f"the_project/{file.relative_to(root).as_posix()}": file for file in ours}
 
 def _check_light(file: Path):
@@ -52,7 +54,9 @@ def _check_light(file: Path):
     names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "." for node in tree.body if isinstance(node, ast.ImportFrom)]
     heavy = [name for name in names if name.split(".")[0] not in allowed and not name.startswith("the_project.answer")]
-    if heavy: raise BundleError(f"{file} imports {', '.join(heavy)}: what answers in a Space imports numpy, PIL and the_project.answer alone")
+    if heavy:
+        raise BundleError(f"{file} imports {', '.join(heavy)}: what answers in a Space imports numpy, PIL and "
+                          "the_project.answer alone")
 
 def copy_kinds(config: dict, folder: Path) -> list[str]:
     """Copy the modules of kinds that other packages bring, with their entry points
@@ -204,7 +208,8 @@ def card_text(data: dict, body: str) -> str:
     """
     import yaml
     front = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
-    if re.search(r"(?m)^\s*---", front): raise BundleError("a text of the card's front matter has a line that begins with "
+    if re.search(r"(?m)^\s*---", front):
+        raise BundleError("a text of the card's front matter has a line that begins with "
                                                          "---: take it out of README.md")
     return f"---\n{front}---\n{body}"
 
@@ -323,8 +328,11 @@ def _check_private(name: str, file: Path):
     if file.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"): return
     try:
         with Image.open(file) as picture: found = ["EXIF"] * bool(picture.getexif()) + ["XMP"] * ("xmp" in picture.info)
-    except (OSError, SyntaxError, ValueError): return  # no picture, so nothing to be read from it; what else it is, `check_no_pickle` says
-    if found: raise BundleError(f"{name} holds {' and '.join(found)} data, which may tell its place and camera: export the bundle again")
+    # no picture, so nothing to be read from it; what else it is, `check_no_pickle` says
+    except (OSError, SyntaxError, ValueError): return
+    if found:
+        raise BundleError(f"{name} holds {' and '.join(found)} data, which may tell its place and camera: export the "
+                          "bundle again")
 
 def _copy(files: dict[str, Path], folder: Path):
     for name, file in files.items():
@@ -369,7 +377,7 @@ def write_space(bundle: str | Path, folder: str | Path, name: str, zerogpu: bool
     return put_folder(lambda new: read_steady(bundle, lambda: read(new)), folder)
 
 def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bool, license: str | None):
-    license, python = license or bundle_license(bundle) or "unknown", f"{sys.version_info.major}.{sys.version_info.minor}"
+    license, python = license or bundle_license(bundle) or "unknown", ".".join(map(str, sys.version_info[:2]))
     copy_answers(bundle, config, folder/"bundle")
     for file, source in copied_files().items(): atomic_write(folder/file, source.read_bytes())
     for place in ("answer", "core", "page"): (folder/"the_project"/place/"__init__.py").touch()
@@ -379,7 +387,8 @@ def _fill_space(bundle: Path, config: dict, folder: Path, name: str, zerogpu: bo
     fields = dict(sdk="gradio", sdk_version=metadata.version("gradio"), python_version=python, app_file="app.py",
                   suggested_hardware="zero-a10g" if zerogpu else "cpu-basic")
     how = ("Runs anywhere: `pip install -r requirements.txt && python app.py`, or "
-           "`docker build -t page . && docker run -p 7860:7860 page`; behind a proxy `python app.py NAME` with its name.")
+           "`docker build -t page . && docker run -p 7860:7860 page`; behind a proxy `python app.py NAME` with its "
+           "name.")
     atomic_write(folder/"requirements.txt", "\n".join(pins) + "\n")
     atomic_write(folder/"app.py", _APP_ZEROGPU if zerogpu else _APP)
     atomic_write(folder/"Dockerfile", _DOCKERFILE.format(python=python))

@@ -134,9 +134,11 @@ def _fill_static(bundle: Path, config: dict, folder: Path, name: str, runtime: s
     title = read_card(card)[0]["title"]
     manifest = dict(name=title, short_name=title[:12], start_url="index.html", display="standalone",
                     icons=[dict(src="icon.svg", sizes="any", type="image/svg+xml")])
-    texts = {**page_texts(title, config["labels"], "" if runtime else _MIRROR), "page.webmanifest": json.dumps(manifest, indent=1) + "\n"}
+    texts = {**page_texts(title, config["labels"], "" if runtime else _MIRROR),
+             "page.webmanifest": json.dumps(manifest, indent=1) + "\n"}
     for path, text in texts.items(): atomic_write(folder/path, text)
-    shown = {"labels": config["labels"], "probes": config.get("probes", []), "preprocess": config["input"], **config["task"]}
+    shown = {"labels": config["labels"], "probes": config.get("probes", []), "preprocess": config["input"],
+             **config["task"]}
     settings = dict(config=shown, words=WORDS, runtime=used, sizes=sizes | {"model": len(model)},
                     model=name_of_model, integrity=integrity(model),
                     examples=[probe["file"] for probe in config.get("probes", [])[:6]])

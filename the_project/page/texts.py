@@ -64,4 +64,5 @@ def page_texts(title: str, labels: list[str], mirror: str = "") -> dict[str, str
     dict[str, str]
         a file's name: its content
     """
-    return {name: asset(name) for name in ("core.js", "worker.js", "page.js", "page.css", "icon.svg")} | {"index.html": _index(title, labels, mirror)}
+    return {name: asset(name) for name in ("core.js", "worker.js", "page.js", "page.css",
+                                           "icon.svg")} | {"index.html": _index(title, labels, mirror)}

@@ -196,7 +196,8 @@ class Workers:
         return answer
 
     def _why(self, worker: _Worker) -> str:
-        if worker.late: return (f"not answered within {self.seconds:g} s, so it was given up: send it smaller, or saved "
+        if worker.late:
+            return (f"not answered within {self.seconds:g} s, so it was given up: send it smaller, or saved "
                                 "again as an ordinary JPEG or PNG")
         return "opening it took all the memory, or stopped the program that does it: send it smaller, or saved again"
 
