@@ -2,7 +2,7 @@
 
     python .ci/rhythm.py           numbers, and a failure where one has grown
     python .ci/rhythm.py --list    every place
-    python .ci/rhythm.py --update  store today's numbers, where they are lower
+    python .ci/rhythm.py --update  store today's numbers, where they are lower; with --reset, all of them
 """
 import argparse
 import ast
@@ -109,6 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--update", action="store_true")
+    parser.add_argument("--reset", action="store_true")
     args = parser.parse_args()
     found: dict[str, list[str]] = {}
     notebooks = [p for p in sorted((ROOT / "nbs").rglob("*.ipynb"))
@@ -120,13 +121,13 @@ def main() -> int:
     told = [undocumented(name, tree.body, classes) for name, tree in trees.items()]
     for rules in (*map(look, notebooks), *told):
         for rule, places in rules.items(): found.setdefault(rule, []).extend(places)
-    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    stored = json.loads(STORED.read_text()) if STORED.exists() and not args.reset else {}
     now = {rule: len(places) for rule, places in found.items()}
     for rule, places in found.items():
         if args.list: print(*places, sep="\n")
         print(f"{now[rule]:5} {rule}" + (f" ({stored[rule]} before: mend it, --list says where)"
                                          if now[rule] > stored.get(rule, now[rule]) else ""))
-    if args.update:
+    if args.update or args.reset:
         STORED.write_text(json.dumps({rule: min(count, stored.get(rule, count)) for rule, count in now.items()},
                                      indent=1) + "\n")
     return int(any(count > stored.get(rule, count) for rule, count in now.items()))

@@ -44,7 +44,6 @@ def our_arm(files: list[Path], model: str, size: int, folder: Path):
     import pandas as pd
     from fastai.imports import noop
     from the_project.core.recipe import Recipe, Stage
-    from the_project.core.plugs import find_task
     from the_project.data.loaders import make_loaders
     from the_project.models.optim import layer_lrs, make_schedule
     from the_project.train.learner import make_learner
@@ -54,7 +53,6 @@ def our_arm(files: list[Path], model: str, size: int, folder: Path):
     recipe = Recipe(arch=model, weights=None, stages=(Stage(size, 100),), mixup=.4, lr=1e-3, batch_size=BATCH)
     table = pd.DataFrame(dict(file=[str(file) for file in files], label=[file.parent.name for file in files]))
     table["split"] = ["valid"] + ["train"] * (len(files) - 1)
-    task = find_task("classify")
     labels = sorted(set(table.label))
     dls = make_loaders(table, recipe, recipe.stages[0], labels, folder, device="cpu")
     learn = make_learner(recipe, dls, labels, folder=folder)

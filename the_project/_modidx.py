@@ -2782,6 +2782,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                        'the_project/experiments/crossval.py'),
                                                   'the_project.experiments.crossval.Together.predict': ( 'experiments/crossval.html#together.predict',
                                                                                                          'the_project/experiments/crossval.py'),
+                                                  'the_project.experiments.crossval.Together.preprocess': ( 'experiments/crossval.html#together.preprocess',
+                                                                                                            'the_project/experiments/crossval.py'),
                                                   'the_project.experiments.crossval.Together.table': ( 'experiments/crossval.html#together.table',
                                                                                                        'the_project/experiments/crossval.py'),
                                                   'the_project.experiments.crossval.Together.task': ( 'experiments/crossval.html#together.task',

@@ -98,7 +98,8 @@ def read_changes(words: list[str], tables: list[str], recipe) -> dict[str, dict]
         whole = field in ("stages", "features", "transforms")  # their values have commas of their own
         for value in [values] if whole else values.split(","):
             if field == "rows": changes[f"rows={value}"] = dict(rows=float(value))
-            else: changes[f"{field}={value}"] = {field: set_fields(recipe, [f"{field}={value}"]).settings[field.rpartition(".")[2]]}
+            else:
+                changes[f"{field}={value}"] = {field: set_fields(recipe, [f"{field}={value}"]).settings[field.rpartition(".")[2]]}
     for name in tables: changes |= change_table(name, recipe)
     if not changes: raise ValueError("nothing to compare: give --change FIELD=VALUE,... or --table NAME")
     return changes

@@ -48,7 +48,8 @@ def add_settings(p):
         a parser
     """
     p.add_argument("--recipe", metavar="FILE", help="recipe to start from (JSON); without it the default one")
-    p.add_argument("--input", metavar="NAME", help="what a row's file is: picture, raster; without it what the task takes")
+    p.add_argument("--input", metavar="NAME",
+                   help="what a row's file is: picture, raster; without it what the task takes")
     p.add_argument("--task", metavar="NAME", help="what is answered: classify, regress, segment")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", dest="settings",
                    help="settings to change, those of input and task too; see them with: the_project recipe")
@@ -116,7 +117,8 @@ def check_start(recipe, runs: str):
         raise ValueError(f"--runs {runs}: no permission to write in {place}: give another folder")
     check_weights(recipe)
     if recipe.weights not in (None, "imagenet") and task.output != "mask":
-        with redirect_stderr(io.StringIO()): create_body(recipe, recipe.input.channels)  # what it says is said in training
+        # what it says is said in training
+        with redirect_stderr(io.StringIO()): create_body(recipe, recipe.input.channels)
 
 # %% ../../nbs/commands/00_train.ipynb #6293c65f
 def trusted_split(table, recipe):

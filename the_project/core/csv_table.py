@@ -85,7 +85,8 @@ def _even(rows: list[tuple[int, list[str]]], name: str, separator: str) -> list[
             raise ValueError(f"{name}: a lone quote (\") in line {line} makes one text of the rows below it: write it "
                              "twice inside a text in quotes, or take it away")
     short = [line for line, cells in body if len(cells) < len(head)]
-    if short: say(f"{name}: {len(short):,} rows have fewer cells than the head, first line {short[0]}: the rest is empty")
+    if short:
+        say(f"{name}: {len(short):,} rows have fewer cells than the head, first line {short[0]}: the rest is empty")
     return [(cells + [""] * len(head))[:len(head)] for cells in [head, *(cells for _, cells in body)]]
 
 # %% ../../nbs/core/15_csv_table.ipynb #d6fa0a7a
@@ -114,7 +115,8 @@ def _as_values(cells: pd.Series, comma: bool) -> pd.Series:
     if len(known) == len(cells) and known.str.lower().isin(list(_BOOLEAN)).all():
         return known.str.lower().map(_BOOLEAN).astype(bool)
     numbers = to_numbers(text, comma or None)
-    if numbers[known.index].isna().any() or known.str.contains(r"^[+-]?0[0-9]|[0-9]{19}", regex=True).any(): return cells
+    if numbers[known.index].isna().any() or known.str.contains(r"^[+-]?0[0-9]|[0-9]{19}", regex=True).any():
+        return cells
     shortest = known.str.replace(r"[.,]0+$", "", regex=True)
     if numbers.nunique() < shortest.nunique() and known.str.contains(r"[.,]", regex=True).any(): return cells
     whole = len(known) == len(cells) and known.str.fullmatch(r"[+-]?[0-9]+").all()

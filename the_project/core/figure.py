@@ -60,9 +60,11 @@ def fonts_for(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]
         families, and letters that none has
     """
     families, left, likely = [], set(letters), ("Noto", "CJK", "Droid", "WenQuanYi", "Unifont", "Unicode", "Gothic")
-    for font in sorted(fontManager.ttflist, key=lambda font: (not any(word in font.name for word in likely), font.name)):
+    for font in sorted(fontManager.ttflist, key=lambda font: (not any(word in font.name for word in likely),
+                                                              font.name)):
         if not left: break
-        if font.name in families or font.name.startswith(("Last Resort", "cm", "STIX")) or "Emoji" in font.name: continue
+        if font.name in families or font.name.startswith(("Last Resort", "cm", "STIX")) or "Emoji" in font.name:
+            continue
         found = {letter for letter in left if ord(letter) in _letters(font.fname)}
         if found:
             families.append(font.name)

@@ -152,5 +152,6 @@ def find_beside(path: str, file: str) -> str:
     for finder in (_plain, find_path):
         for above in folders:
             found = finder(path.replace("\\", "/"), above)
-            if found and found != os.path.abspath(file): return found  # a mask called "IMG_1" isn't the picture IMG_1.jpg
+            # a mask called "IMG_1" isn't the picture IMG_1.jpg
+            if found and found != os.path.abspath(file): return found
     return path

@@ -266,8 +266,10 @@ class Recipe(Settings):
         cutmix=(0, 100, "0 (off) to 100"), mix_prob=(0, 1, "a share, 0 to 1"), lr_decay=(0, 1, "0 to 1"),
         mix_off_epochs=(0, 100_000, "0 or more epochs"), weight_decay=(0, 10, "0 to 10"),
         warmup=(0, .9, "a share, 0 to 0.9"), batch_size=(1, 65536, "1 to 65536 pictures"),
-        accumulate=(1, 65536, "1 or more batches"), clip=(0, 1e9, "0 (off) or a norm"), ema=(0, .99999, "0 (off) to 0.99999"),
-        patience=(0, 100_000, "0 (off) or more epochs"), seed=(0, 2**62, "0 or more"), workers=(0, 256, "0 to 256 processes"))
+        accumulate=(1, 65536, "1 or more batches"), clip=(0, 1e9, "0 (off) or a norm"),
+        ema=(0, .99999, "0 (off) to 0.99999"),
+        patience=(0, 100_000, "0 (off) or more epochs"), seed=(0, 2**62, "0 or more"),
+        workers=(0, 256, "0 to 256 processes"))
 
     def __post_init__(self):
         object.__setattr__(self, "task", find_task(self.task))
@@ -315,6 +317,8 @@ class Recipe(Settings):
     def from_dict(cls, fields: dict) -> "Recipe":
         "Made from a dict, nested or flat: a kind's field may be given by its own name, or as `task.name`, `input.name`"
         task = find_task(fields.get("task", cls.task))
+        if not isinstance(fields.get("task"), dict):  # flat, from version 0.1, where what a task didn't use was let through
+            fields = {name: value for name, value in fields.items() if name not in task.UNUSED}
         return _changed(fields, find_input(fields.get("input", cls.input), task), task)
 
     def replace(self, **fields) -> "Recipe":

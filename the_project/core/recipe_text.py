@@ -40,7 +40,8 @@ def _from_text(field: str, text: str, kind: object) -> object:
         try: return tuple(Stage(size, *map(int, more)) for size, *more in (part.split(":") for part in text.split(",")))
         except TypeError as e:
             raise ValueError(f"stages={shown(text)} can't be read: write size:epochs[:frozen_epochs],...") from e
-        except ValueError as e: raise ValueError(f"stages={shown(text)}: {e} (write size:epochs[:frozen_epochs],...)") from e
+        except ValueError as e:
+            raise ValueError(f"stages={shown(text)}: {e} (write size:epochs[:frozen_epochs],...)") from e
     if typing.get_origin(kind) is tuple and not text.startswith("["):
         return tuple(_from_text(field, part, typing.get_args(kind)[0]) for part in text.split(",") if part)
     if options == (str,) or options == (str, type(None)): return text

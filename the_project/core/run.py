@@ -197,4 +197,5 @@ class RunFolder:
         "What logits are divided by to be calibrated; 1 where the task has none"
         return float(self.scores.get("temperature") or 1.)
 
-    def __repr__(self) -> str: return f"{type(self).__name__}({self.name!r}, {'finished' if self.finished else 'unfinished'})"
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {'finished' if self.finished else 'unfinished'})"

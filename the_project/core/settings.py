@@ -96,7 +96,8 @@ def check_names(field: str, names: tuple[str, ...]) -> None:
     names : tuple[str, ...]
         what somebody gave
     """
-    if any(not name.strip() for name in names): raise ValueError(f"{field}={names} has an empty name: give each its own")
+    if any(not name.strip() for name in names):
+        raise ValueError(f"{field}={names} has an empty name: give each its own")
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None: raise ValueError(f"{field} names {twice!r} twice: each may come once")
 
@@ -109,7 +110,8 @@ def _convert(field: str, value: object, kind: object) -> object:
         origin = typing.get_origin(option) or option
         if origin is tuple and isinstance(value, (list, tuple)):
             inner = typing.get_args(option)[0]
-            return tuple(inner.from_dict(v) if isinstance(v, dict) and hasattr(inner, "from_dict") else _convert(field, v, inner)
+            return tuple(inner.from_dict(v) if isinstance(v, dict)
+                         and hasattr(inner, "from_dict") else _convert(field, v, inner)
                          for v in value)
         if origin is float and isinstance(value, int) and not isinstance(value, bool): return float(value)
         if isinstance(value, bool) and origin is not bool: continue
@@ -138,7 +140,8 @@ def added(default: object, neutral: object = dataclasses.MISSING) -> object:
 
 class Settings:
     "Typed and checked on construction, to a dict and back, changed by copying"
-    CHOICES: ClassVar[dict[str, tuple]] = {}                      # field -> the names it may be, or that its parts may be
+    # field -> the names it may be, or that its parts may be
+    CHOICES: ClassVar[dict[str, tuple]] = {}
     RANGES: ClassVar[dict[str, tuple[float, float, str]]] = {}    # field -> low, high, the bounds in words
 
     def __post_init__(self):
@@ -181,7 +184,8 @@ class Settings:
                 raise ValueError(f"{cls.__name__} has no field {shown(name)}: it has "
                                  f"{', '.join(names)}{nearest(name, names)}")
         lacking = [f.name for f in dataclasses.fields(cls)
-                   if f.name not in fields and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+                   if f.name not in fields and f.default is dataclasses.MISSING
+                   and f.default_factory is dataclasses.MISSING]
         if lacking: raise ValueError(f"{cls.__name__} needs {' and '.join(lacking)}")
         return cls(**fields)
 
@@ -190,5 +194,6 @@ class Settings:
         return type(self).from_dict({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | fields)
 
 def _plain(value: object) -> object:
-    if isinstance(value, (list, tuple)): return [part.to_dict() if isinstance(part, Settings) else _plain(part) for part in value]
+    if isinstance(value, (list, tuple)):
+        return [part.to_dict() if isinstance(part, Settings) else _plain(part) for part in value]
     return value

@@ -30,7 +30,8 @@ def _header_facts(data: bytes) -> dict:
     try:
         with open_header(data) as header:
             facts = dict(format=header.format, mode=header.mode, width=header.width, height=header.height)
-            if tables := getattr(header, "quantization", None): facts["quantisation"] = float(np.mean(tables[min(tables)]))
+            if tables := getattr(header, "quantization", None):
+                facts["quantisation"] = float(np.mean(tables[min(tables)]))
             exif = header.getexif()
         facts["camera"] = " ".join(str(exif[tag]).strip("\0 ") for tag in (_MAKE, _MODEL) if tag in exif)
         facts["exif"] = len(exif) > 0

@@ -71,7 +71,8 @@ def draw_masks(pictures: list[np.ndarray], truths: list[np.ndarray] | None, answ
     columns = ["picture", *["truth"] * (truths is not None), *["answer"] * (answers is not None)]
     if truths is not None and answers is not None: columns.append("errors")
     high = np.median([len(picture) / picture.shape[1] for picture in pictures]) * side + .2 * (notes is not None)
-    figure = PlainFigure(figsize=(side * len(columns), high * len(pictures) + .5 + .25 * bool(title)), layout="constrained",
+    figure = PlainFigure(figsize=(side * len(columns), high * len(pictures) + .5 + .25 * bool(title)),
+                         layout="constrained",
                     dpi=88, facecolor="white")
     axes = figure.subplots(len(pictures), len(columns), squeeze=False)
     for i, picture in enumerate(pictures):

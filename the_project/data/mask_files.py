@@ -184,7 +184,8 @@ def _counted(rows: pd.DataFrame, recipe: Recipe) -> Counter:  # value -> pixels
 
 def _say_not_judged(found: Counter) -> None:
     share = found[NOT_JUDGED] / max(found.total(), 1)
-    if share: say(f"{share:.1%} of the masks' pixels are {NOT_JUDGED}, which counts as not judged; if it is a class name it in "
+    if share:
+        say(f"{share:.1%} of the masks' pixels are {NOT_JUDGED}, which counts as not judged; if it is a class name it in "
                   "Recipe.classes")
 
 # %% ../../nbs/data/16_mask_files.ipynb #fc4bbbdf
@@ -205,7 +206,8 @@ def mask_classes(rows: pd.DataFrame, recipe: Recipe) -> list[str]:
     """
     if recipe.task.classes:
         labels = [name for name, _ in _parsed(recipe.task.classes) if name != "-"]
-        if len(labels) < 2: raise ValueError(f"classes={recipe.task.classes} names fewer than two: a mask needs two or more")
+        if len(labels) < 2:
+            raise ValueError(f"classes={recipe.task.classes} names fewer than two: a mask needs two or more")
         return labels
     found = _counted(rows, recipe)
     values = sorted(set(found) - {NOT_JUDGED})

@@ -50,7 +50,8 @@ def preprocess_for(recipe: Recipe, size: int | tuple[int, int], mean: tuple, std
         raise ValueError(f"channels={recipe.input.channels}: pictures are read as 1 (grey) or 3 (RGB) channels")
     if not len(mean) == len(std) == recipe.input.channels:
         raise ValueError(f"mean {mean} and std {std} must have {recipe.input.channels} numbers each, one a channel")
-    return dict(size=list(size_hw(size)), fit=recipe.input.fit, interpolation="bilinear", mean=list(mean), std=list(std),
+    return dict(size=list(size_hw(size)), fit=recipe.input.fit, interpolation="bilinear", mean=list(mean),
+                std=list(std),
                 channels=recipe.input.channels)
 
 # %% ../../nbs/data/11_rows.ipynb #cfc6d35d
@@ -58,7 +59,8 @@ class _Fused:
     "Our own: one warp, one table"
     def __init__(self, recipe: Recipe, size: int | tuple[int, int], mean: tuple):
         border = tuple(round(255 * m) for m in mean) if recipe.input.fit == "pad" else None
-        self.draw = partial(fused_augment, level=augment_level(recipe.augment), size=size, mode=recipe.input.resize_mode,
+        self.draw = partial(fused_augment, level=augment_level(recipe.augment), size=size,
+                            mode=recipe.input.resize_mode,
                             last_size=recipe.last_size, fit=recipe.input.fit, border=border)
         self.hw = size_hw(size)
 
@@ -94,7 +96,8 @@ class _Fastai:
 
     def picture(self, source: np.ndarray, keys: tuple, out: np.ndarray) -> np.ndarray:
         (height, width), (h, w) = source.shape[:2], self.hw
-        side = min(height, width) if h == w else min(height / h, width / w)  # of the window: in pixels, or of its pixels
+        # of the window: in pixels, or of its pixels
+        side = min(height, width) if h == w else min(height / h, width / w)
         tall, wide = (max(1, round(side * self.share * n)) for n in ((1, 1) if h == w else (h, w)))
         top, left = rng_for(*keys).integers(0, [height - tall + 1, width - wide + 1])
         window = source[top:top + tall, left:left + wide]

@@ -117,7 +117,8 @@ def _tell_sizes(units: np.ndarray, sides: np.ndarray, shares: tuple, names: tupl
     reached, total = np.bincount(sides, minlength=len(names)), len(sides)
     off = [side for side, share in enumerate(shares) if abs(reached[side] - share * total) > max(.02 * total, 1)]
     if not off or np.bincount(units).max() == 1: return  # without groups only small classes do this, and they are told
-    told = ", ".join(f"{names[side]} has {reached[side] / total:.1%} of the rows, {shares[side]:.1%} was asked" for side in off)
+    told = ", ".join(f"{names[side]} has {reached[side] / total:.1%} of the rows, {shares[side]:.1%} was asked"
+                     for side in off)
     say(f"{told}: the groups leave nothing nearer, the largest of {len(np.unique(units))} has "
         f"{np.bincount(units).max():,} of {total:,} rows")
 

@@ -17,7 +17,8 @@ from ..core.csv_table import read_csv
 from ..core.env import require, say
 from ..core.file_paths import SOUND_SUFFIXES, find_beside, find_files
 from ..core.files import Skipped, walk_files
-from ..core.problems import (SPLITS, as_numbers, check_table, holds_classes, missing_column, problem_of, split_name,
+from ..core.problems import (SPLITS, as_numbers, check_table, holds_classes, missing_column, problem_of,
+                                       split_name,
                                        to_numbers)
 from ..core.settings import nearest
 from ..answer.labels import genus_of
@@ -61,7 +62,8 @@ def _as_names(values: pd.Series, where: str) -> pd.Series:
     names = _as_text(values)
     joined = pd.Series(values.dropna().astype(str).unique())
     joined = joined[joined.map(_name).duplicated(keep=False) & (joined != joined.map(_name))]
-    if len(joined): say(f"{where}: {values.name} {joined.iloc[0]!r} is {_name(joined.iloc[0])!r}: they differ in what can't be "
+    if len(joined):
+        say(f"{where}: {values.name} {joined.iloc[0]!r} is {_name(joined.iloc[0])!r}: they differ in what can't be "
                         f"seen, {len(joined):,} spellings do")
     return names
 
@@ -163,7 +165,8 @@ def _read_folder(folder: Path) -> pd.DataFrame:  # file, label, and split where 
         raise ValueError(f"{folder} holds both split folders ({side}) and others ({other}): "
                          f"read one of them, or move {other} out")
     deep = [place for place in good if len(place) > 2 + sided[0]]
-    if deep: say(f"{folder.name}: {len(deep):,} of {len(good):,} files lie deeper than in a class folder; their label is that of "
+    if deep:
+        say(f"{folder.name}: {len(deep):,} of {len(good):,} files lie deeper than in a class folder; their label is that of "
                  f"the upper folder: {'/'.join(deep[0])} is {deep[0][sided[0]]!r}")
     table = pd.DataFrame(dict(file=[str(folder.joinpath(*place)) for place in good],
                               label=[place[sided[0]] for place in good]), dtype="str")
@@ -192,7 +195,8 @@ def _read_source(source: object, text_columns: set) -> tuple[pd.DataFrame, Path 
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
         raise FileNotFoundError(f"no file or folder {str(path)!r}{nearest(path.name, beside)}")
-    if not path.is_file(): raise ValueError(f"{path}: is a pipe or device, which is read only once: save it as a file first")
+    if not path.is_file():
+        raise ValueError(f"{path}: is a pipe or device, which is read only once: save it as a file first")
     kind = path.suffix.lower()
     if kind in (".parquet", ".pq"):
         require("pyarrow", "parquet")
@@ -275,7 +279,8 @@ def read_table(source: str | Path | pd.DataFrame, columns: dict | None = None, r
     if not isinstance(columns or {}, dict):
         raise ValueError(f"columns={columns!r} is no dict: give columns={{'THEIR_NAME': 'label'}}")
     mapping = dict(columns or {}) | ({label: "label"} if label != "label" else {})
-    texts = _TEXT | ({target} if task not in (None, "regress") else set()) - ({target or "label"} if task == "regress" else set())
+    texts = _TEXT | ({target} if task not in (None, "regress") else set()) - ({target or "label"} if task == "regress"
+                                                                              else set())
     texts |= {theirs for theirs, ours in mapping.items() if ours in texts}
     table, folder, name = _read_source(source, texts)
     if {"image_path", "binomial"} <= set(table.columns):

@@ -71,7 +71,8 @@ def leave_out(answers: pd.DataFrame, unreadable: Sequence[int], tell: bool = Tru
     """
     if not len(unreadable): return answers
     files = [str(file) for file in answers["file"].iloc[list(unreadable)]]
-    if len(files) == len(answers): raise ValueError(f"none of these {len(files)} files can be read, the first is {files[0]}: "
+    if len(files) == len(answers):
+        raise ValueError(f"none of these {len(files)} files can be read, the first is {files[0]}: "
                                                     "is the disk there?")
     if tell: say(f"{unreadable_line(len(files), len(answers))}, the first is {files[0]}")
     kept = answers.drop(index=answers.index[list(unreadable)]).reset_index(drop=True)

@@ -48,9 +48,8 @@ class Paper:
         the rows, all of them for training
     labels : list
     measured : object
-        of the training rows, plain JSON
+        of the training rows, plain JSON of all rows; one batch, but for masks, whose pictures differ in size
     loader : object
-        of all rows; one batch, but for masks, whose pictures differ in size
     batches : list
         (x, y) of a pass
     learn : Learner | None
@@ -63,7 +62,8 @@ class Paper:
     table: pd.DataFrame                            # the rows, all of them for training
     labels: list = field(default_factory=list)
     measured: object = None                        # of the training rows, plain JSON
-    loader: object = None                          # of all rows; one batch, but for masks, whose pictures differ in size
+    # of all rows; one batch, but for masks, whose pictures differ in size
+    loader: object = None
     batches: list = field(default_factory=list)    # (x, y) of a pass
     learn: Learner | None = None
     answers: pd.DataFrame | None = None            # the predictions table

@@ -97,7 +97,8 @@ def _loss_page(run, predictions: pd.DataFrame, asked: Asked) -> Report:
     advice = advice_from_history(run.history, run.recipe, run.task.monitor, run.task.mode)
     notes = (optimism_line(run.history, run.task.monitor, run.task.mode),) if "valid" in scores else ()
     sections = [Section("", tuple(count_lines(asked.rows, asked.reads))),
-                Section("Scores, with 95 % intervals by group", (), table), Section("", notes), Section("Try next", tuple(advice))]
+                Section("Scores, with 95 % intervals by group", (), table), Section("", notes),
+                Section("Try next", tuple(advice))]
     return Report(asked.title, tuple(part for part in sections if part.lines or part.table is not None),
                   dict(split=asked.split, **scores))
 

@@ -100,7 +100,8 @@ def _scores(tables: list[pd.DataFrame], score: Score, codes: np.ndarray) -> tupl
     return np.array(whole), np.stack(left, 1), steady
 
 # %% ../../nbs/evaluate/09_paired.ipynb #619306bb
-def _of_seeds(scores: list[np.ndarray]) -> tuple[float, float]:  # variance of the mean(s) over trainings, and its freedom
+# variance of the mean(s) over trainings, and its freedom
+def _of_seeds(scores: list[np.ndarray]) -> tuple[float, float]:
     parts = [(one.var(ddof=1) / len(one), len(one) - 1) for one in scores if len(one) > 1]
     total = sum(part for part, _ in parts)
     return total, total**2 / max(sum(part**2 / free for part, free in parts), 1e-300) if total else np.inf

@@ -154,7 +154,8 @@ def slice_scores(predictions: pd.DataFrame, table: pd.DataFrame, columns: list[s
         for value, places in slices.groupby(slices).indices.items():
             if not least <= len(places) < len(facts): continue
             usual, luck = expected[places].mean(), _luck(score[places] - expected[places], codes[places])
-            rows.append((name, value, len(places), len(set(codes[places])), *jackknife_mean(score[places], codes[places]),
+            rows.append((name, value, len(places), len(set(codes[places])),
+                         *jackknife_mean(score[places], codes[places]),
                          usual, luck))
     rows = [(*row[:-1], row[-1] < .05 / len(rows)) for row in rows]
     found = pd.DataFrame(rows, columns="column value pictures groups score low high expected surely".split())

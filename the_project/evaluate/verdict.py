@@ -176,8 +176,10 @@ def _student(value: float, by_rows: float, times: float, noise: RunNoise) -> tup
         return float(value - reach), float(value + reach), float("nan")
     pictures = max(by_rows - times * noise.by_rows, 0)  # what trainings have in common; the rest is in `by_runs`
     if pictures + by_runs == 0: return float(value), float(value), float(value == 0)
-    def reach(luck: float) -> float: return (norm.isf(luck / 2)**2 * pictures + t.isf(luck / 2, noise.freedom)**2 * by_runs)**.5
-    luck = brentq(lambda luck: reach(luck) - abs(value), 1e-12, 1) if 0 < abs(value) < reach(1e-12) else float(value == 0)
+    def reach(luck: float) -> float:
+        return (norm.isf(luck / 2)**2 * pictures + t.isf(luck / 2, noise.freedom)**2 * by_runs)**.5
+    luck = brentq(lambda luck: reach(luck) - abs(value), 1e-12,
+                  1) if 0 < abs(value) < reach(1e-12) else float(value == 0)
     return float(value - reach(.05)), float(value + reach(.05)), float(luck)
 
 # %% ../../nbs/evaluate/10_verdict.ipynb #c2e53ff8

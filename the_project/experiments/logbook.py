@@ -90,7 +90,8 @@ class Entry:
     def rows(self) -> str:
         "A name for the rows that were answered and what was asked; entries with the same one can be compared"
         if not self.answers: return ""
-        return json_hash([self.recipe.task.name, self.recipe.target, self.judged, sorted({*self.answers[0]["file"], *lost_files(self.answers[0])})])
+        return json_hash([self.recipe.task.name, self.recipe.target, self.judged,
+                          sorted({*self.answers[0]["file"], *lost_files(self.answers[0])})])
 
 # %% ../../nbs/experiments/08_logbook.ipynb #4babf02f
 def read_entries(runs: str | Path) -> list[Entry]:
@@ -268,7 +269,8 @@ def make_lines(entries: list[Entry], metric: str | None = None) -> list[Line]:
     return lines
 
 # %% ../../nbs/experiments/08_logbook.ipynb #43bc472f
-def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list, noise: RunNoise) -> RecipeDifference | None:
+def _difference(entry: Entry, parent: Entry | None, metric: str, repeats: list,
+                noise: RunNoise) -> RecipeDifference | None:
     if parent is None or not entry.answers or parent.rows != entry.rows: return None
     n = min(len(entry.answers), len(parent.answers))
     return recipe_difference(entry.answers[:n], parent.answers[:n], metric, noise, noise_floor(repeats, n))
@@ -345,7 +347,8 @@ def _list(lines: list[Line]) -> str:
     return "\n".join(said) or "- nothing yet"
 
 # %% ../../nbs/experiments/08_logbook.ipynb #04facbc8
-def _difference_text(line: Line) -> str: return difference_text((line.difference.value, line.difference.low, line.difference.high))
+def _difference_text(line: Line) -> str:
+    return difference_text((line.difference.value, line.difference.low, line.difference.high))
 
 # %% ../../nbs/experiments/08_logbook.ipynb #24a67cec
 def _size_of(line: Line) -> float: return abs(line.difference.value) if line.difference else 0.
@@ -358,7 +361,8 @@ def _text_rows(lines: list[Line]) -> pd.DataFrame:
         cells.append({"date": row["date"][:16].replace("T", " "), "run": row["name"],
                       "what changed": row["change"] or "(the first)",
                       "seeds": str(row["seeds"]),
-                      "rows": line.entry.judged + (f", {row['unreadable']} could not be read" if row["unreadable"] else ""),
+                      "rows": line.entry.judged + (f", {row['unreadable']} could not be read" if row["unreadable"]
+                                                   else ""),
                       "score": score_text(line.score) if np.isfinite(line.score[0]) else "-",
                       "difference": _difference_text(line) if line.difference else "-",
                       "verdict": row["verdict"],

@@ -125,7 +125,8 @@ def _answered(run: Run, rows: pd.DataFrame) -> pd.DataFrame:  # calibrated
     said = predict_table(run.learner(), rows.drop(columns=[run.recipe.target], errors="ignore"), run.recipe, run.labels)
     return apply_temperature(said.assign(truth=run.labels[0]), run.temperature)
 
-def _with_added(run: Run, rows: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:  # training rows of the run's columns
+# training rows of the run's columns
+def _with_added(run: Run, rows: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
     known = rows.set_index("file").loc[added["file"]].reset_index()
     known = known.assign(**{run.recipe.target: added["prediction"].to_numpy(), "split": "train"})
     return known[[name for name in run.table if name in known]]
@@ -160,12 +161,14 @@ def pseudo_label(run: Run, unlabelled: pd.DataFrame, runs: str | Path = "runs", 
     added = confident_rows(_answered(run, rows), threshold, share)
     say(f"{len(added)} of {len(rows)} unlabelled rows are answered with {threshold:.0%} or more, shares kept")
     if not len(added): return Pseudo(run, None, added, None)
-    more, apart, judged = _with_added(run, rows, added), judge_apart(run.table, None, run.recipe.seed, run.recipe.target), {}
+    more, apart, judged = _with_added(run, rows, added), judge_apart(run.table, None, run.recipe.seed,
+                                                                     run.recipe.target), {}
     tables = {"without": apart, "with": pd.concat([apart, more], ignore_index=True)}
     for name, table in tables.items():
         judged[name] = [run_recipe(run.recipe.replace(seed=run.recipe.seed + i), table, runs,
                                    note=dict(arm=f"{name} pseudo-labels", judged="apart")) for i in range(seeds)]
-    difference = recipe_difference(*([judged_answers(each) for each in judged[name]] for name in ("with", "without")), metric)
+    difference = recipe_difference(*([judged_answers(each) for each in judged[name]] for name in ("with", "without")),
+                                   metric)
     say(f"with pseudo-labels: {metric} {difference}")
     after = run_recipe(run.recipe, pd.concat([run.table, more], ignore_index=True), runs, parent=run.name,
                        note=dict(arm="pseudo-labels"))

@@ -118,7 +118,8 @@ def run_recipe(recipe: Recipe, table: pd.DataFrame, runs: str | Path = "runs", p
     with _locked(folder):
         if (folder/"recipe.json").exists() and Run(folder).finished: return Run(folder)
         log = _begin(folder, recipe, (note or {}) | ({"parent": parent} if parent else {}), retry)
-        Decisions(folder).note(agreed=str(Path(runs).absolute()/".formats"))  # all runs of the folder in the same formats
+        # all runs of the folder in the same formats
+        Decisions(folder).note(agreed=str(Path(runs).absolute()/".formats"))
         reset_peak_memory()
         begun, cpu = time.perf_counter(), time.process_time()
         try: run = train(table, recipe, runs, name, cbs)

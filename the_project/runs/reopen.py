@@ -80,7 +80,8 @@ def _loaders(table: pd.DataFrame | None, recipe: Recipe, labels: list[str]) -> D
 def _known(config: dict) -> dict | None:
     "What a bundle tells of what was measured: of masks, the names of bands and classes; statistics are in the weights"
     spec = config["input"]
-    return dict(file_bands=spec["file_bands"], bands=spec["bands"], classes=config["labels"]) if "bands" in spec else None
+    return dict(file_bands=spec["file_bands"], bands=spec["bands"],
+                classes=config["labels"]) if "bands" in spec else None
 
 def from_bundle(bundle: str | Path, table: pd.DataFrame | None = None, recipe: Recipe | None = None) -> Learner:
     """Go on from a bundle's weights
