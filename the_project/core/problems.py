@@ -154,7 +154,7 @@ def _repeated_files(table: pd.DataFrame, target: str) -> Problem | None:
 # %% ../../nbs/core/08_problems.ipynb #4ee7fb8f
 _PATH = re.compile(rf".*[/\\].*\.\w{{2,5}}|.+({'|'.join(map(re.escape, sorted(SCENE_SUFFIXES)))})", re.IGNORECASE)
 
-def holds_classes(table: pd.DataFrame, target: str, output: str | None = None) -> bool:
+def holds_classes(table: pd.DataFrame, target: str, holds: str | None = None) -> bool:
     """Whether a column holds the names of classes
 
     Parameters
@@ -163,8 +163,8 @@ def holds_classes(table: pd.DataFrame, target: str, output: str | None = None) -
         any table
     target : str
         one of its columns
-    output : str | None
-        of the task that will learn it, `Task.output`; None: not known
+    holds : str | None
+        what the task that will learn it says, `Task.column`; None: not known
 
     Returns
     -------
@@ -172,7 +172,7 @@ def holds_classes(table: pd.DataFrame, target: str, output: str | None = None) -
         False for numbers, boxes and paths of masks
     """
     values = table[target].dropna()
-    if output is not None: return output == "label"
+    if holds is not None: return holds == "classes"
     if "xmin" in table: return False  # boxes, where one class is enough
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values): return False
     return len(values) > 0 and not all(_PATH.fullmatch(str(value)) for value in values.unique())
@@ -301,16 +301,16 @@ def _missing_groups(table: pd.DataFrame, target: str) -> Problem | None:
 # %% ../../nbs/core/08_problems.ipynb #1faeeab5
 _CLASS_CHECKS = (_one_label, _lone_labels, _spellings, _missing_words)
 
-def _checks(table: pd.DataFrame, target: str, output: str | None) -> tuple:
+def _checks(table: pd.DataFrame, target: str, holds: str | None) -> tuple:
     "What is looked for, in this order"
     always = (_missing_files, _unknown_splits, _repeated_files, _missing_groups)
     if target == "file": return always
-    if holds_classes(table, target, output): return (_empty_targets, *always, *_CLASS_CHECKS)
-    kinds = dict(number=(_no_numbers,), mask=(_missing_masks, _repeated_masks))
-    return (_empty_targets, *always, *kinds.get(output, ()))
+    if holds_classes(table, target, holds): return (_empty_targets, *always, *_CLASS_CHECKS)
+    more = dict(measures=(_no_numbers,), files=(_missing_masks, _repeated_masks))
+    return (_empty_targets, *always, *more.get(holds, ()))
 
 # %% ../../nbs/core/08_problems.ipynb #cae18310
-def check_table(table: pd.DataFrame, target: str = "label", output: str | None = None) -> list[Problem]:
+def check_table(table: pd.DataFrame, target: str = "label", holds: str | None = None) -> list[Problem]:
     """What is wrong with a table, one `Problem` a kind
 
     Parameters
@@ -319,8 +319,8 @@ def check_table(table: pd.DataFrame, target: str = "label", output: str | None =
         columns `file`, the target, maybe `split`
     target : str
         the column to be learned: classes, numbers or paths of masks; "file": none is
-    output : str | None
-        of the task that will learn it, `Task.output`; None: judged by the column's type
+    holds : str | None
+        what the task that will learn it says, `Task.column`; None: judged by the column's type
 
     Returns
     -------
@@ -329,5 +329,5 @@ def check_table(table: pd.DataFrame, target: str = "label", output: str | None =
     """
     for name, purpose in (("file", "where each picture lies"), (target, "what is to be learned")):
         if name not in table.columns: raise missing_column(name, table, purpose)
-    found = [problem for check in _checks(table, target, output) if (problem := check(table, target)) is not None]
+    found = [problem for check in _checks(table, target, holds) if (problem := check(table, target)) is not None]
     return sorted(found, key=attrgetter("fatal"), reverse=True)

@@ -205,35 +205,37 @@ def _read_source(source: object, text_columns: set) -> tuple[pd.DataFrame, Path 
     raise ValueError(f"{path.name}: read_table takes .csv, .tsv, .parquet, a folder or a DataFrame: save it as CSV")
 
 # %% ../../nbs/data/01_table.ipynb #f78baab5
-def _tidy(table: pd.DataFrame, root: Path | None, target: str, output: str | None, where: str) -> pd.DataFrame:
+def _tidy(table: pd.DataFrame, root: Path | None, target: str, holds: str | None, where: str) -> pd.DataFrame:
     "The known columns first and in their own types; an unknown split stays as it is, to be reported"
     table = table.assign(file=_absolute(_as_text(table["file"], lambda path: str(path).strip()), root, where))
     names = [name for name in ("label", "group") if name in table]
-    if output == "label" and target not in names: names.append(target)
+    if holds == "classes" and target not in names: names.append(target)
     for name in names:
-        number = pd.api.types.is_float_dtype(table[name]) and (table[name].dropna() % 1 != 0).any() and output is None
-        if name != "group" and number or name == target and output in ("number", "mask"): continue
+        number = pd.api.types.is_float_dtype(table[name]) and (table[name].dropna() % 1 != 0).any() and holds is None
+        if name != "group" and number or name == target and holds in ("measures", "files"): continue
         table[name] = _as_names(table[name], where)
     if "split" in table:
         words = _as_text(table["split"])
         table["split"] = words.map(split_name, na_action="ignore").fillna(words)
-    if output == "mask": table[target] = _masks(table, target, root, where)
+    if holds == "files": table[target] = _masks(table, target, root, where)
     known = [name for name in ("file", "label", "group", "split") if name in table]
     return table[known + [name for name in table.columns if name not in known]]
 
-def _output_of(table: pd.DataFrame, target: str, task: str | None) -> str | None:
-    "What kind of answer the target is; without a task only paths of files are told from the rest"
-    if target == "file": return None
-    if task is not None:
-        from the_project.core.plugs import find_task
-        return find_task(task).output
+def _column_of(task: "str | Task | None") -> str | None:
+    if task is None: return None
+    from the_project.core.plugs import find_task
+    return find_task(task).column
+
+def _held(table: pd.DataFrame, target: str, holds: str | None) -> str | None:
+    "What the target column holds; where no task says it, only paths of files are told from the rest"
+    if target == "file" or holds is not None: return None if target == "file" else holds
     text = "xmin" not in table and not pd.api.types.is_numeric_dtype(table[target])
-    return "mask" if text and table[target].notna().any() and not holds_classes(table, target) else None
+    return "files" if text and table[target].notna().any() and not holds_classes(table, target) else None
 
 # %% ../../nbs/data/01_table.ipynb #4a1378fd
-def _settle(table: pd.DataFrame, target: str, output: str | None, bad_rows: str, name: str) -> pd.DataFrame:
+def _settle(table: pd.DataFrame, target: str, holds: str | None, bad_rows: str, name: str) -> pd.DataFrame:
     "Check a table; raise, leave rows out or only tell"
-    problems = check_table(table, target, output)
+    problems = check_table(table, target, holds)
     fatal = [problem for problem in problems if problem.fatal]
     if fatal and bad_rows == "error":
         drop = "" if any(len(problem.rows) == len(table) for problem in fatal) else ' (bad_rows="drop" leaves them out)'
@@ -279,8 +281,8 @@ def read_table(source: str | Path | pd.DataFrame, columns: dict | None = None, r
     if not isinstance(columns or {}, dict):
         raise ValueError(f"columns={columns!r} is no dict: give columns={{'THEIR_NAME': 'label'}}")
     mapping = dict(columns or {}) | ({label: "label"} if label != "label" else {})
-    texts = _TEXT | ({target} if task not in (None, "regress") else set()) - ({target or "label"} if task == "regress"
-                                                                              else set())
+    holds = _column_of(task)
+    texts = _TEXT | ({target} if holds not in (None, "measures") else set())
     texts |= {theirs for theirs, ours in mapping.items() if ours in texts}
     table, folder, name = _read_source(source, texts)
     if {"image_path", "binomial"} <= set(table.columns):
@@ -291,9 +293,9 @@ def read_table(source: str | Path | pd.DataFrame, columns: dict | None = None, r
     for needed, purpose in (("file", "where each picture lies"), (target, "what is to be learned")):
         if needed not in table.columns: raise missing_column(needed, table, purpose)
     if table.empty: raise ValueError(f"{name} has no rows: it needs one a picture")
-    output, folder = _output_of(table, target, task), Path(root) if root is not None else folder
-    table = _settle(_tidy(table, folder, target, output, name), target, output, bad_rows, name)
-    if output == "number": table = table.assign(**{target: to_numbers(table[target])})
+    holds, folder = _held(table, target, holds), Path(root) if root is not None else folder
+    table = _settle(_tidy(table, folder, target, holds, name), target, holds, bad_rows, name)
+    if holds == "measures": table = table.assign(**{target: to_numbers(table[target])})
     return add_taxonomy(table) if _taxonomy_column(table) else table
 
 # %% ../../nbs/data/01_table.ipynb #936d027e
@@ -312,13 +314,12 @@ def for_task(table: pd.DataFrame, recipe: "Recipe") -> pd.DataFrame:
     pd.DataFrame
         labels are text, numbers float64, masks paths that lead to them
     """
-    from the_project.core.plugs import find_task
-    output, target = find_task(recipe.task).output, recipe.targets[0]
-    if output == "number": return as_numbers(table, recipe.targets)
+    holds, target = recipe.task.column, recipe.targets[0]
+    if holds == "measures": return as_numbers(table, recipe.targets)
     for name in ("file", target):
         if name not in table: raise missing_column(name, table, "needed for training")
-    if output not in ("label", "mask"): return table
-    names = _as_names(table[target], "table") if output == "label" else _masks(table, target, None, "table")
+    if holds not in ("classes", "files"): return table
+    names = _as_names(table[target], "table") if holds == "classes" else _masks(table, target, None, "table")
     empty = problem_of(f"empty {target}", table.loc[names.isna(), "file"], "fill it in, or leave those rows out", True)
-    if empty and output == "label": raise ValueError(str(empty))
+    if empty and holds == "classes": raise ValueError(str(empty))
     return table if names.equals(table[target]) else table.assign(**{target: names})

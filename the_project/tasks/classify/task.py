@@ -345,7 +345,7 @@ class Classify(Task):
     offsets : str
         OFFSETS: a threshold for each class, chosen on "valid" at the end, or not
     """
-    name, monitor, mode, output = "classify", "f1_macro", "max", "label"
+    name, monitor, mode, column = "classify", "f1_macro", "max", "classes"
     answers = "classify"
     loss: str = "auto"                  # CLASS_LOSSES; "auto": cross-entropy
     label_smoothing: float = 0.1        # 0 to 0.9

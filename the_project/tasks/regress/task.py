@@ -401,7 +401,7 @@ class Regress(Task):
     focal_gamma : float
         of the focal loss, 0 to 10
     """
-    name, monitor, mode, output = "regress", "mae", "min", "number"
+    name, monitor, mode, column = "regress", "mae", "min", "measures"
     answers = "regress"
     head: str = "plain"                 # HEADS; "sigmoid" and "clamp" stay in bounds, "bins" tells shares of bins
     loss: str = "auto"                  # NUMBER_LOSSES of the head; "auto": the first of them

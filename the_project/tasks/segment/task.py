@@ -386,7 +386,7 @@ class Segment(Task):
     max_hole : int
         holes in a mask up to this many pixels are filled
     """
-    name, monitor, mode, output, moves = "segment", "iou", "max", "mask", True
+    name, monitor, mode, column, moves = "segment", "iou", "max", "files", True
     answers = "segment"
     inputs = ("raster",)
     classes: tuple[str, ...] = ()       # in the order of their values; (): as the masks have them
