@@ -18,8 +18,8 @@ from .html import first_names, pretty
 from .work import MOST_PIXELS
 
 # %% ../../nbs/answer/06_base.ipynb #96715a81
-class Reader:
-    "How one kind of file becomes a model's input"
+class _Opens:
+    "What is read"
     kind = ""         # its name in config.json
     fields: dict[str, Field] = {}  # what stands in `input`, beside its kind
     word = "file"     # what people call one
@@ -28,34 +28,22 @@ class Reader:
     nothing = "no pixel has a value"  # of a file that can't be answered
     tiles = False     # whether a file of any size is answered window by window
 
-    def __init__(self, config: dict, max_pixels: int = MOST_PIXELS):
-        """Parameters
-        ----------
-        config : dict
-            of a bundle
-        max_pixels : int
-            width x height of a file allowed
-        """
+    def __init__(
+        self,
+        config: dict,  # of a bundle
+        max_pixels: int = MOST_PIXELS,  # width x height of a file allowed
+    ):
         self.config, self.spec, self.max_pixels = config, config["input"], max_pixels
 
     @classmethod
-    def check(cls, spec: dict) -> None:
-        """Refuse an `input` that no file could be read by; ValueError says why
-
-        Raises
-        ------
-        ValueError
-            says why
-        """
+    def check(
+        cls,
+        spec: dict,  # of config.json
+    ) -> None:
+        "Refuse an `input` that no file could be read by; ValueError says why"
 
     def in_browser(self) -> None:
-        """Refuse what the page without a server can't read; ValueError says why
-
-        Raises
-        ------
-        ValueError
-            says why
-        """
+        "Refuse what the page without a server can't read; ValueError says why"
         raise ValueError(f"this bundle reads {self.word}s of the kind {self.kind!r}, which the page without a server "
                          "can't")
 
@@ -68,31 +56,68 @@ class Reader:
         "An x to ask a model with as it is opened"
         return np.zeros(self.shape, np.float32)
 
-    def read(self, source) -> tuple[np.ndarray, tuple]:
+    def read(
+        self,
+        source,  # path, bytes, open file or array
+    ) -> tuple[np.ndarray, tuple]:
         "A path, bytes or whatever is known -> pixels at the model's size, and notes on what was done to them"
         raise NotImplementedError(f"{type(self).__name__} reads nothing")
 
-    def floats(self, pixels: np.ndarray) -> np.ndarray:
+    def floats(
+        self,
+        pixels: np.ndarray,  # several of what `read` gave
+    ) -> np.ndarray:
         "Several of what `read` gave -> float32 x"
         return pixels
 
+# %% ../../nbs/answer/06_base.ipynb #902c3e29
+class Reader(_Opens):
+    "How one kind of file becomes a model's input"
     @contextmanager
     def open(self, source) -> Iterator:
-        "A file to take windows from: name, shape (height, width), notes; one that is read whole is one window"
+        """A file to take windows from: name, shape (height, width), notes; one that is read whole is one window
+
+        Parameters
+        ----------
+        source
+            path, bytes, open file or array
+        """
         pixels, notes = self.read(source)
         yield Opened("", pixels.shape[:2], notes, pixels)
 
     def size(self, opened) -> tuple[int, int]:
-        "Height and width at which an open file is answered"
+        """Height and width at which an open file is answered
+
+        Parameters
+        ----------
+        opened
+            from the reader's `open`
+        """
         return opened.shape[:2]
 
     def view(self, source, longest: int = 1024) -> np.ndarray:
-        "A file as a picture, uint8 (h, w, 3)"
+        """A file as a picture, uint8 (h, w, 3)
+
+        Parameters
+        ----------
+        source
+            path, bytes, open file or array
+        longest : int
+            pixels of its longer side, at most
+        """
         pixels = self.read(source)[0]
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
 
     def copy(self, source, path: Path) -> Path:
-        "A small copy of a file, that may be published, at path with a suffix of its own"
+        """A small copy of a file, that may be published, at path with a suffix of its own
+
+        Parameters
+        ----------
+        source
+            path, bytes, open file or array
+        path : Path
+            its name, without a suffix
+        """
         raise NotImplementedError(f"{type(self).__name__} copies nothing")
 
     def card(self) -> dict:
@@ -115,8 +140,8 @@ class Opened:
         self.name, self.shape, self.notes, self.pixels = name, shape, notes, pixels
 
 # %% ../../nbs/answer/06_base.ipynb #0b4825a2
-class Decoder:
-    "How one kind of answer comes out of a model, and how it is told, compared, written and shown"
+class _Asked:
+    "What is asked and answered"
     kind = ""           # its name in config.json
     fields: dict[str, Field] = {}        # what stands in `task`, beside its kind
     probe_fields: dict[str, Field] = {}  # what stands in `probes[]`, beside the file
@@ -132,42 +157,41 @@ class Decoder:
     file, table = "", "predictions.csv"
     names = False       # whether its labels are names that a page lists
 
-    def __init__(self, config: dict):
-        """Returns
-        -------
-        of a bundle
-        """
+    def __init__(self, config: dict):  # of a bundle
         self.labels, self.spec = config["labels"], config["task"]
 
     @classmethod
-    def check(cls, spec: dict, labels: list[str]) -> None:
-        """Refuse a `task` that no answer could be made by; ValueError says why
-
-        Raises
-        ------
-        ValueError
-            says why
-        """
+    def check(
+        cls,
+        spec: dict,  # of config.json
+        labels: list[str],  # of config.json
+    ) -> None:
+        "Refuse a `task` that no answer could be made by; ValueError says why"
 
     def in_browser(self) -> None:
-        """Refuse what the page without a server can't answer; ValueError says why
-
-        Raises
-        ------
-        ValueError
-            says why
-        """
+        "Refuse what the page without a server can't answer; ValueError says why"
         raise ValueError(f"this bundle answers with {self.words}, which the page without a server can't")
 
-    def shape(self, x: tuple) -> tuple[int, ...]:
+    def shape(
+        self,
+        x: tuple,  # shape of the model's input
+    ) -> tuple[int, ...]:
         "Of the output y that an x of such a shape must give"
         return x[0], len(self.labels)
 
-    def decode(self, y: np.ndarray) -> np.ndarray:
+    def decode(
+        self,
+        y: np.ndarray,  # raw outputs (B, ...)
+    ) -> np.ndarray:
         "Raw outputs (B, ...) -> what can be compared (B, ...)"
         return np.asarray(y, np.float64)
 
-    def ask(self, k: int = 3, given: dict | None = None, subset: list | None = None) -> tuple:
+    def ask(
+        self,
+        k: int = 3,  # labels that are told
+        given: dict | None = None,  # what is known beside a file: column -> value
+        subset: list | None = None,  # labels that may be answered; None: all
+    ) -> tuple:
         "What is asked beside the file, checked: labels told, what is known, labels that may be answered"
         if given or subset is not None: raise ValueError("given and subset are for labels: leave them out")
         return k, given, subset
@@ -177,82 +201,160 @@ class Decoder:
         "What may be given beside a file, and its values"
         return {}
 
-    def answer(self, row: np.ndarray, asked: tuple, strange: float | None = None) -> dict:
+    def answer(
+        self,
+        row: np.ndarray,  # of `decode`, of one file
+        asked: tuple,  # what `ask` gave
+        strange: float | None = None,  # the model's second output, if it has one
+    ) -> dict:
         "A row of `decode` -> plain JSON"
         raise NotImplementedError(f"{type(self).__name__} answers nothing")
 
-    def assemble(self, strips: Iterator, known: np.ndarray, size: tuple[int, int]) -> dict:
+    def assemble(
+        self,
+        strips: Iterator,  # (first row, what `decode` gives) from the top down
+        known: np.ndarray,  # bool (H, W), filled while strips are read
+        size: tuple[int, int],  # height and width of the file
+    ) -> dict:
         "Strips (first row, rows of `decode`) of what is dense -> an answer; `known` (H, W) is filled meanwhile"
         raise NotImplementedError(f"{type(self).__name__} has no answer a pixel")
 
-    def plain(self, answer: dict) -> dict:
+# %% ../../nbs/answer/06_base.ipynb #4b91ac34
+class _Compared(_Asked):
+    "What the same answer means"
+    def plain(
+        self,
+        answer: dict,  # of the predictor
+    ) -> dict:
         "An answer as JSON"
         return answer
 
-    def told(self, answer: dict) -> np.ndarray:
+    def told(
+        self,
+        answer: dict,  # of the predictor
+    ) -> np.ndarray:
         "What of an answer, or of a probe, is compared, in `unit`"
         raise NotImplementedError(f"{type(self).__name__} can't be compared")
 
-    def gap(self, row: np.ndarray, answer: dict, other: np.ndarray) -> tuple[float, float, str]:
+    def gap(
+        self,
+        row: np.ndarray,  # of `decode`, of one file
+        answer: dict,  # of the predictor
+        other: np.ndarray,  # what the run says of the same file
+    ) -> tuple[float, float, str]:
         "How far the run's own evaluation of a file (`other`) is from the bundle's, how far it may be, and in what unit"
         same = np.shape(row) == np.shape(other)
         return float(np.abs(row - other).max()) if same else np.inf, self.tolerance, self.unit
 
-    def same(self, page: dict, expected: dict) -> bool:
+    def same(
+        self,
+        page: dict,  # of a page, as JSON
+        expected: dict,  # of the predictor
+    ) -> bool:
         "Whether a page's answer is the predictor's"
         return bool(np.abs(self.told(page) - self.told(expected)).max() <= self.tolerance)
 
-    def probe(self, row: np.ndarray, answer: dict) -> dict:
+    def probe(
+        self,
+        row: np.ndarray,  # of `decode`, of one file
+        answer: dict,  # of the predictor
+    ) -> dict:
         "What config.json holds of a probe's answer"
         return {key: answer[key] for key in self.probe_fields if key in answer}
 
-    def probed(self, probe: dict) -> np.ndarray:
+    def probed(
+        self,
+        probe: dict,  # as config.json holds it
+    ) -> np.ndarray:
         "What of that is compared on another machine"
         return self.told(probe)
 
-    def columns(self, k: int) -> list[str]:
+# %% ../../nbs/answer/06_base.ipynb #a23a05aa
+class _Told(_Compared):
+    "An answer in a table, in a line, in HTML"
+    def columns(
+        self,
+        k: int,  # labels that are told
+    ) -> list[str]:
         "Of a CSV, between file and error"
         raise NotImplementedError(f"{type(self).__name__} has no columns")
 
-    def cells(self, answer: dict, k: int) -> list[str]:
+    def cells(
+        self,
+        answer: dict,  # of the predictor
+        k: int,  # labels that are told
+    ) -> list[str]:
         "An answer under those columns"
         raise NotImplementedError(f"{type(self).__name__} has no cells")
 
-    def record(self, answer: dict) -> dict:
+    def record(
+        self,
+        answer: dict,  # of the predictor
+    ) -> dict:
         "An answer in a file of JSON: what is worth keeping"
         return self.plain(answer)
 
-    def brief(self, answer: dict) -> str:
+    def brief(
+        self,
+        answer: dict,  # of the predictor
+    ) -> str:
         "An answer in one line"
         return ", ".join(f"{name} {cell}" for name, cell in zip(self.columns(1), self.cells(answer, 1)))
 
-    def only(self, answer: dict, name: str):
+    def only(
+        self,
+        answer: dict,  # of the predictor
+        name: str,  # of its key
+    ):
         "A part of an answer that some kinds have"
         if name not in answer: raise ValueError(f"this bundle answers with {self.words}: use predict")
         return answer[name]
 
-    def html(self, answer: dict, view: Callable, heat: Callable | None = None) -> str:
+    def html(
+        self,
+        answer: dict,  # of the predictor
+        view: Callable,  # () -> the file as a picture, uint8 (h, w, 3)
+        heat: Callable | None = None,  # (label) -> a JPEG of where the model looked; None: not asked for
+    ) -> str:
         "An answer for people; view() is the file as a picture, heat(label) a JPEG of where the model looked"
         lines = "".join(f"<li>{escape(pretty(name))} {escape(cell)}</li>" for name,
                         cell in zip(self.columns(3), self.cells(answer, 3)))
         return f'<div class="answer" role="status"><h2>Answer</h2><ol>{lines}</ol></div>'
 
-    def row_html(self, answer: dict) -> list[str]:
+    def row_html(
+        self,
+        answer: dict,  # of the predictor
+    ) -> list[str]:
         "HTML of the page's table under `heads`"
         return [escape(self.brief(answer)), ""]
 
+# %% ../../nbs/answer/06_base.ipynb #5771ed2f
+class Decoder(_Told):
+    "How one kind of answer comes out of a model, and how it is told, compared, written and shown"
     def summary(self) -> str:
         "What a model is called after its arch"
         return f"{len(self.labels)} {self.words}"
 
     def card(self, word: str) -> dict:
-        "What a card says, in Markdown: what it answers, what it is for, its limits (a list), how it is asked"
+        """What a card says, in Markdown: what it answers, what it is for, its limits (a list), how it is asked
+
+        Parameters
+        ----------
+        word : str
+            what people call a file
+        """
         return dict(answers=f"Answers a {word} with: {first_names(self.labels)}.",
                     use="No use was stated by whoever exported this.",
                     limits=[], ask=f'Predictor("this-folder").predict("{word}.jpg")')
 
     def title(self, word: str) -> str:
-        "Of the page over a file that people call so"
+        """Of the page over a file that people call so
+
+        Parameters
+        ----------
+        word : str
+            what people call a file
+        """
         return f"What is in this {word}?"
 
     def promise(self) -> str:
@@ -260,16 +362,46 @@ class Decoder:
         return f"its {' and '.join(label.replace('_', ' ') for label in self.labels)}"
 
     def purpose(self, word: str) -> str:
-        "What a Space does, before the labels are named"
+        """What a Space does, before the labels are named
+
+        Parameters
+        ----------
+        word : str
+            what people call a file
+        """
         return f"Answers a {word} with"
 
     def target(self, inner: Path) -> Path:
-        "Name of the file that is written for an input"
+        """Name of the file that is written for an input
+
+        Parameters
+        ----------
+        inner : Path
+            the input's name below its folder
+        """
         raise NotImplementedError(f"{type(self).__name__} writes nothing")
 
     def write(self, path: Path, answer: dict, opened) -> None:
-        "Write what belongs beside an input"
+        """Write what belongs beside an input
+
+        Parameters
+        ----------
+        path : Path
+            where it goes
+        answer : dict
+            of the predictor
+        opened
+            from the reader's `open`
+        """
 
     def overlay(self, answer: dict, picture: np.ndarray) -> bytes:
-        "A PNG of the picture with the answer in it"
+        """A PNG of the picture with the answer in it
+
+        Parameters
+        ----------
+        answer : dict
+            of the predictor
+        picture : np.ndarray
+            uint8 (h, w, 3)
+        """
         raise ValueError(f"{self.words} are not drawn over a picture: leave overlay out")

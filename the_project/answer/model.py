@@ -93,8 +93,8 @@ class _Session:
         return said, [None] * len(x) if strange is None else strange.astype(float).ravel().tolist()
 
 # %% ../../nbs/answer/19_model.ipynb #1abc7641
-class BundleModel(_Session):
-    "A bundle's model: files in, rows that can be compared out"
+class _Checked(_Session):
+    "Answers to arrays, and to open files of any size"
     def _check(self) -> None:
         "One answer to an empty file: its outputs are counted, and the model is warm"
         x, again = self.reader.example(), "export the bundle again"
@@ -115,21 +115,12 @@ class BundleModel(_Session):
         "What `reader.read` gave, several (B, ...) -> raw outputs (B, ...), and a strangeness (or None) each"
         return self.run(self.reader.floats(pixels))
 
-    def strips(self, opened, known: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """A file of any size, answered tile by tile in bounded memory
-
-        Parameters
-        ----------
-        opened
-            from `reader.open`
-        known : np.ndarray
-            bool of `reader.size`: filled as the file is read
-
-        Returns
-        -------
-        Iterator[tuple[int, np.ndarray]]
-            (first row, what `decode` gives (K, rows, W)), from the top down
-        """
+    def strips(
+        self,
+        opened,             # from `reader.open`
+        known: np.ndarray,  # bool of `reader.size`: filled as the file is read
+    ) -> Iterator[tuple[int, np.ndarray]]:  # (first row, what `decode` gives (K, rows, W)), from the top down
+        "A file of any size, answered tile by tile in bounded memory"
         if not self.reader.tiles:
             known[:] = True
             yield 0, self.decoder.decode(self.outputs(opened.pixels[None])[0])[0]
@@ -138,6 +129,9 @@ class BundleModel(_Session):
         yield from predict_tiles(self.reader.windows(opened, known), *self.reader.size(opened), answer,
                                  self.reader.spec)
 
+# %% ../../nbs/answer/19_model.ipynb #b183437f
+class BundleModel(_Checked):
+    "A bundle's model: files in, rows that can be compared out"
     def _pixel_row(self, source) -> np.ndarray:  # (K, H, W) of a file whose every pixel is answered
         with self.reader.open(source) as opened:
             return np.concatenate([rows for _, rows in self.strips(opened, np.zeros(self.reader.size(opened), bool))],

@@ -205,8 +205,10 @@ def cell_number(value: float) -> str:
     return np.format_float_positional(value, 7, unique=False, fractional=False, trim="-")
 
 # %% ../../nbs/answer/14_numbers.ipynb #645df668
-class NumberDecoder(Decoder):
-    "Numbers, each with an interval"
+_PARTS = ("value", "low", "high")
+
+class _Numbers(Decoder):
+    "What is answered and compared"
     kind, words, unit, heads = "regress", "numbers", "training standard deviations", ("Most probable", "Range")
     hub, pipeline = "image-regression", False
     fields = {
@@ -246,6 +248,9 @@ class NumberDecoder(Decoder):
         return {"numbers": answer["numbers"], "answer": row.round(6).tolist()}
     def probed(self, probe: dict) -> np.ndarray: return np.asarray(probe["answer"])
 
+# %% ../../nbs/answer/14_numbers.ipynb #ee29fe4d
+class NumberDecoder(_Numbers):
+    "Numbers, each with an interval"
     def columns(self, k: int) -> list[str]:
         return [f"{part}{f'_{name}' if len(self.labels) > 1 else ''}" for name in self.labels
                 for part in ("prediction", "low", "high")]
@@ -280,5 +285,3 @@ class NumberDecoder(Decoder):
         return super().card(word) | dict(answers=f"Answers a {word} with: {first_names(self.labels)}, each with an "
                                                  "interval.", limits=limits,
                                          ask=f'Predictor("this-folder").predict("{word}.jpg")["numbers"]')
-
-_PARTS = ("value", "low", "high")

@@ -28,6 +28,7 @@ class Plug(Settings):
     "A kind of input or of task: its settings are the fields, its methods what the library asks"
     name: ClassVar[str] = ""                    # as in `Recipe(task=name)`
     OLD_NAMES: ClassVar[dict[str, str]] = {}    # what a setting was called in version 0.1 -> its name
+    UNUSED: ClassVar[tuple[str, ...]] = ()      # fields of a recipe that this kind has no use for
 
     @classmethod
     def field_names(cls) -> list[str]:
@@ -36,6 +37,9 @@ class Plug(Settings):
 
     def check_recipe(self, recipe: "Recipe") -> None:
         "Refuse what the rest of a recipe asks and this kind can't do"
+        for name in self.UNUSED:
+            if getattr(recipe, name) != getattr(type(recipe), name):
+                raise ValueError(f"{name}={getattr(recipe, name)!r}: {self.name} has no use for it, leave it out")
 
     def to_dict(self) -> dict:
         "Plain JSON types, with the `kind`"
@@ -393,7 +397,8 @@ class Task(_Reads, _Learns, _Answers, _Judges, _Settles, _Reports, Plug):
     answers = ""    # what makes its answers in a bundle, of `answer.kinds`; "": what has the task's name
 
     def check_recipe(self, recipe: "Recipe") -> None:
-        "Refuse an input that this task does not take"
+        "Refuse an input that this task does not take, and settings it has no use for"
+        super().check_recipe(recipe)
         if recipe.input.name not in self.inputs:
             raise ValueError(f"task={self.name} takes {' or '.join(self.inputs)}, not {recipe.input.name}: choose another input")
 

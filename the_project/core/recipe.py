@@ -317,6 +317,8 @@ class Recipe(Settings):
     def from_dict(cls, fields: dict) -> "Recipe":
         "Made from a dict, nested or flat: a kind's field may be given by its own name, or as `task.name`, `input.name`"
         task = find_task(fields.get("task", cls.task))
+        if not isinstance(fields.get("task"), dict):  # flat, from version 0.1, where what a task didn't use was let through
+            fields = {name: value for name, value in fields.items() if name not in task.UNUSED}
         return _changed(fields, find_input(fields.get("input", cls.input), task), task)
 
     def replace(self, **fields) -> "Recipe":

@@ -154,12 +154,15 @@ class Together:
         if len({tuple(run.labels) for run in runs}) != 1:
             raise ValueError("the folds know different labels: a class with so few groups can't be in every fold, use "
                              "fewer folds or drop it")
-        if any(run.preprocess != runs[0].preprocess for run in runs):
+        reading = [run.recipe.input.reading(run) for run in runs]
+        if any(one != reading[0] for one in reading):
             raise ValueError("the folds prepare pictures differently (statistics measured on their own rows): ship "
                              "one of them")
         self.runs, self.fold_temperature, self.scores = runs, temperature, scores or {}
-        self.recipe, self.labels, self.preprocess = runs[0].recipe, runs[0].labels, runs[0].preprocess
-        self.temperature = 1.
+        self.recipe, self.labels, self.temperature = runs[0].recipe, runs[0].labels, 1.
+
+    @property
+    def preprocess(self) -> dict: return self.runs[0].preprocess
 
     @property
     def task(self) -> Task: return self.runs[0].task

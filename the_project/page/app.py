@@ -45,22 +45,86 @@ class Page:
         self.reader, self.decoder = predictor.reader, predictor.decoder
 
     def identify(self, photo: dict, given: dict | None = None, subset: list | None = None) -> dict:
-        "A photo (gradio_client's `handle_file`), {\"country\": \"India\"}, [labels] -> file, top, ...; or file, error"
+        """The answer for a program: the page's endpoint
+
+        Parameters
+        ----------
+        photo : dict
+            of gradio_client's `handle_file`
+        given : dict | None
+            what is known beside it, e.g. {"country": "India"}
+        subset : list | None
+            labels that may be answered; None: all
+
+        Returns
+        -------
+        dict
+            file, and what the bundle answers as JSON; or file, error
+        """
         answer = self.answer(photo, given, subset)
         return answer if "error" in answer else self.decoder.plain(answer)
 
     def answer(self, photo: dict, given: dict | None = None, subset: list | None = None) -> dict:
-        "As `identify`, with arrays where JSON has none"
+        """The answer
+
+        Parameters
+        ----------
+        photo : dict
+            of gradio_client's `handle_file`
+        given : dict | None
+            what is known beside it, e.g. {"country": "India"}
+        subset : list | None
+            labels that may be answered; None: all
+
+        Returns
+        -------
+        dict
+            as `identify`, with arrays where JSON has none
+        """
         name, answer = self.ask("answer", photo, given, subset)
         return answer | dict(file=name)
 
     def show(self, photo: dict, given: dict | None = None, heat: bool = False) -> str:
-        "An answer, or why there is none, as HTML"
+        """The answer for people, or why there is none
+
+        Parameters
+        ----------
+        photo : dict
+            of gradio_client's `handle_file`
+        given : dict | None
+            what is known beside it, e.g. {"country": "India"}
+        heat : bool
+            with a picture of where the model looked
+
+        Returns
+        -------
+        str
+            HTML
+        """
         name, shown = self.ask("show", photo, given, None, heat)
         return shown if isinstance(shown, str) else error_html(f"{name}: {shown['error']}")
 
     def ask(self, task: str, photo: dict, given: dict | None, subset: list | None, *more) -> tuple:
-        "The file's name, and what a task of `page.worker` says of it, or {\"error\": one line}"
+        """What a task says of a file
+
+        Parameters
+        ----------
+        task : str
+            of `page.worker.TASKS`
+        photo : dict
+            of gradio_client's `handle_file`
+        given : dict | None
+            what is known beside it
+        subset : list | None
+            labels that may be answered
+        *more
+            what that task takes more
+
+        Returns
+        -------
+        tuple
+            the file's name, and the task's answer or {"error": one line}
+        """
         path = photo.get("path") if isinstance(photo, dict) else None
         name = shown_name(photo.get("orig_name") or path) if path else "no file"
         try:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...evaluate.intervals import group_codes, jackknife_mean
-from .answers import label_codes, label_names, probability_matrix
+from .answers import label_codes, probability_matrix
 from ...answer.decide import COSTS, cost_matrix, least_cost
 
 # %% ../../../nbs/tasks/classify/05_costs.ipynb #dbe5a76c

@@ -398,6 +398,7 @@ class Segment(Task):
     min_object: int = 0                 # connected pieces of a mask below this many pixels are removed
     max_hole: int = 0                   # holes in a mask up to this many pixels are filled
     OLD_NAMES = dict(mask_loss="loss")
+    UNUSED = ("pool", "head_layers", "head_width", "head_norm")
     CHOICES = dict(decoder=DECODERS, class_weights=CLASS_WEIGHTS)
     RANGES = LOSS_RANGES | dict(min_object=(0, 1e9, "0 (off) or pixels"), max_hole=(0, 1e9, "0 (off) or pixels"))
 
