@@ -104,8 +104,8 @@ def check_band_fields(bands: dict) -> dict:
     return bands
 
 # %% ../../nbs/answer/11_bands.ipynb #e784b997
-class _Windows(Reader):
-    "Scenes, window by window"
+class _Scenes(Reader):
+    "How scenes are opened"
     kind, word, packages, tiles, fields = "raster", "scene", ("tifffile", "imagecodecs"), True, _FIELDS
     page_pixels, page_seconds = 16_000_000, 300  # sixteen values a pixel may be unpacked, and each is answered
 
@@ -131,6 +131,9 @@ class _Windows(Reader):
 
     def size(self, opened: Raster) -> tuple[int, int]: return presized(*opened.shape[:2], self.spec["presize"])
 
+# %% ../../nbs/answer/11_bands.ipynb #1ae263ab
+class _Windows(_Scenes):
+    "Scenes, window by window"
     def windows(
         self,
         raster: Raster,     # from `open`
@@ -202,7 +205,9 @@ class RasterReader(_Windows):
         return dict(limits=limits, how=how)
 
     @property
-    def nothing(self) -> str: return f"no pixel has a value in {', '.join(self.spec['bands'])}: look at its bands"
+    def nothing(self) -> str:
+        "What is said of a scene without a value"
+        return f"no pixel has a value in {', '.join(self.spec['bands'])}: look at its bands"
 
     @property
     def suffixes(self) -> list[str] | None:

@@ -76,6 +76,7 @@ class Field(NamedTuple):
     whole: bool = False   # what is inside needs no entries of its own
     needed: bool = False  # there whenever its parent is
 
+# %% ../../nbs/answer/04_config_fields.ipynb #da864f62
 FIELDS: dict[str, Field] = {
     "schema": Field("integer", 1, "version of this file; a Predictor reads its own and older ones", needed=True),
     "input": Field("object", 4, "kind of file that is answered, and how it becomes the model's input", needed=True),

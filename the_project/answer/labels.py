@@ -72,6 +72,7 @@ def rules_of(task: dict, labels: list[str]) -> dict:
         rules["danger"] = {"name": "venomous", "of": [bool(venomous.get(label)) for label in labels], "costs": COSTS}
     return rules
 
+# %% ../../nbs/answer/13_labels.ipynb #ca5a464b
 _RULES = {
     "risk": Field("number, 0 to 1 or null", 2, "share of wrong answers allowed among those that are said"),
     "confidence": Field("number, 0 to 1 or null", 2, "how sure it is that the risk is kept; null: on average alone"),

@@ -40,7 +40,7 @@ def _open_session(
         raise BundleError(f"{path}: onnxruntime can't load it: copy it again, or export the bundle again") from error
 
 # %% ../../nbs/answer/19_model.ipynb #1c0a24bf
-class _Session:
+class _Opened:
     "A bundle, its reader and decoder, and the session that answers"
     def __init__(
         self,
@@ -65,6 +65,9 @@ class _Session:
         self._check()
         return True
 
+# %% ../../nbs/answer/19_model.ipynb #92a4e026
+class _Session(_Opened):
+    "What the session answers"
     def over(
         self,
         session,  # anything with onnxruntime's `run` and `get_outputs`, e.g. a network in PyTorch

@@ -18,7 +18,7 @@ from .model import HeatModel, stacked
 from .picture import source_name
 
 # %% ../../nbs/answer/20_predict.ipynb #70916226
-class _One(HeatModel):
+class _Answers(HeatModel):
     "One file at a time"
     def predict(
         self,
@@ -46,6 +46,9 @@ class _One(HeatModel):
         answer = self.decoder.answer(self.decoder.decode(y)[0], asked, strange)
         return {"file": source_name(source), "notes": list(notes)} | answer
 
+# %% ../../nbs/answer/20_predict.ipynb #1a9eef01
+class _One(_Answers):
+    "What is often wanted of an answer"
     @property
     def priors(self) -> dict[str, list[str]]:
         "What may be given beside a picture, and its values, e.g. country: India, Iran"

@@ -122,7 +122,9 @@ class Question:
         self.decoder.ask(**self.asked)  # refuses unknown names
 
     @property
-    def head(self) -> list[str]: return ["file", *self.decoder.columns(self.asked["k"]), "error"]
+    def head(self) -> list[str]:
+        "Names of the columns"
+        return ["file", *self.decoder.columns(self.asked["k"]), "error"]
 
     def row(self, answer: dict) -> list[str]:
         "One file's cells"

@@ -141,6 +141,7 @@ def write_files(bundle: str | Path, paths: list[str | Path], out: str | Path, ov
     if skipped: say(f"passed over {skipped}")
     return _finish(part, out/decoder.table, archive) | dict(scenes=len(plan), unreadable=bad, resumed=resumed)
 
+# %% ../../nbs/bundle/10_folder.ipynb #01661663
 def _finish(part: Path, table: Path, archive: str | Path | None) -> dict:
     "Put the table in its place, and the answers into an archive"
     with open(part, encoding="utf-8", errors="surrogateescape", newline="") as file:

@@ -30,8 +30,11 @@ class TorchSession:
         """
         self.model = model
 
-    def get_outputs(self) -> list: return [SimpleNamespace(name="y")]
+    def get_outputs(self) -> list:
+        "Its one output"
+        return [SimpleNamespace(name="y")]
     def run(self, names: list[str], feeds: dict) -> list[np.ndarray]:
+        "x -> y"
         with torch.inference_mode(): return [self.model(torch.from_numpy(feeds["x"])).numpy()]
 
 # %% ../../nbs/bundle/01_parity.ipynb #fc4efc98

@@ -32,18 +32,52 @@ from .worker import TASKS, Workers
 _NO_FILE = "no file was sent: use gradio_client's handle_file"
 _OURS = "something went wrong on our side, not with your file: try again, or tell who runs this page"
 
-class Page:
-    "Answers files for the page and for programs that call it"
-    def __init__(self, predictor: Predictor, workers: Workers | None = None):
-        """Parameters
-        ----------
-        predictor : Predictor
-        workers : Workers | None
-            processes that open the files; None: this one does
-        """
+def _log() -> str:
+    traceback.print_exc(file=sys.stderr)
+    return _OURS
+
+# %% ../../nbs/page/08_app.ipynb #d64241b1
+class _Asks:
+    "Asks the predictor, or the processes that hold one"
+    def __init__(
+        self,
+        predictor: Predictor,
+        workers: Workers | None = None,  # processes that open the files; None: this one does
+    ):
         self.predictor, self.workers = predictor, workers
         self.reader, self.decoder = predictor.reader, predictor.decoder
 
+    def ask(
+        self,
+        task: str,             # of `page.worker.TASKS`
+        photo: dict,           # of gradio_client's `handle_file`
+        given: dict | None,    # what is known beside it
+        subset: list | None,   # labels that may be answered
+        *more,                 # what that task takes more
+    ) -> tuple:                # the file's name, and the task's answer or {"error": one line}
+        "What a task says of a file"
+        path = photo.get("path") if isinstance(photo, dict) else None
+        name = shown_name(photo.get("orig_name") or path) if path else "no file"
+        try:
+            if not path or not Path(path).is_file(): raise RequestError(_NO_FILE)
+            self._check(given, subset)
+            if self.workers: return name, self.workers.ask(task, path, given, subset, *more)
+            return name, TASKS[task](self.predictor, path, given, subset, *more)
+        except (PictureError, RequestError) as error:
+            return name, dict(error=str(error).removeprefix(f"{path}: ").partition(", or raise ")[0])
+        except Exception: return name, dict(error=_log())
+
+    def _check(self, given, subset):
+        "What came beside a photo, before the photo is opened"
+        for value, kind in ((given, dict), (subset, list)):
+            if not isinstance(value, kind | None):
+                raise RequestError(f"{value!r:.40} is of the wrong kind: given is an object, subset a list")
+        try: self.decoder.ask(given={key: value for key, value in (given or {}).items() if value != ""}, subset=subset)
+        except ValueError as error: raise RequestError(shown_name(error, 300)) from error
+
+# %% ../../nbs/page/08_app.ipynb #a021889e
+class Page(_Asks):
+    "Answers files for the page and for programs that call it"
     def identify(self, photo: dict, given: dict | None = None, subset: list | None = None) -> dict:
         """The answer for a program: the page's endpoint
 
@@ -103,50 +137,6 @@ class Page:
         """
         name, shown = self.ask("show", photo, given, None, heat)
         return shown if isinstance(shown, str) else error_html(f"{name}: {shown['error']}")
-
-    def ask(self, task: str, photo: dict, given: dict | None, subset: list | None, *more) -> tuple:
-        """What a task says of a file
-
-        Parameters
-        ----------
-        task : str
-            of `page.worker.TASKS`
-        photo : dict
-            of gradio_client's `handle_file`
-        given : dict | None
-            what is known beside it
-        subset : list | None
-            labels that may be answered
-        *more
-            what that task takes more
-
-        Returns
-        -------
-        tuple
-            the file's name, and the task's answer or {"error": one line}
-        """
-        path = photo.get("path") if isinstance(photo, dict) else None
-        name = shown_name(photo.get("orig_name") or path) if path else "no file"
-        try:
-            if not path or not Path(path).is_file(): raise RequestError(_NO_FILE)
-            self._check(given, subset)
-            if self.workers: return name, self.workers.ask(task, path, given, subset, *more)
-            return name, TASKS[task](self.predictor, path, given, subset, *more)
-        except (PictureError, RequestError) as error:
-            return name, dict(error=str(error).removeprefix(f"{path}: ").partition(", or raise ")[0])
-        except Exception: return name, dict(error=_log())
-
-    def _check(self, given, subset):
-        "What came beside a photo, before the photo is opened"
-        for value, kind in ((given, dict), (subset, list)):
-            if not isinstance(value, kind | None):
-                raise RequestError(f"{value!r:.40} is of the wrong kind: given is an object, subset a list")
-        try: self.decoder.ask(given={key: value for key, value in (given or {}).items() if value != ""}, subset=subset)
-        except ValueError as error: raise RequestError(shown_name(error, 300)) from error
-
-def _log() -> str:
-    traceback.print_exc(file=sys.stderr)
-    return _OURS
 
 # %% ../../nbs/page/08_app.ipynb #b4d16373
 def show(page: Page, photo: dict | None, given: tuple, heat: bool = False) -> str:
