@@ -15,7 +15,7 @@ from PIL import Image
 from .base import Reader
 from .config_fields import Field
 from .errors import PictureError
-from .raster import Raster, has_value, read_raster, select_bands
+from .raster import RasterFile, has_value, read_raster, select_bands
 from .tiles import pad_to, presized, resize_values
 
 # %% ../../nbs/answer/11_bands.ipynb #c15564e0
@@ -121,7 +121,7 @@ class _Scenes(Reader):
         x[..., 0] = np.nan
         return x
 
-    def open(self, source) -> Raster:
+    def open(self, source) -> RasterFile:
         names = self.spec["file_bands"]
         raster = read_raster(source, self.max_pixels, len(names))
         if raster.shape[2] != len(names):
@@ -129,14 +129,14 @@ class _Scenes(Reader):
                                f"({', '.join(names)}): give such a file")
         return raster
 
-    def size(self, opened: Raster) -> tuple[int, int]: return presized(*opened.shape[:2], self.spec["presize"])
+    def size(self, opened: RasterFile) -> tuple[int, int]: return presized(*opened.shape[:2], self.spec["presize"])
 
 # %% ../../nbs/answer/11_bands.ipynb #1ae263ab
 class _Windows(_Scenes):
     "Scenes, window by window"
     def windows(
         self,
-        raster: Raster,     # from `open`
+        raster: RasterFile,     # from `open`
         known: np.ndarray,  # bool `size`: set, as windows are read, where any band has a value
     ) -> Callable:          # (top, left, height, width) -> float32 (height, width, bands)
         "What gives parts of a scene at the size that it is answered at"
@@ -149,7 +149,7 @@ class _Windows(_Scenes):
             return pixels
         return read
 
-    def _values(self, raster: Raster, *window: int) -> np.ndarray:
+    def _values(self, raster: RasterFile, *window: int) -> np.ndarray:
         return select_bands(raster.window(*window), self.spec, raster.name, raster.nodata)
 
 # %% ../../nbs/answer/11_bands.ipynb #0dc8670d

@@ -25,7 +25,7 @@ from ..core.env import say
 from ..core.file_paths import find_beside
 from ..core.recipe import Recipe
 from ..answer.picture import PictureError, check_regular, open_header
-from ..answer.raster import Raster, check_bands, has_value, read_raster, select_bands
+from ..answer.raster import RasterFile, check_bands, has_value, read_raster, select_bands
 from ..answer.tiles import NOT_JUDGED, presized, resize_values
 
 _all_ = ["NOT_JUDGED"]
@@ -278,10 +278,10 @@ WHOLE = 4_000_000  # pixels: up to this a picture is decoded at once
 
 class Scene:
     "A picture's bands and its mask, by windows"
-    def __init__(self, pixels: Raster | np.ndarray, mask: np.ndarray, spec: dict):
+    def __init__(self, pixels: RasterFile | np.ndarray, mask: np.ndarray, spec: dict):
         """Parameters
         ----------
-        pixels : Raster | np.ndarray
+        pixels : RasterFile | np.ndarray
             a raster, or float32 (H, W, C) with NaN
         mask : np.ndarray
             uint8 (H, W): class numbers
@@ -311,7 +311,7 @@ class Scene:
             float32 (height, width, C) with NaN; uint8 (height, width)
         """
         part = slice(top, top + height), slice(left, left + width)
-        if isinstance(self.pixels, Raster):
+        if isinstance(self.pixels, RasterFile):
             x = select_bands(self.pixels.window(top, left, height, width), self.spec, self.pixels.name,
                              self.pixels.nodata)
         else: x = np.array(self.pixels[part])
@@ -326,7 +326,7 @@ class Scene:
         for top in range(0, height, rows): yield self.window(top, 0, min(rows, height - top), width)
 
 # %% ../../nbs/data/16_mask_files.ipynb #c2b21fb1
-def _sizes_agree(raster: Raster, mask: np.ndarray, mask_file: str) -> None:
+def _sizes_agree(raster: RasterFile, mask: np.ndarray, mask_file: str) -> None:
     if mask.shape != raster.shape[:2]:
         raise PictureError(f"{mask_file}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels and {raster.name} "
                            f"{raster.shape[1]} x {raster.shape[0]}: they must be one size; draw it again, or resize it "
