@@ -65,7 +65,8 @@ def seal_of(config: dict) -> str:
     str
         hexadecimal
     """
-    keys = SEALED if config["schema"] > 3 else _SEALED_3
+    schema = config.get("schema")
+    keys = _SEALED_3 if isinstance(schema, int) and schema <= 3 else SEALED
     sealed = json.dumps({key: config[key] for key in keys if key in config}, sort_keys=True)
     return hashlib.sha256(sealed.encode()).hexdigest()
 

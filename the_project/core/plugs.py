@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .settings import Settings, nearest, one_of
+from .settings import Settings, nearest, one_of, shown
 
 # %% ../../nbs/core/03_plugs.ipynb #196d8ef1
 @dataclass(frozen=True)
@@ -529,11 +529,11 @@ def _register(plug: Plug, group: str) -> Plug:
 def _find(given: object, group: str, kind: type) -> Plug:
     if isinstance(given, kind): return given
     if isinstance(given, dict): return type(_find(given.get("kind"), group, kind)).from_dict(given)
-    if given in _REGISTERED[group]: return _REGISTERED[group][given]
+    if isinstance(given, str) and given in _REGISTERED[group]: return _REGISTERED[group][given]
     if isinstance(given, str) and given in _built_in(group):
         return getattr(importlib.import_module(f"the_project.{group}.{given}.{group[:-1]}"), group[:-1])
     for point in entry_points(group=f"the_project.{group}", name=str(given)): return point.load()
-    raise ValueError(f"there is no {group[:-1]} {given!r}: use one of {', '.join(_names(group))}{nearest(given, _names(group))}")
+    raise ValueError(f"there is no {group[:-1]} {shown(given)}: use one of {', '.join(_names(group))}{nearest(given, _names(group))}")
 
 # %% ../../nbs/core/03_plugs.ipynb #8b0c3acd
 def register_task(task: Task) -> Task:
