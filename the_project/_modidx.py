@@ -1725,6 +1725,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'the_project.core.recipe.Stage.__post_init__': ( 'core/recipe.html#stage.__post_init__',
                                                                                           'the_project/core/recipe.py'),
                                          'the_project.core.recipe._changed': ('core/recipe.html#_changed', 'the_project/core/recipe.py'),
+                                         'the_project.core.recipe._of_kind': ('core/recipe.html#_of_kind', 'the_project/core/recipe.py'),
                                          'the_project.core.recipe.field_place': ( 'core/recipe.html#field_place',
                                                                                   'the_project/core/recipe.py'),
                                          'the_project.core.recipe.mean_side': ('core/recipe.html#mean_side', 'the_project/core/recipe.py'),

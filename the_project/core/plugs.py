@@ -622,8 +622,8 @@ def kinds_with(field: str) -> list[str]:
     list[str]
         e.g. ["input=raster"]
     """
-    found = [f"input={name}" for name in input_names() if field in find_input(name).field_names()]
-    return found + [f"task={name}" for name in task_names() if field in find_task(name).field_names()]
+    plugs = [("input", find_input(name)) for name in input_names()] + [("task", find_task(name)) for name in task_names()]
+    return [f"{part}={plug.name}" for part, plug in plugs if field in plug.field_names() or field in plug.OLD_NAMES]
 
 # %% ../../nbs/core/03_plugs.ipynb #001663e9
 def find_score(metric: str | Score) -> Score:

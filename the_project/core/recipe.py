@@ -317,9 +317,9 @@ class Recipe(Settings):
     def from_dict(cls, fields: dict) -> "Recipe":
         "Made from a dict, nested or flat: a kind's field may be given by its own name, or as `task.name`, `input.name`"
         task = find_task(fields.get("task", cls.task))
-        if not isinstance(fields.get("task"), dict):  # flat, from version 0.1, where what a task didn't use was let through
-            fields = {name: value for name, value in fields.items() if name not in task.UNUSED}
-        return _changed(fields, find_input(fields.get("input", cls.input), task), task)
+        input = find_input(fields.get("input", cls.input), task)
+        if not isinstance(fields.get("task"), dict): fields = _of_kind(fields, input, task)
+        return _changed(fields, input, task)
 
     def replace(self, **fields) -> "Recipe":
         "A copy with some fields changed, those of input and task too; an input without settings of its own follows the task"
@@ -373,6 +373,13 @@ def field_place(name: str, input: Input, task: Task) -> tuple[type, str]:
         raise ValueError(f"{name} is a setting of {' and '.join(others)}; this recipe has input={input.name} and task={task.name}")
     known = [*_NAMES, *input.field_names(), *task.field_names()]
     raise ValueError(f"Recipe has no field {shown(name)}: it has {', '.join(known)}{nearest(name, known)}")
+
+def _of_kind(fields: dict, input: Input, task: Task) -> dict:
+    "A flat recipe, as version 0.1 wrote it, without what this kind has no use for: it held every field of every kind"
+    own = {*_NAMES, *(name for plug in (input, task) for name in [*plug.field_names(), *plug.OLD_NAMES])}
+    whole = len(fields) > len(_NAMES)  # a person's own file is shorter, and its slips are told
+    return {name: value for name, value in fields.items()
+            if name not in task.UNUSED and (name in own or not (whole and kinds_with(name)))}
 
 def _changed(fields: dict, input: Input, task: Task) -> Recipe:
     parts = {Recipe: {}, type(input): {}, type(task): {}}
